@@ -1,7 +1,4 @@
-"""The work of `apply` and `rollback`: plan, ask, change, show.
-
-It is imported while hosts are being read, so that they do not wait.
-"""
+"""The work of `apply` and `rollback`, imported while hosts are read."""
 
 from __future__ import annotations
 

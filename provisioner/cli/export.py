@@ -37,10 +37,7 @@ from provisioner.report.tables import Page
 
 @dataclass(frozen=True, slots=True)
 class DocumentRequest:
-    """A requested document, in one file or a file a facility.
-
-    `letterhead` has the person's texts.
-    """
+    """A requested document, in one file or a file a facility."""
 
     what: str
     file: Path | None

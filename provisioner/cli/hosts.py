@@ -1,7 +1,4 @@
-"""`provisioner hosts`: prepare, scan-key, adopt, release and decommission.
-
-A host key is trusted once a person has compared it with the host's own.
-"""
+"""`provisioner hosts`: prepare, scan-key, adopt, release and decommission."""
 
 from __future__ import annotations
 

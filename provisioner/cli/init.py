@@ -119,10 +119,7 @@ def _answerable(ctx: click.Context) -> dict[str, click.Option]:
 
 
 def _converted_answers(ctx: click.Context, answers: Mapping[str, new_inventory.OptionAnswer]) -> dict[str, object]:
-    """Return the file's values of options not on the command line.
-
-    An invalid value raises `UsageError` with file and line.
-    """
+    """Return the file's values of options not given, or raise `UsageError`."""
     converted: dict[str, object] = {}
     for key, param in _answerable(ctx).items():
         answer_ = answers.get(key)

@@ -34,10 +34,7 @@ _NAMED = 8
 def plan_lines(
     plan: Plan, terminal: Terminal, *, details: bool = False, everything: bool = False, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """Yield a plan's lines.
-
-    With `details` all changes are listed by host, not only cuts; `everything` adds no-ops.
-    """
+    """Yield a plan's lines: cuts, `details` or `everything`."""
     changing = plan.pending
     totals = totals_of(changing, plan.carriers)
     frozen = [site.facility for site in plan.frozen_in_limit]

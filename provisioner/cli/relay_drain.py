@@ -1,7 +1,4 @@
-"""`relay drain` and `relay keep`: a relay's sites moved to another.
-
-Each step is proved before the next one begins.
-"""
+"""`relay drain` and `relay keep`: a relay's sites moved to another."""
 
 from __future__ import annotations
 

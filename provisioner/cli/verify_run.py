@@ -1,7 +1,4 @@
-"""The work of `provisioner verify`: verify, show, record, write files.
-
-It is imported after hosts were called, so that they do not wait.
-"""
+"""The work of `provisioner verify`, imported after hosts were called."""
 
 from __future__ import annotations
 
@@ -82,10 +79,7 @@ class ResultSoFar(FirstAnswerClock):
 def write_files(
     result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
 ) -> tuple[Path, ...]:
-    """Write the requested files; return those that failed.
-
-    A failure is only a warning: the verification stays valid.
-    """
+    """Write the requested files; warn of those that failed, and return them."""
     makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (files.html, lambda: html_page(result, say)),
         (files.junit, lambda: junit_report(result, fail_on)),

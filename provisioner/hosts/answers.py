@@ -102,10 +102,7 @@ def read(kind: type[_Answer], document: object) -> _Answer:
 
 
 def parsed(host: str, kind: type[_Answer], document: object, parse: Callable[[_Answer], _Parsed]) -> _Parsed:
-    """Validate a host's answer and convert it, or raise `HostError`.
-
-    `parse` may raise `UnreadableError`.
-    """
+    """Validate a host's answer and convert it, or raise `HostError`."""
     try:
         return parse(read(kind, document))
     except UnreadableError as error:

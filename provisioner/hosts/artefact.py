@@ -56,10 +56,7 @@ class _ArtefactSource:
 
 
 def architecture_of(artefact: Path, program: str) -> str:
-    """Return a program's architecture, e.g. `arm64`; empty if not ELF.
-
-    The file is the program, or a `.tar.gz` with it.
-    """
+    """Return the architecture of a program or `.tar.gz` (ELF), or empty."""
     with artefact.open("rb") as stream:
         begins = stream.read(_HEADER)
     return _machine_of(_header_of_program(artefact, program) if begins.startswith(_GZIP) else begins)
@@ -95,10 +92,7 @@ def fetch(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str])
 
 
 def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> HostError | None:
-    """Return why this machine would not ship an artefact, without network.
-
-    `None` if the artefact has to be downloaded first.
-    """
+    """Return why this machine would not ship an artefact, without network."""
     try:
         source = _source_of(artefact, arch, environment)
         if not source.address or source.path.exists():

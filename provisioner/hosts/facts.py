@@ -63,11 +63,7 @@ class Surroundings:
 def findings(
     disks: Sequence[wire.DiskAnswer], clock: Sequence[float] | None, requested: datetime, answered: datetime
 ) -> tuple[HostFault, ...]:
-    """Return the faults of a host's disks and clock.
-
-    `clock` is the host's time at start and end, or `None`. `requested` and `answered` are the controller's times
-    around the call.
-    """
+    """Return faults of disks and clock (the host's, ours around it)."""
     return (*_disk_faults(disks), *_clock_faults(clock, requested.timestamp(), answered.timestamp()))
 
 

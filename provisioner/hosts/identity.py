@@ -58,10 +58,7 @@ def is_free(spec: CallTarget, owner: Owner) -> bool:
 
 
 def claims_of(spec: CallTarget) -> list[list[str]]:
-    """Return acceptable marks as lists: inventory, key, time.
-
-    An empty time with an inventory means any time.
-    """
+    """Return acceptable marks (inventory, key, time; without time any)."""
     claims = [[spec.owner.inventory, spec.owner.key, ""]] if spec.owner else []
     return claims + ([[spec.adopted.inventory, spec.adopted.key, spec.adopted.at]] if spec.adopted else [])
 
@@ -114,10 +111,7 @@ def is_host_key_line(line: str) -> bool:
 
 
 class HostKeyScans(OpenRunner):
-    """Carries only calls that read host keys.
-
-    `asker` names this machine or node in errors.
-    """
+    """Carries only calls that read host keys."""
 
     def __init__(self, environment: Mapping[str, str], asker: str = "this machine") -> None:
         self._environment, self._asker = environment, asker

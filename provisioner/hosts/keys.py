@@ -93,10 +93,7 @@ def make_host_keys(
 
 
 def make_next_key(spec: HostSpec, runner: HostRunner, program: bytes, *, who: str, recovery: str) -> HostKeys:
-    """Let a relay create and keep its next key, or raise `HostError`.
-
-    `recovery` is empty without a recovery key.
-    """
+    """Let a relay create and keep its next key, or raise `HostError`."""
     request: wire.KeysRequest = {**_keys_request(spec, who, recovery), "following": ""}
     call = HostCall(spec, request, _program_files(spec, program, unproved=False))
     keys = _keys(spec, runner.call([call], timeout_s=KEYS_TIMEOUT_S)[spec.id], recovery, follows=True)
@@ -204,7 +201,7 @@ def _sealed(host: str, box: wire.SealedKeyAnswer | None, public_key: str, recove
 
 
 def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return kind and base64 of this machine's login keys, or raise `UsageError`.
+    """Return this machine's public login keys, or raise `UsageError`.
 
     `PROVISIONER_SSH_KEY` names the one key, else the agent's keys count (`SSH_AUTH_SOCK`).
     """

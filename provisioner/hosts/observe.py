@@ -25,10 +25,7 @@ def observe(
     *,
     unproved: bool = False,
 ) -> tuple[dict[str, HostFacts], dict[str, HostError]]:
-    """Return facts of hosts that answer, and errors of the others.
-
-    With `unproved` hosts need no proof of identity; their facts then lack trust and policy.
-    """
+    """Return facts by host, and errors; `unproved` hosts' lack trust."""
     calls = []
     for spec in specs:
         request, contents = observe_request(spec, files[spec.id])

@@ -18,10 +18,7 @@ from provisioner.hosts.unreachable import unreachable_by
 
 
 def call_refusal(request: Mapping[str, object], sizes: Mapping[str, int], side: str) -> str:
-    """Return why hosts refuse a call, after "it"; empty if valid.
-
-    `sizes` are bytes by file name. `side` is empty if the host is not shared.
-    """
+    """Return why hosts refuse a call, after "it"; empty if valid."""
     return str(host_module("machine/carried").refusal(request, sizes, HostNames(side).ours))
 
 

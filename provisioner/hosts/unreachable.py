@@ -1,7 +1,6 @@
 """Why a host is unreachable, from ssh's and Ansible's output. Pure.
 
-Their output has several lines, with banners, key pictures and warnings. A person gets one cause in our words, with at
-most a short line of the original.
+A person gets one cause in our words, with at most a short line of the original.
 """
 
 from __future__ import annotations

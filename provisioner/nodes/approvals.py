@@ -144,10 +144,7 @@ class NodeApprovals:
 def approval_verdict(
     call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime
 ) -> tuple[str, NodeMemory]:
-    """Check a call's approvals; return the refusal and the new record.
-
-    `hosts.call_rules` has accepted the call.
-    """
+    """Check an accepted call's approvals; return refusal and new record."""
     operation = "a script" if call.script else str(call.request.get("operation"))
     owner = call.request.get("owner")
     if owner is not None and owner["inventory"] != rules.inventory:

@@ -167,10 +167,7 @@ def certificate_end(pem: str) -> datetime:
 
 
 def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: str) -> str:
-    """Return the broker's configuration file.
-
-    `listen` is `ADDRESS:PORT`.
-    """
+    """Return the broker's configuration file; `listen` is `ADDRESS:PORT`."""
     users = [
         _user(envelope.CONTROLLER, _controller_publishes(carriers), [f"{envelope.inbox_of(envelope.CONTROLLER)}.>"])
     ]
@@ -243,10 +240,7 @@ def _controller_publishes(carriers: Sequence[str]) -> list[str]:
 
 
 def _api_forms(subject: str) -> tuple[str, str]:
-    """Return an API subject in both forms, with and without domain.
-
-    The broker maps one to the other before it checks permissions.
-    """
+    """Return an API subject with and without domain: the broker maps both."""
     return f"{envelope.API}.{subject}", f"$JS.API.{subject}"
 
 

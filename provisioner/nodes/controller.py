@@ -231,11 +231,7 @@ class _Failed:
 
 
 class RoutedRunner(OpenRunner):
-    """Carries each call through the right node, or from here.
-
-    A host with exactly one carrier, which has a node, is called by that node. A centre of several carriers is called
-    from here.
-    """
+    """Carries each call through its only carrier's node, or from here."""
 
     def __init__(self, local: OpenRunner, remote: OpenRunner, carriers: Collection[str]) -> None:
         self._local, self._remote, self._carriers = local, remote, frozenset(carriers)

@@ -173,10 +173,7 @@ class Joiner:
         self._done: dict[bytes, None] = {}
 
     def add(self, part: bytes) -> bytes | None:
-        """Take a part; return the message that it completes, or `None`.
-
-        Invalid parts are ignored.
-        """
+        """Take a part; return the message that it completes; ignore invalid ones."""
         if len(part) < _PART_HEAD.size or len(part) > _PART_HEAD.size + PART_BYTES:
             return None
         name, number, count = _PART_HEAD.unpack(part[: _PART_HEAD.size])

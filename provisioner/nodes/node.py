@@ -137,10 +137,7 @@ class StartedUnits:
 
 
 class ArtefactCache:
-    """A cache of files by SHA-256; the last used ones stay.
-
-    It only saves time: a full disk or a changed file counts as a miss.
-    """
+    """A cache of files by SHA-256; a damaged file is a miss."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -303,10 +300,7 @@ class Node:
         self._silent_rounds = 0
 
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
-        """Run until `stop` is set, then finish begun units.
-
-        `alive` is called regularly.
-        """
+        """Run until `stop`, then finish begun units; call `alive` regularly."""
         while not stop.is_set():
             self.step()
             alive()

@@ -67,10 +67,7 @@ _OF_CALLER: Final = frozenset({"PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"})
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
-    """The carriers with nodes, and the broker.
-
-    `key` is the file with the controller's own keys.
-    """
+    """The carriers with nodes, the broker, and the controller's own key."""
 
     broker: Broker
     key: Path

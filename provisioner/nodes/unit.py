@@ -53,10 +53,7 @@ class CarriedCall(HostCall):
 
 @dataclass(frozen=True, slots=True)
 class CallUnit:
-    """Calls carried together, at most one per host.
-
-    `version` is the controller's.
-    """
+    """Calls of a controller carried together, at most one per host."""
 
     version: str
     timeout_s: float

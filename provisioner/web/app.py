@@ -1,7 +1,4 @@
-"""The server's application: answers bounded, read-only requests with pages.
-
-It changes no state and stores no data about users.
-"""
+"""The server's application: bounded, read-only requests, and no data about users."""
 
 from __future__ import annotations
 

@@ -37,10 +37,7 @@ _VERDICTS: Final = (*WORST_FIRST, "")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters of a request.
-
-    Unknown values are ignored, since links may be old.
-    """
+    """The filters of a request; unknown values, of old links, are ignored."""
 
     q: str = ""  #: Words of a name or id, with or without diacritics.
     province: str = ""
@@ -201,10 +198,7 @@ def query_of(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
-    """Group facilities' failing paths into incidents, worst and largest first.
-
-    The causes are those of `verify.incidents`. `hosts` are incidents of hosts without paths.
-    """
+    """Group facilities' failing paths into incidents, worst and largest first."""
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
     groups: dict[Finding, list[tuple[BoardPath, FacilityRow]]] = defaultdict(list)

@@ -64,10 +64,7 @@ class ServerAddress:
 
 
 def refuse_open(address: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
-    """Refuse a server that would show all pages to everybody (`UsageError`).
-
-    `trusts`: a proxy names the readers. `signs_in`: readers sign in.
-    """
+    """Refuse a server that would show all pages to everybody (`UsageError`)."""
     try:
         ip_address(address.host)
     except ValueError:

@@ -283,10 +283,7 @@ class Feed:
         changed.set()
 
     async def events(self, may_read: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
-        """Stream the present revision and each later one.
-
-        `may_read` is asked repeatedly whether the user may still see them; if not, the stream ends.
-        """
+        """Stream this and each later revision while `may_read` allows it."""
         self.listeners += 1
         try:
             last = ""
@@ -314,10 +311,7 @@ def build_board(
     unread: Sequence[str] = (),
     revision: str = "",
 ) -> Board:
-    """Combine the inventory and the results of verifications.
-
-    `since` has path states of the history, with the start of each verdict.
-    """
+    """Combine the inventory, verifications, and path states of the history."""
     by_facility: dict[str, list[BoardPath]] = defaultdict(list)
     for path in merged.paths:
         by_facility[path.facility].append(_dated(path, since.get(path.name)))

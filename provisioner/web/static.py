@@ -33,10 +33,7 @@ _FRONT: Final = """<!DOCTYPE html>
 
 
 def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
-    """Write all pages in both languages; return their number, or raise `UsageError`.
-
-    Creates the folder, replaces earlier pages and removes obsolete ones.
-    """
+    """Replace a folder's pages; return their number, or raise `UsageError`."""
     try:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
             raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")

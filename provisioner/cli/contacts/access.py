@@ -74,10 +74,7 @@ class ContactsAccess:
 
     @property
     def inventory(self) -> Inventory:
-        """The readable part, or raise `InventoryError`.
-
-        Other problems do not block a person's request.
-        """
+        """The readable part, as a request cannot wait; or raise `InventoryError`."""
         return self._read[0]
 
     @property
@@ -155,10 +152,7 @@ def print_records(contacts: Iterable[LocatedContact], *, show: bool) -> None:
 
 
 def cards_for(invocation: Invocation, purpose: str) -> Contacts:
-    """Return a function that reads call cards for a server.
-
-    Each call writes the purpose into the access log.
-    """
+    """Return a server's reader of call cards, which records the purpose."""
     # The commands of contacts serve no pages.
     from provisioner.web.pages import CallCard  # noqa: PLC0415
     from provisioner.web.readers import role_name  # noqa: PLC0415

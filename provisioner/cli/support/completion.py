@@ -34,10 +34,7 @@ _RUNS = 50
 
 
 class _Bash(BashComplete):
-    """Bash splits `kind=name` into three words.
-
-    It tells its version only if started.
-    """
+    """Bash splits `kind=name`; it tells its version only if started."""
 
     source_template = """\
 %(complete_func)s() {

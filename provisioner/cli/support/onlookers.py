@@ -101,10 +101,7 @@ class ProgressForm(Enum):
 
 
 class Progress:
-    """A command's progress, displayed and logged.
-
-    `verbose` prints each event on standard error; `quiet` omits remarks.
-    """
+    """A command's progress, displayed and logged."""
 
     def __init__(
         self,

@@ -1,7 +1,4 @@
-"""Options of several commands: limits, times, rollout, verification.
-
-Times and days are Vietnam's.
-"""
+"""Options of several commands; times and days are Vietnam's."""
 
 from __future__ import annotations
 

@@ -34,10 +34,7 @@ class Stop:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Turn a first signal into a stop request; a second ends.
-
-    Started hosts then roll back by themselves.
-    """
+    """Turn a first signal into a stop; hosts then roll back themselves."""
     stop = Stop()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -106,10 +103,7 @@ def answer(
     kind: click.ParamType[str] = click.STRING,
     default: str | None = None,
 ) -> str:
-    """Ask for the value of a missing option, or raise `UsageError`.
-
-    `subject` needs it, e.g. `a new facility`.
-    """
+    """Ask for an option that `subject` lacks, or raise `UsageError`."""
     refuse_missing(invocation, subject, (option,))
     return str(click.prompt(question, type=kind, default=default, err=True))
 

@@ -1,7 +1,4 @@
-"""A command's session, and files that people name.
-
-The progress display watches calls to hosts. A saved plan is read without the vault.
-"""
+"""A command's session, and files that people name."""
 
 from __future__ import annotations
 
@@ -105,10 +102,7 @@ def refuse_unread_metrics(path: Path | None) -> None:
 
 
 def write_report(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a report with mode 0600: it names quarantine sites.
-
-    An existing file raises `UsageError`.
-    """
+    """Write a private report (it names sites); an existing one raises `UsageError`."""
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
     try:

@@ -303,10 +303,7 @@ def pager_of(env: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def paged(env: Mapping[str, str], *, wanted: bool) -> Iterator[None]:
-    """Collect standard output, and show it through the pager if long.
-
-    `wanted` tells whether command and options allow a pager.
-    """
+    """Collect standard output; page it if long, `wanted` and possible."""
     stream = sys.stdout
     command = pager_of(env) if wanted and _is_read(env) else []
     if not command or not isinstance(stream, SafeStream):

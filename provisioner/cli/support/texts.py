@@ -150,10 +150,7 @@ def committed(checkout: Checkout, contents: Mapping[Path, bytes], message: str) 
 def frozen_lines(
     frozen: Sequence[FrozenFacility], consequence: str = HOSTS_KEEP, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """Yield frozen facilities, with cause and position.
-
-    `consequence` is what follows for the command.
-    """
+    """Yield frozen facilities, their position, cause and `consequence`."""
     if not frozen:
         return
     facilities = say.counted(len(frozen), "facility")
@@ -182,10 +179,7 @@ def code_with_frozen(code: int, frozen: Sequence[object]) -> int:
 def quarantine_lines(
     paths: Sequence[Quarantined], terminal: Terminal, *, apart: bool = True, most: int = 0, say: Translator = ENGLISH
 ) -> Iterator[str]:
-    """Yield quarantined paths (the device refuses the password), if any.
-
-    `apart` begins with an empty line; `most` limits the list, 0 lists all.
-    """
+    """Yield at most `most` quarantined paths (0: all), maybe set `apart`."""
     if not paths:
         return
     if apart:

@@ -77,10 +77,7 @@ def _run_playbook(folder: Path, playbooks: str, forks: int) -> None:
 
 
 def _start_work(folder: Path) -> None:
-    """Give the waiting Ansible its hosts, and connect to jump hosts.
-
-    It is called at the controller's first word: until then Ansible only loads.
-    """
+    """Give the waiting Ansible its hosts at the controller's first word."""
     if os.fork() == 0:
         try:
             # This blocks until Ansible opens the pipe; otherwise the process ends with the others.

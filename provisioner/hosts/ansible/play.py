@@ -211,10 +211,7 @@ class Play:
         return str(numbers.setdefault(since, len(numbers)))
 
     def _fill_box(self, box: Path, call: HostCall) -> None:
-        """Write a call's bundle, seals, challenge and claims into its host's box.
-
-        A call with a script has only the script.
-        """
+        """Write a call's script, or bundle and proofs, into its host's box."""
         if (script := call.script) is not None:
             (box / f"{self._number}.{'root' if script.as_root else 'own'}").write_text(script.text)
             return

@@ -59,10 +59,7 @@ class _Grid:
 
 
 def routes_file(addresses: Mapping[str, str]) -> str:
-    """Return Alertmanager's configuration.
-
-    `addresses` are webhooks by carrier; `EVERYTHING` gets all alerts.
-    """
+    """Return Alertmanager's configuration for webhooks by carrier (`EVERYTHING`: all alerts)."""
     carriers = sorted(name for name in addresses if name != EVERYTHING)
     everything: list[Document] = [{"receiver": "all"}] if EVERYTHING in addresses else []
     config: Document = {

@@ -232,10 +232,7 @@ class _Once(Collector):
 
 
 def scope_of(incident: Incident, facility: str) -> str:
-    """Return an incident's scope for inhibition: `host`, `site`, `device` or `path`.
-
-    `facility` is empty if its paths have several.
-    """
+    """Return an incident's scope: `host`, `site` (one `facility`), `device` or `path`."""
     if incident.layer in _WHOLE_HOSTS or (incident.layer in _SITES and not facility):
         return "host"
     if incident.layer in _SITES:

@@ -146,10 +146,7 @@ def _put_incidents(sheet: MetricSheet, incidents: Sequence[Incident], rows: Iter
 def incident_series(
     incidents: Iterable[Incident], rows: Iterable[SaidPath], carriers: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Labels, int]]:
-    """Yield labels and number of paths of incidents, highest layer first.
-
-    Without `carriers` by host, those of the paths count.
-    """
+    """Yield labels and path counts of incidents, highest layer first."""
     by_path, carrier_of = {}, dict(carriers or {})
     for row in rows:
         by_path[row.path] = row

@@ -56,10 +56,7 @@ class ForgeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ForgeProject:
-    """One project of one forge; `url` has no slash at the end.
-
-    `project` is OWNER/NAME; for GitLab its number, or its full path.
-    """
+    """One project of one forge: OWNER/NAME, or GitLab's number or path."""
 
     kind: ForgeKind
     url: str
@@ -346,10 +343,7 @@ def set_status(client: ForgeClient, status: dialects.CommitStatus) -> None:
 
 
 def plan_labels(document: Mapping[str, object], family: str) -> tuple[str, ...]:
-    """Return the labels for the document of a plan or a comparison.
-
-    They name the worst impact, and the facts that need a person.
-    """
+    """Return labels of a plan's worst impact, and of facts for people."""
     summary = document.get("summary")
     counted = summary.get("impact") if isinstance(summary, dict) else None
     impacts = counted if isinstance(counted, dict) else {}

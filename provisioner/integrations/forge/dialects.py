@@ -34,10 +34,7 @@ class StatusState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an API; `path` begins with a slash.
-
-    `accepted` are error codes that are valid answers.
-    """
+    """One call of an API; `accepted` error codes are valid answers."""
 
     method: str
     path: str

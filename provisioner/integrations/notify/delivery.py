@@ -1,8 +1,4 @@
-"""Delivery of a notice to one receiver.
-
-Mail servers get a letter, webhooks and Alertmanagers a body over HTTP. A webhook also gets a signature over time and
-body.
-"""
+"""Delivery of a notice to one receiver, by mail or over HTTP."""
 
 from __future__ import annotations
 
@@ -113,8 +109,7 @@ def _body_of(document: object) -> bytes:
 def signed_headers(body: bytes, key: Secret, at: datetime, delivery: str) -> Mapping[str, str]:
     """Return headers with which a receiver detects foreign, old or repeated bodies.
 
-    The signature is an HMAC-SHA-256 over the timestamp, a full stop, and the body's bytes. `delivery` is the
-    notice's id, the same for each attempt.
+    The signature is an HMAC-SHA-256 over the timestamp, a full stop, and the body's bytes.
     """
     timestamp = str(int(at.timestamp()))
     mac = hmac.digest(key.reveal().encode(), timestamp.encode() + b"." + body, "sha256").hex()

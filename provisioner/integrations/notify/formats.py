@@ -132,10 +132,7 @@ def trial_document(inventory: str, receiver: Receiver, letter: Letter) -> Notice
 def alerts_of(
     news: night_news.NightNews, before: Sequence[Labels], language: Language
 ) -> tuple[list[Document], list[Labels]]:
-    """Return alerts for an Alertmanager, and the labels of the active ones.
-
-    `before` are labels of active alerts from earlier nights.
-    """
+    """Return alerts for an Alertmanager, and labels of the active ones."""
     say = translator(language)
     has_numbers_alone = news.receiver_scope.reach(Matter.STATUS) is Reach.COUNTS
     active = _numbers(news, say) if has_numbers_alone else [_alert_of(item, news, say) for item in _merged_items(news)]

@@ -249,10 +249,7 @@ def _cause_words(cause: Cause, say: Translator) -> str:
 
 
 def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: datetime, delivery: str) -> EmailMessage:
-    """Return a letter as a mail, or raise `ValueError`.
-
-    `delivery` is the notice's id, the same for each attempt.
-    """
+    """Return a letter as a mail, or raise `ValueError`."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _parsed_address(sender)
     mail["To"] = tuple(map(_parsed_address, addresses))

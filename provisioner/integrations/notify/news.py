@@ -119,9 +119,7 @@ def night_of(
 ) -> NightReport:
     """Convert a verification's document for notices.
 
-    `carriers` are those with paths, by host. `listed` are keys of the inventory's paths; those not verified are silent.
-    `drifted` are hosts with drift from another comparison; `None` takes the verification's. `since` returns the
-    recorded start of a path's verdict, if known.
+    Those of the `listed` paths that were not verified are silent. Without `drifted` the verification's drift counts.
     """
     path_items = [_of_path(path, since) for path in document.paths]
     visited = {host.host for host in document.hosts}

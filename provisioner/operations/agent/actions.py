@@ -63,10 +63,7 @@ class RunEnded:
 
 
 def unfinished_run(folder: StateFolder, now: datetime) -> tuple[UnfinishedRun, Unfinished | None]:
-    """Return the unfinished run, if any, and its owner.
-
-    A killed run of another owner does not count: the next apply ends it.
-    """
+    """Return the unfinished run, if any; others' killed runs do not count."""
     try:
         last = unfinished(folder, proved=False)
     except errors.UsageError:
@@ -208,10 +205,7 @@ _STATES: Final[Mapping[str, StatusState]] = {
 
 @dataclass(frozen=True)
 class PlannedLook:
-    """A plan of all hosts, also as saved, and the decision's view.
-
-    `notes` are failures of side tasks.
-    """
+    """A plan of all hosts, also as saved, and the decision's view."""
 
     look: HostsLook
     session: Session | None = None

@@ -82,10 +82,7 @@ class AgentRounds:
         self._clock = clock
 
     def round(self, *, due: bool, again: bool = False) -> RoundEnd:
-        """Do a round, or raise `UsageError`.
-
-        `due` forces a read of hosts; `again` retries a failed commit.
-        """
+        """Do a round (`due` reads hosts), or raise `UsageError`."""
         trusted = believed(self.settings)
         rows = {row.commit: row for row in read_commit_states(self.place)}
         work = _Work(rows, trusted, self.settings.rules(trusted.text))

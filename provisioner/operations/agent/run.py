@@ -40,10 +40,7 @@ _FORGE_S: Final = 100.0  #: The longest wait of a single round for the forge, at
 
 @dataclass
 class Agent:
-    """One agent, with the journal's function `tell`.
-
-    `again` retries a failed commit once.
-    """
+    """One agent, with the journal's function `tell`."""
 
     settings: AgentSettings
     environment: Mapping[str, str]

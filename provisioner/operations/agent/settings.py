@@ -80,10 +80,7 @@ class AgentSettings:
 
 
 def is_genuine(headers: Mapping[str, object], body: bytes, secret: Secret) -> bool:
-    """Return whether the sender of a body knows the secret.
-
-    `headers` are named as in WSGI.
-    """
+    """Return whether the sender of a body knows the secret."""
     key = secret.reveal().encode()
     expected = hmac.new(key, body, hashlib.sha256).hexdigest().encode()
     signed = [str(headers[name]).removeprefix(_PREFIX) for name in SIGNATURES if name in headers]

@@ -1,7 +1,4 @@
-"""Plans applied, unfinished runs resumed or aborted, hosts rolled back.
-
-A rollback is a transaction with the same checks, gate and switch.
-"""
+"""Plans applied, unfinished runs resumed or aborted, hosts rolled back."""
 
 from __future__ import annotations
 

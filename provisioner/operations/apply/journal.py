@@ -106,11 +106,7 @@ class RunLog:
             return ""
 
     def end(self, outcome: str, document: Mapping[str, object], holdings: tuple[Holding, ...] = ()) -> Head | None:
-        """Record the run's outcome and hosts' holdings; it cannot be resumed.
-
-        Returns:
-            The entry's head; `None` if it could not be recorded.
-        """
+        """Record outcome and holdings, without a later resume; return the head."""
         try:
             return self._history.end(self.run, Ending(datetime.now(UTC), outcome, document, holdings))
         except StateError as error:
@@ -177,10 +173,7 @@ def keyed_state_folder(session: Session) -> StateFolder:
 def usual_time(
     earlier: Iterable[Recorded], operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
 ) -> UsualTime | None:
-    """Return the duration of the newest similar runs, or `None`.
-
-    `earlier` has the newest first; `limit` is as recorded; verifications have no hosts.
-    """
+    """Return the duration of the newest similar runs, or `None`."""
     same = (
         (recorded.finished - recorded.run.started).total_seconds()
         for recorded in earlier
@@ -196,10 +189,7 @@ def usual_time(
 def expect_usual_time(
     session: Session, operation: Operation, *, limit: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
 ) -> None:
-    """Tell a session's watcher how long such a run usually takes.
-
-    An unreadable record is ignored here.
-    """
+    """Tell a session's watcher such a run's usual time, if recorded."""
     if session.watcher is None:
         return
     try:

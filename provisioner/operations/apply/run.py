@@ -1,7 +1,4 @@
-"""Runs as values: intent, options, outcome; the last unfinished run.
-
-The intent is enough to resume a run.
-"""
+"""Runs as values, with all to resume them; the last unfinished run."""
 
 from __future__ import annotations
 

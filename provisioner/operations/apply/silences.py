@@ -332,10 +332,7 @@ def outlasting(reason: str) -> str:
 
 
 def silenced_alerts(inventory: str, cut: HostCut, paths: Iterable[MediaPath]) -> tuple[AlertMatchers, ...]:
-    """Return the alerts that a relay's change silences, in few matcher sets.
-
-    `paths` are the relay's desired ones; removed paths have alerts too.
-    """
+    """Return a relay's silenced alerts, also of removed paths, in few matchers."""
     pulled = [path for path in paths if not path.on_demand]
     stopped = {path.name for path in pulled if cut.cuts_path(path.facility, path.name)}
     if cut.everything or (stopped and len(stopped) == len(pulled)):
@@ -485,10 +482,7 @@ def _misunderstood() -> http.ReachError:
 def to_silence(
     session: Session, run: Run, intent: Intent, jobs: Iterable[Job], former: Mapping[str, tuple[str, ...]]
 ) -> ToSilence:
-    """Return a run's silences at Alertmanagers that may know its relays.
-
-    `former` are, by receiver, those made before it was killed.
-    """
+    """Return a run's silences, also `former` ones, at its relays' Alertmanagers."""
     inventory = session.inventory.settings.id
     relays = [job.spec for job in jobs if job.spec.relay is not None and job.spec.id in intent.cuts]
     receivers = [receiver for receiver in session.inventory.receivers if receiver.kind is ReceiverKind.ALERTMANAGER]

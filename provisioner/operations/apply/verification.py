@@ -81,10 +81,7 @@ def contents_of(inventory: Inventory) -> Contents:
 def holding(
     spec: HostSpec, contents: Mapping[str, str], differing: Iterable[Change], at: datetime, held: Iterable[str] = ()
 ) -> Holding:
-    """Return a relay's holding from its differences to the desired state.
-
-    `differing` may include no-ops; `at` is the earliest time of reading; `held` are frozen facilities.
-    """
+    """Return a relay's holding from its differences to the desired state."""
     open_changes = pending(differing)
     absent: dict[str, set[str]] = defaultdict(set)
     for change in open_changes:
@@ -113,10 +110,7 @@ def proved_by_change(
     differing: Iterable[Change],
     at: datetime,
 ) -> tuple[Holding, ...]:
-    """Return holdings of hosts that a run started.
-
-    `results` are of hosts to change only; `differing` of those with facts.
-    """
+    """Return holdings of hosts that a run started."""
     by_host: dict[str, list[Change]] = defaultdict(list)
     for change in differing:
         by_host[change.host].append(change)
@@ -186,10 +180,7 @@ def _is_proved(verdict: PathVerdict) -> bool:
 
 
 def recall(session: Session, paths: Collection[str]) -> Recalled:
-    """Read memories of paths, or the reason of failure.
-
-    `paths` are memory names. An unreadable memory is ignored.
-    """
+    """Read memories of paths, or the reason of failure."""
     folder = journal.keyed_state_folder(session)
     try:
         read = each_memory(folder, paths)
@@ -259,10 +250,7 @@ def refuse_job(session: Session) -> None:
 
 
 def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> tuple[VerifyResult, Acceptances]:
-    """Accept the pictures of a verification, to be recorded.
-
-    `renew` drops earlier references.
-    """
+    """Accept a verification's pictures; `renew` drops earlier references."""
     previous = recall_references(session, [path.path for path in result.paths])
     run = new_run_id()
     tours = {path.name for _, path in session.state.paths if path.tour}

@@ -114,10 +114,7 @@ def _removes_site(change: Change, relay: str) -> bool:
 
 
 def _heard_facilities(session: Session, facts: HostFacts, relay: str) -> frozenset[str]:
-    """Return the facilities whose gateways the relay heard (WireGuard has an endpoint).
-
-    Sites without a tunnel always count; the verification proves whether the relay reaches their devices.
-    """
+    """Return facilities whose gateways the relay heard, and those without tunnel."""
     live_peers = facts.tunnel["peers"] if facts.tunnel else {}
     heard_keys = {key for key, peer in live_peers.items() if peer["endpoint"]}
     spec = session.state.hosts[relay]

@@ -182,10 +182,7 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
 
 
 def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> FileEdit:
-    """Return an edit that proposes plan and gateway, or raise `UsageError`.
-
-    A plan that all parties have signed becomes agreed.
-    """
+    """Return an edit of plan (agreed if signed) and gateway, or raise `UsageError`."""
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
     base_inventory = frame_of(loaded)
@@ -303,10 +300,7 @@ def backup_beside(plan: ConnectionPlan, carrier: str, relay: str) -> dict[str, s
 
 
 def succeeded(edits: Edits, facility: str) -> FileEdit:
-    """Return an edit that makes the successor the plan, or raise `UsageError`.
-
-    The next apply removes it from the old carrier.
-    """
+    """Return an edit that makes the successor the plan, or raise `UsageError`."""
     opened = edits.open(facility)
     site, text = opened.site, opened.text
     if site.successor is None or not site.successor.agreed:

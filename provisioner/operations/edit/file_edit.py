@@ -219,10 +219,7 @@ def facility_file(root: Path, facility: Facility) -> Path:
 
 
 def edit_file(root: Path, path: Path, changes: Mapping[KeyPath, object], by_hand: str) -> tuple[bytes, bytes]:
-    """Set values in a file; return both texts, or raise `InventoryError`.
-
-    `by_hand` is a hint for an edit by hand.
-    """
+    """Set values in a file; return both texts, or raise `InventoryError`."""
     before, after = edited_file(path, changes, by_hand)
     if after != before:
         write_atomic(path, after.decode(), within=root)

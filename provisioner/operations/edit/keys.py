@@ -50,10 +50,7 @@ class OwnKeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class GatewayKey:
-    """A written gateway key; `before` is empty without a former key.
-
-    `diff` has the changed lines, as `diff -U0` prints them.
-    """
+    """A written gateway key, and the changed lines as of `diff -U0`."""
 
     path: Path
     key: str
@@ -76,10 +73,7 @@ class KeyedHost:
 
 @dataclass(frozen=True, slots=True)
 class NewRecoveryKey:
-    """A new recovery key and its file edit, not yet written.
-
-    `before` is the former public half, or empty.
-    """
+    """A new recovery key and its edit, not yet written."""
 
     pair: RecoveryPair
     path: Path
@@ -187,10 +181,7 @@ def refuse_begin(inventory: Inventory, relay: host_models.Relay, port: int) -> N
 
 
 def _refuse_dialled(inventory: Inventory, relay: host_models.Relay, port: int) -> None:
-    """Refuse a port that some gateways' lines may not pass.
-
-    Until the change ends this port alone leads to the next key.
-    """
+    """Refuse a next key's port that some gateways' lines may not pass."""
     dialled = {
         c.facility.id: c.gateway.relay_port
         for c in inventory.connections
@@ -217,10 +208,7 @@ def _named(names: list[str]) -> str:
 
 
 def refuse_changing(lock: host_models.Allocations, relay: str, action: str) -> None:
-    """Raise `PolicyError` for an action during a relay's key change.
-
-    `what` is the action, e.g. `be emptied`.
-    """
+    """Refuse an action, e.g. `be emptied`, during a relay's key change (`PolicyError`)."""
     entry = lock.relays.get(relay)
     if entry is not None and entry.next_key is not None:
         since = entry.next_key.since.isoformat()
@@ -258,10 +246,7 @@ def _with_entry(
 
 
 def wireguard_port_edit(root: Path, inventory: Inventory, relay: str, port: int) -> file_edit.FileEdit:
-    """Return the edit that sets `wireguard_port`, or raise `InventoryError`.
-
-    The next key's port becomes the relay's own.
-    """
+    """Return the edit that sets `wireguard_port`, or raise `InventoryError`."""
     carrier, current = inventory.relays[relay]
     text = file_edit.text_of_file(root / "carriers" / f"{carrier.id}.yml")
     at = ("relays", next(index for index, entry in enumerate(carrier.relays) if entry.id == relay))
@@ -327,10 +312,7 @@ def _write_gateway_key(root: Path, path: Path, key: str, before: str) -> Gateway
 
 
 def keyed_host(edits: file_edit.Edits, host: str) -> KeyedHost:
-    """Return a host, without its vault; or raise `InventoryError`.
-
-    A host that a host CA identifies is refused too.
-    """
+    """Return a host for its key, without vault; or raise `InventoryError`."""
     base_inventory = file_edit.frame_of(edits.load())
     keyed = _keyed_relay(edits.root, base_inventory, host) or _keyed_centre(edits.root, base_inventory, host)
     if keyed is None:

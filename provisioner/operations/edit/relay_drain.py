@@ -174,10 +174,7 @@ def _with_successor(
 def _with_moved_plan(
     base_inventory: BaseInventory, site: Facility, text: file_edit.FacilityText, request: DrainRequest
 ) -> file_edit.FacilityText:
-    """Change a plan that hosts do not carry.
-
-    Its parties sign anew, unless the facility is closed.
-    """
+    """Change a plan without hosts; its parties sign anew, unless closed."""
     changes: dict[tuple[str | int, ...], object] = {("plan", "relay"): request.to}
     if site.plan is not None and site.plan.agreed and site.operating is not Operating.CLOSED:
         if request.source:

@@ -44,10 +44,7 @@ _MOST_SIGNATURE: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """An agreement to a facility's plan; `source` is the minutes or letter.
-
-    `plan` is `plan`, or `successor` for the next connection's.
-    """
+    """An agreement to a facility's plan or successor, by minutes or letter."""
 
     facility: str
     plan: str

@@ -1,8 +1,4 @@
-"""All problems of an inventory; addresses allocated to new objects.
-
-Problems concern files, relations between files, and secrets. Allocations go into the lock: tunnel addresses, ports and
-prefixes.
-"""
+"""All problems of an inventory; allocations of new objects in the lock."""
 
 from __future__ import annotations
 

@@ -200,10 +200,7 @@ def certificate_request(session: Session, relay: str) -> str:
 def set_certificate(
     session: Session, relay: str, file: Path, now: datetime | None = None, *, at_once: bool = False
 ) -> CertificateWritten:
-    """Record a certificate chain from a CA (PEM), or raise `UsageError`.
-
-    The relay's own comes first. `at_once` is as in `renew_certificate`.
-    """
+    """Record a CA's chain (PEM), relay's own first; or raise `UsageError`."""
     target = _certificate_host(session, relay)
     following = target.next_key if target.following else None
     try:

@@ -81,10 +81,7 @@ class Decommission:
 def record_done(
     session: Session, operation: Operation, hosts: Iterable[str], document: Document, digest_key: Secret | None
 ) -> str:
-    """Record an action on hosts; return why that failed, or empty.
-
-    The document holds no secret. `digest_key` is the vault's, `None` if its file stayed closed.
-    """
+    """Record an action on hosts, without secrets; return any failure."""
     return record_run(session, operation, of_hosts(hosts), document, digest_key)
 
 
@@ -245,10 +242,7 @@ def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
 
 
 def _refuse_serving(reading: Decommission, facts: HostFacts) -> None:
-    """Refuse a host with peers that may be served, or raise `PolicyError`.
-
-    Only a plan shows whom that cuts.
-    """
+    """Refuse a host that may serve peers (`PolicyError`): plans show cuts."""
     mark = facts.owner
     if mark is not None and not is_free(reading.called.spec, mark):
         hint = "it is being taken over: apply that first, or leave it to its owner"
@@ -297,10 +291,7 @@ def decommission(session: Session, reading: Decommission, *, trusted: int) -> tu
 
 
 def _refuse_remains(spec: HostSpec, error: HostError | None) -> tuple[str, ...]:
-    """Read the host again; remaining files raise `HostError`.
-
-    A host that cannot answer gives a note.
-    """
+    """Read the host again, for notes; remaining files raise `HostError`."""
     if isinstance(error, UnprovedHostError) and error.bare:
         return ()
     if isinstance(error, UnprovedHostError) and error.owner is None:

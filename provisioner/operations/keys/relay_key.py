@@ -340,10 +340,7 @@ class _OwnKeyChange:
             self.by.written([edit.path], f"key of {self.request.relay}: its port is {port}")
 
     def apply(self, hosts: Collection[str], *, ends: bool = False) -> bool:
-        """Apply hosts; return whether all have the desired state.
-
-        With `ends` the relay may cut named sites that stay behind.
-        """
+        """Apply hosts; return whether all have the desired state."""
         if self.by.has_enough:
             self.outcome.interrupted = True
             return False

@@ -79,10 +79,7 @@ def _record_rotated(session: Session, facilities: Collection[str]) -> str:
 
 
 def recorded_key_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
-    """Return each key's age, and the policy's days between changes.
-
-    Ages come from Git and the history. No host is called, and no vault opened.
-    """
+    """Return key ages by Git and history, and the policy's days."""
     inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
     psks, to_push = _drawn_moments(state_folder_of(session.environment, inventory.settings.id))
     return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
@@ -201,18 +198,12 @@ def _not_settled(relays: Iterable[str], planned: Planned | None) -> Iterator[str
 
 
 def settled_facts(planned: Planned | None) -> Mapping[str, HostFacts]:
-    """Return facts of relays whose last change is confirmed.
-
-    An unconfirmed change may be rolled back within a minute.
-    """
+    """Return facts of relays whose last change cannot be rolled back."""
     return {host: facts for host, facts in planned.facts.items() if facts.armed is None} if planned else {}
 
 
 def stage_of(facility: Facility, secrets: Secrets, relays: Iterable[HostFacts | None]) -> KeyStage:
-    """Return the stage of a gateway's key change. Pure.
-
-    `relays` has facts of each relay that carries it; `None` if unreadable or unconfirmed.
-    """
+    """Return a gateway key's stage; unconfirmed relays' facts are `None`. Pure."""
     following = _following(facility)
     if following is None:
         return KeyStage.ENDING if _is_ending(facility, secrets) else KeyStage.NONE
@@ -254,10 +245,7 @@ _NEXT_KEY = f"key of {NEXT}"
 
 @dataclass(frozen=True)
 class KeyChangeRequest:
-    """Requested key changes, of facilities and of carriers' sites.
-
-    `begins` allows new changes, not only a continuation.
-    """
+    """Requested key changes, of facilities and of carriers' sites."""
 
     facilities: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
@@ -428,10 +416,7 @@ class _RotationRun:
             self.by.written(written, vault)
 
     def apply(self, *, also: Collection[str] = ()) -> None:
-        """Apply relays with keys to add or remove.
-
-        A relay whose plan is refused, or would cut readers, is left out.
-        """
+        """Apply relays with keys to add or remove, without cutting readers."""
         progress = self.outcome.progress
         sites = {*progress.at(KeyStage.UNSTAGED, KeyStage.ENDING), *also}
         if progress.planned is not None:

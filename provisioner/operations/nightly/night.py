@@ -184,10 +184,7 @@ class StepRow(Row):
 
 
 class NightDocument(Printed, name="nightly", title="A night"):
-    """Output of `provisioner nightly --output json`.
-
-    `nightly.json` of --report has it without `verify` and `drift`.
-    """
+    """Output of `provisioner nightly --output json`; `nightly.json` lacks two keys."""
 
     inventory: Said
     started_at: Moment
@@ -206,10 +203,7 @@ class NightDocument(Printed, name="nightly", title="A night"):
 
 
 def night_document(night: NightRun, *, everything: bool = True) -> Document:
-    """Return the `nightly` document.
-
-    With `everything` it contains the documents of verification and drift.
-    """
+    """Return the `nightly` document, with `everything` verification and drift too."""
     planned = night.planned
     drift = plan_document(planned.plan, model=DriftDocument) if everything and planned else None
     document = NightDocument(
@@ -341,10 +335,7 @@ def _inventory_id(session: Session) -> str:
 
 
 def _take_lease(session: Session, night: NightRun, stack: ExitStack) -> None:
-    """Take the lease, or raise `LockedError` if another night has it.
-
-    Without a store the night goes on: it changes no host.
-    """
+    """Take the lease, if there is a store, or raise `LockedError`."""
     environment = session.environment
     holder = this_process(environment, night.started)
     try:

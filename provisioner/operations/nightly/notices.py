@@ -1,7 +1,4 @@
-"""Notices of a night: each receiver learns the news for its role.
-
-A failure at one receiver does not affect others.
-"""
+"""Notices of a night for each receiver's role; failures affect no others."""
 
 from __future__ import annotations
 

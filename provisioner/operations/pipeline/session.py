@@ -309,10 +309,7 @@ def expect_hosts(session: Session, limit: Limit) -> None:
 
 
 def begin_observing(session: Session, limit: Limit) -> Observing | None:
-    """Start to read the hosts of a plan.
-
-    Returns `None` if a revision limits the hosts, or the runner starts at once.
-    """
+    """Start to read a plan's hosts; `None` if that brings no gain."""
     if session.known_in or not isinstance(session.runner, OpenRunner):
         return None
     hosts = chosen_hosts(session.state, session.read_limit(limit))
@@ -332,10 +329,7 @@ def called_host(session: Session, host: str) -> CalledHost:
 
 
 def approached_host(session: Session, host: str) -> CalledHost:
-    """Return the host of an id, even before the vault has keys.
-
-    Without keys no host's mark counts as own.
-    """
+    """Return a host even before the vault has keys (no own mark)."""
     part, secrets = _readable_part(session)
     if secrets.digest_key is None and not (secrets.shut or secrets.carriers):
         secrets = secrets.model_copy(update={"digest_key": Secret(random.token_urlsafe(32))})

@@ -121,10 +121,7 @@ class Planned:
 def judged_by_rego(
     session: Session, plan: Plan, inventory: Inventory, hosts: Mapping[str, HostSpec], now: datetime
 ) -> Plan:
-    """Add the inventory's Rego rules' verdict to a plan, or raise `InventoryError`.
-
-    `inventory` and `hosts` are those that the plan is about, as of `now`.
-    """
+    """Add the inventory's Rego verdict to a plan, or raise `InventoryError`."""
     broken = [problem for problem in session.loaded.problems if problem.is_of_rego and problem.stops_plans]
     if not (inventory.rego or broken):
         return plan
@@ -502,10 +499,7 @@ def _with_restoration(inventory: Inventory, error: HostError) -> HostError:
 
 
 def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict[str, tuple[str, ...]]:
-    """Return sites whose packages have another key than their relay's new one.
-
-    Only sites with a gateway key have a package, and packages need the relay's key.
-    """
+    """Return gateways' sites whose packages have their relay's former key."""
     recorded, sites = inventory.allocations.relays, defaultdict[str, list[str]](list)
     for connection in inventory.connections:
         relay, gateway = connection.relay, connection.gateway

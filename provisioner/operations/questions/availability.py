@@ -137,10 +137,7 @@ def _joined_records(parts: Sequence[_SpanRecords]) -> _SpanRecords:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A unit of reading: a span's paths with a prefix.
-
-    `newest` is its last entry.
-    """
+    """A unit of reading: a span's paths with a prefix."""
 
     span: measured.Span
     prefix: str

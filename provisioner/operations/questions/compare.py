@@ -51,10 +51,7 @@ _FRAME_FILES = frozenset({LOCK_NAME, "instructions.yml", "designations.yml"})
 
 @dataclass(frozen=True)
 class _Revision:
-    """The used part of a revision, with content digests by path.
-
-    `facility` builds a facility.
-    """
+    """The used part of a revision, with content digests by path."""
 
     frame: BaseInventory
     outlines: Mapping[str, Outline]
@@ -72,10 +69,7 @@ class _Revision:
 
 @dataclass(frozen=True)
 class _Scope:
-    """The possible effect of an edit.
-
-    `facilities` differ, or their lock entries do, or they have older names.
-    """
+    """The possible effect of an edit."""
 
     old: _Revision
     new: _Revision
@@ -134,10 +128,7 @@ class _Rendered:
 
 
 def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
-    """Compare only hosts that may differ; `None` if all must be compared.
-
-    Raises `UsageError` like `compare`.
-    """
+    """Compare hosts that may differ; `None`: all; raises `UsageError` like `compare`."""
     limit_cuts_hosts = limit.by_site
     loaded = session.loaded
     if limit_cuts_hosts or loaded.frame is None or _has_errors(check(loaded)):

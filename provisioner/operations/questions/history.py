@@ -71,10 +71,7 @@ class CheckOptions:
 
 
 class PastRuns:
-    """An inventory's recorded runs.
-
-    Every method raises `StateError` if the database does not answer.
-    """
+    """An inventory's recorded runs; every method may raise `StateError`."""
 
     def __init__(self, history: History, log: EventLog) -> None:
         self._history = history

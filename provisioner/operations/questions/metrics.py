@@ -37,10 +37,7 @@ def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetric
 
 
 def write_metrics(file: Path, text: bytes) -> None:
-    """Replace the exporter's file, or keep it and raise `ReportError`.
-
-    It is readable for all users; its folder limits readers.
-    """
+    """Replace the exporter's file for all users, or raise `ReportError`."""
     try:
         replace_file(file, text, mode=0o644)
     except OSError as error:
@@ -62,10 +59,7 @@ def _load_inventory(root: Path, environment: Mapping[str, str], now: datetime) -
 
 @dataclass
 class RecordedMetrics:
-    """A history's metrics, made anew after each recorded verification.
-
-    `nights` is the file with the ends of nightly runs.
-    """
+    """A history's metrics, made anew after each recorded verification."""
 
     place: StateFolder
     nights: Path

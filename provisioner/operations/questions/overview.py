@@ -77,10 +77,7 @@ class Overview:
 
     @cached_property
     def in_error(self) -> Mapping[str, FrozenFacility]:
-        """Facilities with errors of their own, by id; or raise `InventoryError`.
-
-        Missing allocations and keys do not count.
-        """
+        """Facilities with errors of their own, except missing allocations and keys."""
         return frozen_facilities(self.loaded, self.root, tolerate=_TOLERATED)
 
     @cached_property

@@ -36,10 +36,7 @@ NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it onc
 
 
 def record_handed(session: Session, packages: SitePackages) -> str:
-    """Record written packages; return why that failed, or empty.
-
-    The record has relays by id, public key and address, and a hash over all that is not secret.
-    """
+    """Record written packages without secrets; return why that failed, or empty."""
     inventory = packages.inventory
     if inventory is None or not packages.files:
         return ""

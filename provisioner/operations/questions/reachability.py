@@ -20,10 +20,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class ReachProof:
-    """Reachability between requested places, and results of all statements.
-
-    `problems` are broken statements with their position; frozen facilities (`held`) are left out.
-    """
+    """Reachability between requested places, and broken statements with their position."""
 
     cells: tuple[reach.ReachCell, ...]
     results: tuple[reach.StatementResult, ...]

@@ -122,10 +122,7 @@ class Absence:
 
 
 class Sign(NamedTuple):
-    """Last sign of life of a path or peer: session, bytes, time.
-
-    A tuple, since each look makes one a path.
-    """
+    """Last sign of life of a path or peer: session, bytes, time."""
 
     session: str
     received: int

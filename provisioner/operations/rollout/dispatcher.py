@@ -77,10 +77,7 @@ class Dispatcher:
         self._lock = threading.Lock()
 
     def send(self, call: HostCall, timeout_s: float, *, after_s: float = 0.0, waits: bool = False) -> None:
-        """Send a call, maybe delayed; `receive` returns its answer.
-
-        With `waits` the host itself waits first, so the call does not occupy a run.
-        """
+        """Send a call, maybe delayed here or (`waits`) on the host."""
         self._number += 1
         heapq.heappush(self._due, _QueuedCall(self._clock() + after_s, self._number, call, timeout_s, waits))
 

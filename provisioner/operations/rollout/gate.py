@@ -172,10 +172,7 @@ class _Question:
         return len(self.lost) > self._allowed_lost()
 
     def _allowed_lost(self) -> int:
-        """Return the allowed number of lost streams.
-
-        It is 0 unless the change may hit any path.
-        """
+        """Return the allowed lost streams: 0 unless any path may be hit."""
         any_path = self.touched.everything or self.touched.bars or self.touched.link
         return int(self.rules.max_lost * len(self.unnamed)) if any_path else 0
 

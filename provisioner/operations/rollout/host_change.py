@@ -130,10 +130,7 @@ class HostChange:
         self._looks.renew()
 
     def take_back(self, cause: str, *, is_free: bool) -> list[JournalStep]:
-        """Roll back or do not start, after failures in an earlier wave.
-
-        `is_free` tells that no call of it is in progress.
-        """
+        """Roll back or do not start, after failures in an earlier wave."""
         self._cause, self._taken_back = cause, True
         if is_free and self.state in {State.START, State.WAITING}:
             self._on(Event.WITHDRAWN)
@@ -162,10 +159,7 @@ class HostChange:
                 return calls.confirm_call(job, run, options, anew=self._looks.took_long), _CALL_TIMEOUT_S
 
     def take(self, answer: HostAnswer) -> tuple[list[JournalStep], float]:
-        """Take an answer; return journal steps and the next call's delay.
-
-        `result` is set at the end.
-        """
+        """Take an answer; return journal steps and the next call's delay."""
         steps, wait_s = self._process_answer(answer)
         if self.result is None and self._overdue():
             return [*steps, *self._end_unknown(f"{self.host} says no end of it for {_LONGEST_S / 60:.0f} minutes")], 0.0
@@ -327,10 +321,7 @@ class HostChange:
         return [JournalStep(self.host, step, "no answer", {"error": error})], _RETRY_S
 
     def _not_understood(self, problem: str) -> tuple[list[JournalStep], float]:
-        """Ask for the receipt: the host may have switched or confirmed.
-
-        If the receipt is unclear too, the outcome is unknown.
-        """
+        """Ask for the receipt; a second unclear answer is an unknown outcome."""
         self._unclear += 1
         step = self.state.step
         if step == State.START:

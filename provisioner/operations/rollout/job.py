@@ -124,10 +124,7 @@ def planned_job(
     changes: Iterable[Change],
     hosts: Iterable[HostSpec],
 ) -> Job:
-    """Return a plan's job on a host, without MediaMTX's program file.
-
-    `hosts` are all of the inventory.
-    """
+    """Return a plan's job on a host, without MediaMTX's program file."""
     changes = tuple(changes)
     sha256 = program_sums(spec).get(facts.machine["arch"], "") if needs_program(spec, changes) else ""
     sibling_relays = relays_beside(spec, hosts)
@@ -197,10 +194,7 @@ def look_call(job: Job, run_id: str, options: RolloutOptions, order: LookOrder) 
 
 
 def confirm_call(job: Job, run_id: str, options: RolloutOptions, *, anew: bool = False) -> HostCall:
-    """Return the call that confirms the change over a connection made since.
-
-    With `anew` this connection must differ from that of the looks.
-    """
+    """Return the confirming call, over a new connection (`anew`: after the looks)."""
     observed, contents = observe_request(job.spec, job.files)
     files = [file.path for file in job.files]
     request: wire.ConfirmRequest = {

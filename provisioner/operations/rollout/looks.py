@@ -69,10 +69,7 @@ class Looks:
         return self._options.clock() - self._unseen_since > max(self._rules.patience_s, RETURN_S)
 
     def begin(self, report: ChangeReport, heard: float, *, is_waited_for: bool) -> None:
-        """Begin, also again, with a report of the switch.
-
-        `heard` is its time. `is_waited_for` tells that the next wave waits for a good look.
-        """
+        """Begin, also again, with a report of the switch."""
         spec, watch_s = self._job.spec, self._rules.watch_s if self._rules is not None else 0.0
         if self._job.rollback is not None:
             self._touched = touched_names(spec, report.affected, report.removed)

@@ -1,7 +1,4 @@
-"""Outcomes of hosts, and the last lines of a run. Pure.
-
-The last lines come worst first, each with the next step.
-"""
+"""Outcomes of hosts, and last lines of a run, worst first. Pure."""
 
 from __future__ import annotations
 

@@ -50,10 +50,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """Results of a resumed run, and its started hosts without known end.
-
-    These are asked first.
-    """
+    """Results of a resumed run; its started hosts are asked first."""
 
     results: Mapping[str, HostResult] = field(default_factory=dict)
     started: Mapping[str, StartedHost] = field(default_factory=dict)
@@ -98,10 +95,7 @@ class _OpenWave:
 
 
 class WaveProgress:
-    """Brings the waves' hosts through their changes.
-
-    With `overlapping` a wave may begin before the last is confirmed.
-    """
+    """Brings the waves' hosts through their changes."""
 
     def __init__(
         self,
