@@ -182,7 +182,7 @@ def reopened(edits: Edits, facility: str, operating: Operating, day: date | None
 
 
 def planned(edits: Edits, facility: str, request: ConnectionPlanRequest) -> FileEdit:
-    """Return an edit of plan (agreed if signed) and gateway, or raise `UsageError`."""
+    """Return an edit of plan (signed: agreed) and gateway; or raise `UsageError`."""
     opened = edits.open(facility)
     loaded, site, text = opened.loaded, opened.site, opened.text
     base_inventory = frame_of(loaded)
