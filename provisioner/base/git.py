@@ -231,7 +231,6 @@ def _last_word(done: processes.Ended) -> str:
 
 # --- place and owner --------------------------------------------------------------------------------
 def _git_folder_at(folder: Path) -> Path | None:
-    """Return what `.git` in a folder is or names, or `None`."""
     dot_git = folder / _DOT_GIT
     try:
         git_folder = dot_git.resolve() if dot_git.is_dir() else _named_in(dot_git)

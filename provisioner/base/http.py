@@ -151,8 +151,6 @@ def try_often(attempt: Callable[[float], T], patience: HttpLimits) -> Reached[T]
 
 
 class _Connections:
-    """Connections of an attempt, which end with it."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[socket.socket] | None = []

@@ -170,7 +170,6 @@ def _read_key(blob: bytes) -> SshPublicKey:
 
 
 def _key_of_kind(kind: str, reader: WireReader, blob: bytes) -> SshPublicKey:
-    """Read the numbers of a public key of a kind."""
     if kind in {ED25519, SK_ED25519}:
         number = _sized(reader.text(), _ED25519_KEY)
         return SshPublicKey(kind, blob, (number,), _key_application(reader) if kind == SK_ED25519 else b"")

@@ -356,7 +356,6 @@ def _site_peers(inventory: Inventory, secrets: CarrierSecrets, connection: Conne
 
 
 def _readers(secrets: CarrierSecrets, centres: Iterable[Centre], at: Mapping[str, IPv4Address]) -> Iterator[spec.User]:
-    """Yield the users of centres, and of their viewers without a hub."""
     of_viewers = []
     for centre in centres:
         secret = required.secret_of(secrets.readers, centre.id, "reader secret")

@@ -112,7 +112,6 @@ def names_of_frozen(frozen: Iterable[FrozenFacility]) -> frozenset[str]:
 
 
 def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
-    """Return an inventory's names of a kind; a merged province has two."""
     match kind:
         case "carrier":
             return inventory.carriers

@@ -196,7 +196,6 @@ def _link_ends(
     *,
     is_successor: bool,
 ) -> LinkEnds:
-    """Return keys and addresses at both ends of a site's tunnel."""
     _, relay = inventory.relays[relay_id]
     allocation = recorded(inventory.allocations.relays.get(relay.id), "its public key", relay.id, "keys init")
     announced = allocation.announced_key

@@ -253,7 +253,6 @@ class DcimClient:
         raise FileRefusedError(error("dcim-incomplete", count=max(counts), read=len(listed)))
 
     def _row_pages(self, where: str, chosen: ObjectMapping) -> Iterator[tuple[int, list[Document]]]:
-        """Yield the server's count with each page's objects."""
         offset = 0
         for _ in range(_MOST_CALLS):
             query = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": offset}

@@ -302,8 +302,6 @@ def protected_marks(inventory: Inventory, recorded: Collection[str]) -> tuple[st
 
 @dataclass
 class _Allocation:
-    """One run of `allocate`."""
-
     inventory: Inventory
     tombstones: tuple[hosts.Tombstone, ...]
 
@@ -391,7 +389,6 @@ class _Allocation:
     def _ports_of_devices(
         self, facility: Facility, devices: tuple[str, ...], recorded: Mapping[str, int], free: Iterator[int]
     ) -> dict[str, int]:
-        """Return each device's recorded port, or the next free one."""
         ports: dict[str, int] = {}
         for device in devices:
             port = recorded.get(device) or next(free, None)

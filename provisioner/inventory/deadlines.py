@@ -118,7 +118,6 @@ def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
 
 
 def _superseded(index: int, order: Instruction, in_scope: list[tuple[int, Instruction]]) -> bool:
-    """Return whether a later order supersedes this one."""
     # File order decides between orders of one day.
     issued = order.issued_on, index
     return any(order.ref in later.supersedes and issued < (later.issued_on, number) for number, later in in_scope)

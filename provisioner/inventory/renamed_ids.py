@@ -95,7 +95,6 @@ def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, C
 def _old_id_of(
     entries: Mapping[str, object], moves: Sequence[Move], name: str, existing: Collection[str]
 ) -> str | None:
-    """Return the old id whose value a facility without one takes over."""
     if name in entries:
         return None
     return next((old for old in old_facilities(moves, name) if old in entries and old not in existing), None)

@@ -198,7 +198,6 @@ def _visible(text: str) -> str:
 
 
 def _camera_text(camera: Camera) -> str:
-    """Return a camera's signed content: zone, source, streams and sound."""
     source = f"{camera.address}:{camera.port}" if camera.recorder is None else f"recorder {camera.recorder}"
     streams = "sub and main" if camera.streams.main else "sub"
     return f"zone {camera.zone.value}, {source}, {streams}, {'with' if camera.audio else 'no'} sound"

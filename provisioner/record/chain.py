@@ -262,7 +262,6 @@ class _Chain:
                 self.faults.append(HistoryFault(0, "an entry's number is no number"))
 
     def take(self, number: int) -> None:
-        """Check the entry of a number; add its faults."""
         if number < self._due:
             self.faults.append(HistoryFault(number, "it stands twice"))
         elif number > self._due:
@@ -340,7 +339,6 @@ class _Proofs:
         return self._verdicts[-1][0]
 
     def seal_faults(self, message: str, seal: str, signature: str) -> Iterator[str]:
-        """Yield the faults of an entry's seal and signature."""
         sealed, signed = self._keys.judge_seal(seal, message), self._keys.judge_signature(signature, message)
         before = {verdict for verdict, _ in self._verdicts}, {verdict for _, verdict in self._verdicts}
         self._verdicts.append((sealed, signed))
@@ -372,7 +370,6 @@ def _entry(connection: Connection, inventory: str, number: int) -> _EntryRow:
 def _ending_faults(
     connection: Connection, row: _EntryRow, content: EndedContent, cut: Cut, lists: PathLists
 ) -> Iterator[str]:
-    """Yield the faults of a run's document, checks and holdings."""
     packed = stored(documents.c.packed)
     document = select(packed).where(documents.c.inventory == row.inventory, documents.c.run == row.run)
     document_digest = _document_digest(connection.execute(document).first())

@@ -186,8 +186,6 @@ class TextColumn(sa.TypeDecorator[str]):
 
 
 class _LongText(TextColumn):
-    """A text of any length and content; its readers check it."""
-
     impl = sa.Text
     cache_ok = True
 

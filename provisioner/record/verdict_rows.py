@@ -206,7 +206,6 @@ def _cause_texts(head: bytes) -> tuple[tuple[str, ...], bytes]:
 
 
 def _inflated(packed: bytes, most_bytes: int) -> bytes:
-    """Decompress at most so many bytes, or raise an error of `DAMAGE`."""
     machine = zlib.decompressobj()
     plane = machine.decompress(packed, most_bytes + 1)
     if not machine.eof or machine.unused_data:

@@ -56,7 +56,6 @@ class Comment:
     """A text that grows to its limit."""
 
     def __init__(self, command: str, say: Translator = ENGLISH) -> None:
-        """Begin a comment; `command` shows left-out items."""
         self._lines: list[str] = []
         self._left = MAX_BYTES
         self._command = command

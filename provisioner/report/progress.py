@@ -263,7 +263,6 @@ def _groups_by(listed: Iterable[FacilityStatus], by: str, key: Callable[[Facilit
 
 
 def _group_of(group: Sequence[FacilityStatus], **key: str) -> Group:
-    """Count the facilities of a group."""
     places: dict[CountedAs, list[FacilityStatus]] = defaultdict(list)
     for status in group:
         places[counted_as(status)].append(status)

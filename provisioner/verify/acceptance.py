@@ -165,7 +165,6 @@ def acceptances(
 def _view_to_accept(
     verdict: PathVerdict, references_by_path: Mapping[str, References], by_site: SiteReferences
 ) -> ViewToAccept:
-    """Join a path's view with its site's references."""
     picture = verdict.picture
     return ViewToAccept(
         verdict=verdict,

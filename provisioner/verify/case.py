@@ -99,7 +99,6 @@ class Case:
 
     @property
     def _read_of_centre(self) -> Read | None:
-        """A centre's read of a path that the relay did not read."""
         relay_read = self.relay.reads.get(self.target.path.name)
         if not self.once or (relay_read is not None and relay_read.looked):
             return None

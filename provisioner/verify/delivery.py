@@ -95,7 +95,6 @@ def _stood_still(case: Case, path: MediaPath, seconds: float) -> bool:
 
 
 def _is_of_site(case: Case) -> bool:
-    """Return whether streams of the site's other devices stopped too."""
     flows = case.relay.deliveries["flows"] if case.relay.deliveries else {}
     siblings = [path for path in case.of_site if path.device != case.target.path.device]
     measured = [path for path in siblings if path.name in flows and flows[path.name]["seconds"] > 0]

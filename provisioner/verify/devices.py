@@ -171,7 +171,6 @@ def device_reports(
 
 
 def _account_requests(targets: Iterable[PathToCheck]) -> dict[tuple[str, str], _AccountRequest]:
-    """Return the asked devices of paths, by relay and name."""
     requests: dict[tuple[str, str], _AccountRequest] = {}
     by_relay: dict[str, Mapping[str, ProbedDevice]] = {}
     for target in targets:
@@ -226,7 +225,6 @@ def _device_report(
 
 
 def _owner_beside(request: _AccountRequest, account: result.DeviceAccount, owners: Mapping[str, str]) -> str:
-    """Return the site's other device with the reported serial number, if any."""
     device, path = request.device, request.target.path
     if not (device.serial and account.serial and path.access.has_tunnel):
         return ""
@@ -235,7 +233,6 @@ def _owner_beside(request: _AccountRequest, account: result.DeviceAccount, owner
 
 
 def _misled(device: ProbedDevice, account: result.DeviceAccount, owner: str) -> str:
-    """Return the proof of a wrong port map."""
     return msg(
         "the gateway leads its port to {owner}: serial number {serial} answers, not {serial_2}",
         owner,
@@ -258,7 +255,6 @@ def _device_state(device: ProbedDevice, account: result.DeviceAccount, *, anothe
 
 
 def _other_device_proof(device: ProbedDevice, account: result.DeviceAccount, owners: Mapping[str, str]) -> str:
-    """Return the proof of another device; empty if there is none."""
     serial, model = account.serial, account.model
     if device.serial and serial and _normalized(device.serial) != _normalized(serial):
         owner = owners.get(_normalized(serial))

@@ -119,7 +119,6 @@ def _merge(groups: Groups, merged: Mapping[GroupKey, Collection[GroupKey]]) -> N
 
 
 def _by_camera(groups: Groups) -> dict[GroupKey, list[GroupKey]]:
-    """Return cameras with several failing streams, by cause with the merged groups."""
     of_camera: dict[GroupKey, list[GroupKey]] = defaultdict(list)
     for key, verdicts in groups.items():
         cameras = {f"{verdict.facility}/{verdict.camera}" for verdict in verdicts}
@@ -132,7 +131,6 @@ def _by_camera(groups: Groups) -> dict[GroupKey, list[GroupKey]]:
 
 
 def _by_recorder(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
-    """Return recorders with one cause for all channels, and their groups."""
     merged = {}
     keys_by_path = _keys_by_path(groups)
     for (site, name), paths in paths_by_device.items():
@@ -144,7 +142,6 @@ def _by_recorder(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, lis
 
 
 def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[GroupKey]]:
-    """Return sites with one cause for all devices, and their groups."""
     of_site: dict[str, set[str]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
     for (site, _), paths in paths_by_device.items():
@@ -161,7 +158,6 @@ def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[Gr
 
 
 def _keys_by_path(groups: Groups) -> Mapping[str, list[GroupKey]]:
-    """Return each group's key by its first path."""
     keys_by_path: dict[str, list[GroupKey]] = defaultdict(list)
     for key, verdicts in groups.items():
         keys_by_path[verdicts[0].path].append(key)

@@ -251,7 +251,6 @@ def _drifted_lines(drift: Iterable[Change]) -> dict[str, Change]:
 
 
 def _elsewhere(spec: HostSpec, evidence: HostEvidence, drifted: Collection[str]) -> frozenset[str]:
-    """Return the drifted paths that the relay pulls from another device."""
     paths = (path for path in spec.paths if path.name in drifted) if drifted else ()
     return frozenset(path.name for path in paths if is_pulled_elsewhere(path, evidence.facts))
 
@@ -342,7 +341,6 @@ def _checked(level: Level, case: Case, quarantine: Check | None) -> Check:
 
 
 def _verdict_and_finding(checks: Sequence[_CheckedLevel]) -> tuple[result.Verdict, result.Finding | None]:
-    """Return the verdict of a case's checks, and its cause."""
     failures = [(level.subject, c.finding) for level, c in checks if c.passed is False and c.finding]
     broken = [finding for subject, finding in failures if subject is not Subject.HOST]
     not_checked = next((c.finding for _, c in checks if c.passed is None), None)
@@ -368,7 +366,6 @@ def _has_picture(finding: result.Finding) -> bool:
 
 
 def _verdict_of_failure(picture: Sequence[Check]) -> result.Verdict:
-    """Return the verdict of a failed link or picture."""
     if not picture or (picture[0].passed is False and not any(c.passed for c in picture)):
         return result.Verdict.DOWN
     broken = [c for c in picture if c.passed is False]

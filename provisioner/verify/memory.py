@@ -169,7 +169,6 @@ def _later(proofs: Mapping[int, datetime], look: PathLook) -> Mapping[int, datet
 
 
 def _updated_failure(memory: PathMemory, look: PathLook) -> Failing | None:
-    """Update the failure: a failed look starts, a good one ends it."""
     present = memory.failing
     if look.maintenance or look.verdict is Verdict.UNKNOWN:
         return present
@@ -200,7 +199,6 @@ def quality(cause: Cause) -> int:
 
 
 def _updated_suspicions(previous: Iterable[Suspicion], look: PathLook) -> tuple[Suspicion, ...]:
-    """Update the suspicions; several looks of one run are one check."""
     at, since = look.at, look.since or look.at
     before = {suspicion.kind: suspicion for suspicion in previous}
     now = [

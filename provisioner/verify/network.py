@@ -205,7 +205,6 @@ def _peer_of(case: Case) -> wire.PeerEvidenceAnswer | None:
 
 
 def _peer_check(case: Case, peer: wire.PeerEvidenceAnswer) -> Check:
-    """Check a site's tunnel by handshake and packets."""
     site, relay, age = case.target.path.facility, case.target.relay.id, peer["handshake_age_s"]
     # A clock that jumped back gives a negative age, which still proves a handshake.
     fresh = age is not None and age <= _HANDSHAKE_S
@@ -250,7 +249,6 @@ def _tunnel_carries_data(case: Case, peer: wire.PeerEvidenceAnswer) -> bool:
 
 
 def _site_flows(case: Case) -> bool:
-    """Return whether a stream of the site flows over an open connection."""
     names = (path.name for path in case.of_site)
     pairs = (case.relay.samples.get(name, (None, None)) for name in names)
     return any(b and a and b["available"] and b["inbound_bytes"] > a["inbound_bytes"] for a, b in pairs)
@@ -312,7 +310,6 @@ def _is_halted(case: Case, drop: wire.DropAnswer) -> bool:
 
 
 def _is_of(drop: wire.DropAnswer, host: HostNames) -> bool:
-    """Return whether our own table on a host drops."""
     return (drop["family"], drop["table"]) == ("inet", host.table)
 
 
@@ -365,7 +362,6 @@ def _is_led_to(case: Case, device: Device) -> bool:
 
 
 def _is_own(case: Case, device: Device) -> bool:
-    """Return whether the relay itself sent the ICMP error."""
     icmp = case.relay.closer.icmp.get(device)
     return icmp is not None and (icmp.get("own") or icmp["sender"] == str(case.target.relay.tunnel.address))
 
@@ -393,7 +389,6 @@ def _no_route_check(case: Case, where: str) -> Check:
 
 
 def _unroutable_check(case: Case, where: str) -> Check:
-    """Judge an unroutable device of a reached site without a tunnel."""
     site, icmp = case.target.path.facility, case.relay.closer.icmp.get(case.device)
     if icmp is not None and icmp["code"] in _PROHIBITED:
         if _is_own(case, case.device):
@@ -414,7 +409,6 @@ def _site_network(case: Case) -> Check:
 
 
 def _site_is_dark(case: Case) -> bool:
-    """Return whether all of a site's several mapped devices are unreachable."""
     outcomes = {case.relay.devices.get(device) for device in case.siblings}
     icmp = case.relay.closer.icmp
     return (
@@ -536,7 +530,6 @@ def _cameras_blocked(case: Case) -> bool:
 
 
 def _element_of(case: Case) -> SetElement:
-    """Return the element that allows connections to the device."""
     return SetElement(ElementSet.CAMERAS, device_value(*case.device))
 
 

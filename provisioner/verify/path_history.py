@@ -325,7 +325,6 @@ def settled(
 
 
 def _verdict_of_look(look: result.PathVerdict, memory: PathMemory) -> result.PathVerdict:
-    """Return the verdict of one look, without the past."""
     failure = result.LastingFailure(moment_of(look), 1, confirmed=True) if look.verdict is result.Verdict.DOWN else None
     verdict = replace(look, standing=failure)
     return verdict if look.verdict is result.Verdict.UP else _with_proof(verdict, memory)
@@ -362,7 +361,6 @@ def _confirms(failing: Failing | None, at: datetime) -> bool:
 def _failed_verdict(
     last: result.PathVerdict, looks: Sequence[result.PathVerdict], memory: PathMemory
 ) -> result.PathVerdict:
-    """Return a failed path as down, or as not yet confirmed."""
     at = moment_of(last)
     path_looks = (_look(look, "", maintenance=False) for look in looks[: looks.index(last) + 1] if _shows(look))
     failing = remembered(_before(memory, at), path_looks).failing
@@ -403,7 +401,6 @@ def _count_changes(looks: Sequence[result.PathVerdict], memory: PathMemory, at: 
 
 
 def _cause_of_change(pair: tuple[PastVerdict, PastVerdict]) -> result.Cause:
-    """Return an outage's cause; all inferred causes are one."""
     cause = next(past.cause for past in pair if past.verdict is result.Verdict.DOWN)
     return result.Cause.UNKNOWN if cause in result.INFERRED else cause
 

@@ -110,7 +110,6 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
 def _to_check(
     relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], closed_centres: tuple[LeftOutHost, ...]
 ) -> PathToCheck:
-    """Return a path with the centres that may read it."""
     reading = tuple(centre for centre in centres if centre.may_read(path.name))
     return PathToCheck(relay, path, reading, tuple(centre for centre in closed_centres if centre.may_read(path.name)))
 

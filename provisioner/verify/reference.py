@@ -418,7 +418,6 @@ def _colour_suspicion(view: PictureView, alike: References) -> SuspectView | Non
 
 
 def _colour_shift(now: Sequence[int], then: Sequence[int]) -> int:
-    """Return the common shift of a colour's darkest and lightest."""
     low_blue, high_blue, low_red, high_red = (a - b for a, b in zip(now, then, strict=True))
     pairs = ((low_blue, high_blue), (low_red, high_red))
     return max(min(abs(low), abs(high)) if low * high > 0 else 0 for low, high in pairs)

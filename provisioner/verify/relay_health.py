@@ -96,7 +96,6 @@ def _restarts(service: wire.ServiceAnswer) -> str:
 
 
 def _lacking_files(relay: RelayEvidence, service: wire.ServiceAnswer) -> str:
-    """Return the words for a MediaMTX without free files, if so."""
     if service["lacked_files"]:
         return "its MediaMTX had no file left for a connection and ended its server for readers (LimitNOFILE)"
     refused = any(_NO_FILES.search(line) for lines in relay.errors.values() for line in lines)

@@ -222,7 +222,6 @@ def _relay_request(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimi
 
 
 def _devices(spec: HostSpec, targets: Iterable[PathToCheck], *, again: bool) -> list[wire.DeviceToAsk]:
-    """Return the asked devices of paths, each once."""
     paths: dict[str, list[str]] = defaultdict(list)
     for target in targets:
         paths[f"{target.path.facility}/{target.path.device}"].append(target.path.name)

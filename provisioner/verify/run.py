@@ -122,7 +122,6 @@ def _without_paths(facts: HostFacts) -> HostFacts:
 
 
 def _version(facts: HostFacts) -> str:
-    """Return the media server's version; empty without a media server."""
     running = facts.runtime["version"] if facts.runtime else ""
     return running or (facts.program["version"] if facts.program else "")
 
@@ -266,8 +265,6 @@ def _sample(options: path_history.VerifyOptions, chosen: Chosen | None) -> resul
 # --- looking --------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One visit to hosts, with its own verdict on each path."""
-
     started: datetime
     at: datetime
     host_answers: Mapping[str, StoredAnswer]
@@ -279,11 +276,9 @@ class _Round:
 
     @property
     def accounts(self) -> Mapping[str, Mapping[str, result.DeviceAccount]]:
-        """Devices' accounts by relay and device."""
         return {host: answer.accounts for host, answer in self.host_answers.items() if answer.read is not None}
 
     def of(self, target: PathToCheck) -> result.PathVerdict | None:
-        """Return the verdict on a path, if visited."""
         return self.verdicts.get((target.path.name, target.relay.id))
 
     def needs_relay_read(self, target: PathToCheck) -> bool:
@@ -299,7 +294,6 @@ class _Round:
         return not is_read and (cannot_read or not is_proved(verdict))
 
     def with_second(self, second: _Round) -> _Round:
-        """Add a second visit, whose verdicts replace the first's."""
         verdicts, stored = {**self.verdicts, **second.verdicts}, self.kept - second.verdicts.keys() | second.kept
         return replace(
             self, at=second.at, verdicts=verdicts, waits=result.together((self.waits, second.waits)), kept=stored
@@ -370,7 +364,6 @@ class _HostVisits:
         return (self.end - self.watch.now()).total_seconds() if self.end else None
 
     def _paths_of_healthy_sites(self, targets: Sequence[PathToCheck]) -> frozenset[str]:
-        """Return the paths of sites where no path has a remembered failure."""
         failing = [t for t in targets if self.options.memories.get(t.remembered_as, NOTHING).failing is not None]
         troubled = {target.path.name for target in _with_their_sites(failing, targets)}
         return frozenset(target.path.name for target in targets) - troubled
@@ -465,7 +458,6 @@ class _HostVisits:
         now: Callable[[], datetime],
         keep: Callable[[Sequence[PathToCheck], SeparateVerdicts], None],
     ) -> JudgesRelay:
-        """Return the judge of a relay's paths; centres read `read_once` alone."""
         references = self.options.references
         sites = references_by_site(references)
 
@@ -544,7 +536,6 @@ class _HostVisits:
         return replace(limits, deadline_s=min(probe_s, usual) if usual else probe_s)
 
     def _looks_to_take(self, targets: Sequence[PathToCheck]) -> Mapping[str, wire.LookToTake]:
-        """Return the picture looks, if their level is requested."""
         if self.options.level is not None and self.options.level < PICTURES:
             return {}
         return requests.looks_at(targets, self.options.looks, self.watch.now(), self.options.memories)
@@ -567,7 +558,6 @@ class _SoFar:
         later: frozenset[str],
         is_excused: Callable[[result.PathVerdict], bool],
     ) -> None:
-        """Take verdicts; of the paths in `later` only some causes are certain."""
         for verdict in judged.verdicts:
             if verdict.verdict is result.Verdict.UP:
                 self._up[verdict.relay].add(verdict.path)
@@ -583,7 +573,6 @@ class _SoFar:
             self.note(incident)
 
     def note(self, incident: result.Incident) -> None:
-        """Take a certain incident, unless it is known."""
         key = incident.layer, incident.object, incident.cause
         if key not in self._known and len(self._known) < _MOST_TOLD:
             self._known.add(key)
@@ -633,15 +622,12 @@ def _of_before(before: _Round | None) -> Mapping[str, HostEvidence]:
 
 
 class _TimedAnswers:
-    """Answers with their times; `at` is the time of the last."""
-
     def __init__(self, runner: HostRunner, onlooker: path_history.Onlooker, watch: path_history.Timepiece) -> None:
         self._runner, self._onlooker, self._watch = runner, onlooker, watch
         self.waits = result.Waits()
         self.at: datetime | None = None
 
     def of(self, calls: Sequence[HostCall], timeout_s: float) -> Iterator[HostAnswer]:
-        """Yield each answer as it arrives."""
         started, waits = time.monotonic(), dict[str, result.HostWait]()
         for answer in self._timed_answers(calls, timeout_s):
             seconds = time.monotonic() - started
@@ -675,7 +661,6 @@ def _with_wrong_clocks(hosts: Iterable[result.HostReport]) -> frozenset[str]:
 def _outside_windows(
     devices: Iterable[result.DeviceReport], targets: Iterable[PathToCheck], windows: _Windows, visit: _Round
 ) -> Iterable[result.DeviceReport]:
-    """Yield devices outside maintenance windows."""
     inside = {f"{target.path.facility}/{target.path.device}" for target in targets if windows.over(target, visit)}
     return (report for report in devices if report.name not in inside)
 

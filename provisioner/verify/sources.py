@@ -116,7 +116,6 @@ def redirect_check(case: Case) -> Check | None:
 
 
 def _answered(case: Case) -> str:
-    """Return the device's redirect to another place, if any."""
     redirect = printable(case.reply.get("redirect", "") if case.reply else "", _SHOWN)
     return "" if redirect == _endpoint_text(case.device) else redirect
 
@@ -234,7 +233,6 @@ def _refused_here(case: Case) -> str:
 
 
 def _addresses_of(case: Case) -> set[str]:
-    """Return a site's known addresses, from inventory and sessions."""
     paths, relay = set(_paths_of(case)), case.target.relay.relay
     users = relay.users if relay else ()
     by_path = case.of_relay("publishers", lambda: {user.publishes: user.addresses for user in users})

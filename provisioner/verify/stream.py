@@ -200,7 +200,6 @@ def _on_demand_check(case: Case) -> Check:
 
 
 def _unlisted_check(case: Case) -> Check:
-    """Judge a path that MediaMTX does not know."""
     relay, name = case.target.relay.id, case.target.path.name
     if case.drift_of(relay):
         return failed(Layer.HOST, relay, Cause.DRIFT, msg("the relay does not know {name}", name))
@@ -256,7 +255,6 @@ def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
 
 
 def _serves_others(case: Case) -> bool:
-    """Return whether another path of the device flows."""
     siblings = (path for path in case.of_device if path.name != case.target.path.name)
     pairs = (case.relay.samples.get(path.name, (None, None)) for path in siblings)
     return any(first and second and second["inbound_bytes"] > first["inbound_bytes"] for first, second in pairs)
@@ -282,7 +280,6 @@ def _cause_by_answer(case: Case) -> tuple[Cause, str] | None:
 
 
 def _by_rtsp_answer(answer: wire.DeviceReplyAnswer) -> tuple[Cause, str]:
-    """Return the cause in a device's RTSP answer; `Cause.NONE` if unclear."""
     if answer["status"] is not None and answer["status"] >= _SERVER_FAILED:
         return Cause.WRONG_ANSWER, msg("fails inside (RTSP status {status})", answer["status"])
     media = [kind for kind in answer["media"] if kind in _MEDIA]

@@ -107,8 +107,6 @@ class _WatchedPath:
 
 @dataclass(slots=True)
 class _Relay:
-    """A relay and its paths."""
-
     targets: Mapping[str, PathToCheck]
     counts: Counter[tuple[str, str]]
     paths: dict[str, _WatchedPath] = field(default_factory=dict)

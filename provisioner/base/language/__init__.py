@@ -63,8 +63,6 @@ class Catalogue:
 
 @dataclass(frozen=True, order=True)
 class _Reading:
-    """A translated text."""
-
     unexplained: int  #: Number of words outside known sentences.
     loose: int  #: Amount of text not fixed by a sentence, to compare readings.
     text: str
@@ -137,7 +135,6 @@ class _Reader:
         self._cached: dict[tuple[str, int], _Reading] = {}
 
     def reading(self, text: str, depth: int) -> _Reading:
-        """Return a text's best reading."""
         core = text.strip(" ")
         # A single word may be an id or a key of a file.
         if " " not in core:
@@ -161,7 +158,6 @@ class _Reader:
         yield from self._readings_after_id(text, depth)
 
     def _readings_by_form(self, text: str, depth: int) -> Iterator[_Reading]:
-        """Yield a text's readings by sentences with placeholders."""
         for word in sorted({"", *text.split()}):
             for form in self._forms.get(word, ()):
                 if not all(part in text for part in form.literals):
@@ -194,7 +190,6 @@ class _Reader:
             yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
 
     def _readings_after_id(self, text: str, depth: int) -> Iterator[_Reading]:
-        """Read `id sentence`: both languages put the id first."""
         subject, _, rest = text.partition(" ")
         if not subject.isalpha() and subject[-1:] not in ",;:" and depth < _DEEPEST:
             reading = self.reading(rest, depth + 1)

@@ -330,7 +330,6 @@ def _device_networks(spec: HostSpec) -> list[str]:
 
 
 def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
-    """Render MediaMTX's unit, with networks of devices, publishers and a hub's readers."""
     networks = _device_networks(spec)
     if spec.firewall is not None:
         networks += map(str, spec.firewall.publishers)

@@ -113,15 +113,12 @@ def _frame() -> Frame:
 
 
 class _Code(Flowable):
-    """A code to scan."""
-
     def __init__(self, text: str) -> None:
         super().__init__()
         self.width = self.height = _CODE_SIDE
         self._rows = code_rows(text)
 
     def draw(self) -> None:
-        """Draw each dark module as a square."""
         side = _CODE_SIDE / len(self._rows)
         for down, row in enumerate(self._rows, start=1):
             for across, dark in enumerate(row):
@@ -148,7 +145,6 @@ class _Sheet(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Start an element."""
         attributes = {name: value or "" for name, value in attrs}
         if tag in _BLOCKS:
             self._block, self._kind = [], attributes.get("class", "")
@@ -177,7 +173,6 @@ class _Sheet(HTMLParser):
                 raise RenderError(f"a sheet has <{tag}>, which the printed one does not know", object="setup.html")
 
     def handle_endtag(self, tag: str) -> None:
-        """End an element."""
         self._around = ""
         match tag:
             case "strong" | "code":
@@ -193,7 +188,6 @@ class _Sheet(HTMLParser):
                 self._end_block(tag)
 
     def handle_data(self, data: str) -> None:
-        """Add text."""
         if self._around == "title":
             self.title = data
         elif self._block is not None:

@@ -321,7 +321,6 @@ def _scripts_of(spec: SiteSpec) -> tuple[PackageFile, ...]:
 def _peer_files(
     spec: SiteSpec, link: SiteLink, values: Mapping[str, object], templates: Templates
 ) -> Iterator[RenderedFile]:
-    """Yield a relay's peer files, for gateways that combine them."""
     if spec.system in ALONE_IN_A_CHANGE:
         return
     if spec.system is GatewaySystem.LINUX:

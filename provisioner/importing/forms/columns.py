@@ -266,7 +266,6 @@ class Form:
 
 @lru_cache(maxsize=8192)
 def _header_keys(header: str) -> tuple[str, ...]:
-    """Return the keys of a header: whole, without brackets, without its number."""
     bare = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", " ", header)
     numberless = re.sub(r"^\s*(?:[0-9]{1,2}|[ivx]{1,4}|[a-z])\s*[.)/]\s*", "", bare, flags=re.IGNORECASE)
     return tuple(dict.fromkeys(map(word_key, (header, bare, numberless))))

@@ -222,7 +222,6 @@ def decimal(most: int) -> CellReader:
 
 
 def _read_number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
-    """Return a cell's number, if it has one, and remarks."""
     value = cell.value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (value, ()) if abs(value) < 10**12 else (None, (error("number-form"),))

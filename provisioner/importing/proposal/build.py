@@ -102,7 +102,6 @@ class _Attempt:
             self._add_edit(draft)
 
     def register(self, rows: list[ReadRow]) -> None:
-        """Assign rows to facilities, new facilities included."""
         by_kind = {kind: [row for row in rows if row.kind is kind] for kind in FormKind}
         for row, facility in self._registry.register(by_kind[FormKind.FACILITIES]):
             self._rows.setdefault(FormKind.FACILITIES, {}).setdefault(facility, []).append(row)
@@ -177,7 +176,6 @@ class _Attempt:
 
     # --- files ------------------------------------------------------------------------------------
     def _add_edit(self, draft: FacilityDraft) -> None:
-        """Add a draft's edit, with the findings of the inventory's rules."""
         if not draft.wanted_values:
             return
         first = draft.wanted_values[0].record

@@ -330,7 +330,6 @@ def _is_numbered(identity: Identity) -> bool:
 def _place_reasons(
     first: Identity, second: Identity, agreements: tuple[Sameness, Sameness, Sameness]
 ) -> tuple[Why, ...]:
-    """Common and unknown parts of two places, by `places_agree`."""
     _, ward, street = agreements
     reasons: list[Why] = []
     if first.ward and ward is Sameness.SAME:

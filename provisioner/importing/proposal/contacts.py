@@ -105,7 +105,6 @@ class ContactsDraft:
         return not missing
 
     def _put_contact(self, row: ReadRow, contact: Contact, index: int | None) -> None:
-        """Add or replace a contact; count it as new, changed or unchanged."""
         if index is None:
             index = len(self.contacts)
             self.contacts.append(contact)

@@ -156,7 +156,6 @@ class DeviceDraft:
         return device if self._agrees_with_recorder(device, row) else None
 
     def _agrees_with_recorder(self, device: _Device, row: ReadRow) -> bool:
-        """Return whether a channel's row agrees with its recorder."""
         for key in ("make", "address", "port", "analog_channels", "ip_channels"):
             value, recorded = row.get(key), device.known.get(key, _DEFAULT_PORT if key == "port" else None)
             if value is None or value == recorded:
@@ -210,7 +209,6 @@ class DeviceDraft:
             self._at.setdefault(place, {})[device.number] = device
 
     def _camera_at(self, row: ReadRow, recorder: _Device | None) -> str | None:
-        """Return the camera at a row's address or channel."""
         address, port = row.get("address"), row.get("port")
         channels = {key: row.get(key) for key in _OF_CHANNELS if row.get(key)}
         if recorder is None:

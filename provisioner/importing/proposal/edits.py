@@ -293,7 +293,6 @@ def _with_key_order(value: object) -> object:
 
 
 def _field_changes(old: object, new: object, path: FieldPath) -> Iterator[FieldChange]:
-    """Yield the changes for people, also each value of a new mapping."""
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         for key in _sorted({**before, **new}):

@@ -188,7 +188,6 @@ class FacilityRegistry:
         return slug or ""
 
     def _report_missing(self, row: ReadRow, key: str, facility: str = "") -> None:
-        """Report a missing value; once per table if the column is missing."""
         if key in row.filled:
             return
         column = row.table.form.by_key[key].header

@@ -205,7 +205,6 @@ def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
 
 
 def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
-    """Return the tables of a header block; repeated columns begin another."""
     texts: dict[int, list[Cell]] = {}
     for row in block:
         for cell in _header_texts(filled, row):

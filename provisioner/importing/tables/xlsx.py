@@ -269,7 +269,6 @@ class _Sheet:
 
     @classmethod
     def of(cls, part: IO[bytes], reader: _Cells, elements: int, cells: int) -> _Sheet:
-        """Read a sheet without a document type, within the limits."""
         sheet, row, number = cls(reader), 0, 0
         for number, (_, element) in enumerate(iterparse(part), start=1):  # noqa: S314 (entities were refused before)
             tag = element.tag

@@ -447,7 +447,6 @@ class _Explanation:
         return Problem(*position, code, text, hint, self.subject.owner)
 
     def _special_problem(self) -> tuple[str, str, str] | None:
-        """Return the problem of a case with a rule of its own."""
         value = self.value
         if not isinstance(value, str) or self.hidden:
             return None

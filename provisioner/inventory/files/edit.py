@@ -53,8 +53,6 @@ class Flow(dict[str, object]):
 
 @dataclass(frozen=True)
 class _EditedNode:
-    """A node of the file and its style."""
-
     node: yaml.Node
     key_end: int | None  #: Index behind the key's colon; `None` for list items and the file itself.
     key_column: int  #: Column of the key, or of the list's dash.
@@ -162,7 +160,6 @@ def _parsed_value(data: bytes, max_bytes: int) -> object:
 
 
 def _checked_result(result: bytes, expected: object, max_bytes: int) -> bytes:
-    """Return a new text if it parses to the expected value."""
     after = parse(result, max_bytes=max_bytes)
     if after.faults or after.value != expected:
         raise EditError("the edit would say something else than what was asked")
@@ -197,7 +194,6 @@ def value_at(value: object, path: KeyPath) -> object:
 
 
 def _with_value_at(value: object, path: KeyPath, new: object) -> object:
-    """Return a parsed value with another value at a path."""
     if not path:
         return _as_plain(new)
     parent = value_at(value, path[:-1])
@@ -254,7 +250,6 @@ class _Batch:
         return last not in self._changed and last not in self._around
 
     def set(self, path: KeyPath, value: object) -> None:
-        """Set or add a value at an independent path."""
         target = self._edited_node(path[:-1])
         child = target.child(path[-1])
         if child is not None:
@@ -283,7 +278,6 @@ class _Batch:
         return target
 
     def text(self) -> str:
-        """Return the text with all changes."""
         added = (_addition_splice(self._text, target, entries) for target, entries in self._added.values())
         pieces, at = [], 0
         for splice in sorted((*self._splices, *added)):
@@ -340,7 +334,6 @@ def _end_of(node: yaml.Node, text: str = "") -> int:
 
 
 def _addition_splice(text: str, target: _EditedNode, entries: Mapping[str | int, object]) -> _Splice:
-    """Add entries at a collection's end."""
     parent = cast("yaml.CollectionNode", target.node)
     named = [(f"{_scalar_token(part)}:" if isinstance(part, str) else "-", value) for part, value in entries.items()]
     if target.flow or parent.flow_style:
@@ -491,7 +484,6 @@ def _collection_at(node: yaml.Node | None, path: KeyPath) -> yaml.CollectionNode
 
 
 def _cut_child(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
-    """Return the text without one entry of a collection."""
     if isinstance(parent, yaml.MappingNode):
         index = next(i for i, (key, _) in enumerate(parent.value) if key.value == part)
         first, last = parent.value[index]
@@ -553,7 +545,6 @@ def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
 
 
 def _emptied(text: str, parent: yaml.CollectionNode) -> str:
-    """Return the text with an empty collection instead of its only entry."""
     empty = "{}" if isinstance(parent, yaml.MappingNode) else "[]"
     start = parent.start_mark.index
     if parent.flow_style:

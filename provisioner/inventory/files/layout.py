@@ -113,8 +113,6 @@ class Layout:
 
 
 class _Fault(Enum):
-    """Why a folder is not read."""
-
     DEEP = auto()
     UNREADABLE = auto()
     LINK = auto()
@@ -222,7 +220,6 @@ def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
 
 
 def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File | Problem:
-    """Return a file of the inventory, or a problem if unused."""
     relative = "/".join((*folder, entry.name))
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
         return _link(File(root, relative, _probable_facility((*folder, entry.name)), None))
@@ -248,7 +245,6 @@ def _probable_facility(parts: tuple[str, ...]) -> str:
 
 
 def _owner_and_model(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
-    """Return a file's owner and model by its folder and name."""
     if folder == (REGO_RULES,) and is_rego_name(name):
         return f"{REGO_RULES}/{name}", None
     if not name.endswith(".yml"):

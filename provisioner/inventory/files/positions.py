@@ -60,7 +60,6 @@ def _places(data: bytes) -> Iterator[tuple[KeyPath, Mark, bool]]:
 
 
 def _places_below(event: Event | None, path: KeyPath, next_event: _NextEvent) -> Iterator[tuple[KeyPath, Mark, bool]]:
-    """Yield values and keys below an event: path, position, whether a key."""
     yield path, mark_of(event), False
     if len(path) >= MAX_DEPTH:
         _skip_node(event, next_event)

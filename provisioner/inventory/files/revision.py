@@ -199,7 +199,6 @@ def _checkout_or_error(root: Path) -> Checkout:
 
 
 def _commit_named(checkout: Checkout, name: str) -> str:
-    """Return the commit of a name, or explain why there is none."""
     try:
         return _object(checkout, f"{name}^{{commit}}")
     except UsageError:
@@ -236,7 +235,6 @@ def _git(checkout: Checkout, *arguments: str) -> bytes:
 
 
 def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tuple[str, ...] = _READ) -> list[_Blob]:
-    """List the inventory's files with these endings in a commit."""
     folder = checkout.relative(root.resolve())
     none = f"{name} holds no inventory at {root}", "name a revision in which the folder exists"
     try:
@@ -262,7 +260,6 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
 
 
 def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
-    """Parse an entry of a tree; `None` if the file is unused."""
     head, _, path = entry.partition("\t")
     mode, kind, blob, size = head.split()
     parts = path.split("/")

@@ -176,7 +176,6 @@ def _entry(text: str) -> tuple[str, bool, object, str | None] | None:
 
 
 def _read_below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[object, int]:
-    """Read the collection below a key."""
     if at == len(lines) or not levels:
         raise _NotPlain
     deep, text = lines[at]
@@ -188,7 +187,6 @@ def _read_below(lines: list[Line], at: int, indent: int, levels: int) -> tuple[o
 
 
 def _line_sequence(lines: list[Line], at: int, indent: int, levels: int) -> tuple[list[object], int]:
-    """Return the list of an indent, and the next line's index."""
     items: list[object] = []
     while at < len(lines):
         line_indent, text = lines[at]
@@ -251,7 +249,6 @@ def _flow_collection(text: str, at: int, levels: int) -> tuple[object, int]:
 
 
 def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], int]:
-    """Read pairs separated by commas, without a trailing comma."""
     entries: dict[str, object] = {}
     while True:
         match = _TOKEN.match(text, at)
@@ -277,7 +274,6 @@ def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], i
 
 
 def _flow_sequence(text: str, at: int, levels: int) -> tuple[list[object], int]:
-    """Return the list at an index, and the index after it."""
     items: list[object] = []
     match = _TOKEN.match(text, at)
     if match and match[1] == "]":
@@ -291,7 +287,6 @@ def _flow_sequence(text: str, at: int, levels: int) -> tuple[list[object], int]:
 
 
 def _flow_value(text: str, at: int, levels: int) -> tuple[object, int]:
-    """Return the value at an index, and the index after it."""
     match = _TOKEN.match(text, at)
     if match is None or match[4]:
         raise _NotPlain

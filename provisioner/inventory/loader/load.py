@@ -208,8 +208,6 @@ def refuse_invalid(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()
 
 @dataclass
 class _FilesPass:
-    """One pass over the files."""
-
     root: Path
     today: date
     cached_sites: CachedSites
@@ -243,7 +241,6 @@ class _FilesPass:
     def _read_sites(
         self, files: Sequence[File], facilities: list[File], advanced: Callable[[int], None]
     ) -> dict[str, Site]:
-        """Return all facilities by file, unchanged ones from the cache."""
         sites, changed = self._split_cached(facilities)
         advanced(len(sites))
         cache = self.cached_sites.cache
@@ -258,7 +255,6 @@ class _FilesPass:
         return sites
 
     def _split_cached(self, facilities: list[File]) -> tuple[dict[str, Site], list[File]]:
-        """Return cached facilities of unchanged files, and the remaining files."""
         cached = self.cached_sites.sites()
         sites: dict[str, Site] = {}
         remaining = []
@@ -271,7 +267,6 @@ class _FilesPass:
         return sites, remaining
 
     def _take_site(self, file: File, site: Site) -> None:
-        """Keep a facility with its problems; report an id used twice."""
         self.sites.append((file, site))
         if file.owner in self.sources:
             self._report_duplicate(file)
@@ -287,7 +282,6 @@ class _FilesPass:
             self.understood.append((file, site))
 
     def _read_file(self, file: File) -> None:
-        """Read a file other than a facility's, from the cache if unchanged."""
         if file.kind == REGO_RULES and len(self.rego) > MOST_FILES:
             return  # that there are too many is said of those that were read
         try:
@@ -441,7 +435,6 @@ class _FilesPass:
         return dict(sorted(facilities.items()))
 
     def _site_texts(self) -> dict[str, str]:
-        """Return the contents of valid facilities' files, by path."""
         texts, again = {}, {}
         for file, site in self.understood:
             text = site.text or self.cached_sites.text(file.relative, site.digest)

@@ -319,7 +319,6 @@ def _encrypted(path: Path) -> bytes:
 def _write(
     root: Path, relative: str, secrets: Model, passwords: vault.VaultPasswords, vault_id: str = vault.SECRETS_ID
 ) -> bool:
-    """Encrypt and replace a file if its content changed."""
     # A new salt would change the digest of an equal content. An existing file keeps its vault id.
     path = root / relative
     data = _encrypted(path) if path.is_file() else b""
@@ -409,7 +408,6 @@ class _SecretsPass:
         return self.opener.opened(data, name=file.display_path)
 
     def _take_stand_ins(self, file: File, facts: cached_secrets.CachedFile) -> None:
-        """Take stand-ins for a file's content."""
         self.sources[file.owner] = _Closed(self.opener, file)
         kind, name = kind_of(file)
         if kind == "cameras":
@@ -508,7 +506,6 @@ class NamesPass(_SecretsPass):
                 self.known.learn(task.password, task.file.relative, task.digest, facts)
 
     def _opening_task(self, file: File) -> OpeningTask | None:
-        """Return a file for a helper, unless its result is cached."""
         data = encrypted_bytes(file)
         if not vault.is_encrypted(data) or (password := self.opener.first_password(vault.vault_id_of(data))) is None:
             return None
@@ -561,7 +558,6 @@ class _Closed:
 
     @property
     def display_path(self) -> str:
-        """The file's path as the user would type it."""
         return self.file.display_path
 
     @cached_property
@@ -570,5 +566,4 @@ class _Closed:
         return SourceFile(self.file.display_path, plain or b"")
 
     def at(self, path: KeyPath, *, key: bool = False) -> Position:
-        """Return the position of a value."""
         return self._opened.at(path, key=key)

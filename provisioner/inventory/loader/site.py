@@ -151,7 +151,6 @@ def read(file: File, data: bytes) -> FileContent:
 
 
 def _name_problems(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:
-    """Compare a file's name and folder with its ids."""
     problems = []
     for key, expected in file.expected.items():
         value = getattr(model, key)

@@ -271,7 +271,6 @@ def _resident_mib(process: int) -> int:
 
 
 def _cpu_of(process: int) -> float:
-    """Return a process's processor time."""
     # The name in `stat` could contain spaces, but an interpreter's does not.
     return sum(_number_of(process, "stat", field) for field in (13, 14)) / os.sysconf("SC_CLK_TCK")
 

@@ -203,7 +203,6 @@ def words_of(text: str) -> tuple[RegoWord, ...]:
 
 
 def _words_in(text: str) -> Iterator[RegoWord]:
-    """Yield the words of a text with their position and depth."""
     brackets = _Brackets()
     position, line, start, end, begins = 0, 1, 0, -1, True
     while position < len(text):
@@ -224,8 +223,6 @@ def _words_in(text: str) -> Iterator[RegoWord]:
 
 
 class _Brackets:
-    """Open brackets at a position of a text."""
-
     def __init__(self) -> None:
         self._opened: list[RegoWord] = []
 
@@ -349,7 +346,6 @@ def _beginning_problems(name: str, statements: Sequence[tuple[RegoWord, ...]]) -
 
 
 def _rule_of(statement: tuple[RegoWord, ...]) -> RegoRule | Problem:
-    """Parse a statement as a rule, or return its problem."""
     is_default = statement[0].text == "default"
     words = statement[1:] if is_default else statement
     if not words or words[0].kind is not RegoWordKind.NAME or words[0].text in KEYWORDS:

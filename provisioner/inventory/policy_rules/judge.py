@@ -145,7 +145,6 @@ def _with_replacements(words: Sequence[RegoWord]) -> Iterator[_Replacement]:
 
 
 def _ends_expression(word: RegoWord, start: RegoWord) -> bool:
-    """Return whether an expression ends before a word."""
     if word.depth < start.depth:
         return True
     if word.depth > start.depth or word.text in {"]", ")"}:
@@ -231,7 +230,6 @@ def _problems_of_file(
     test: RegoFile | None,
     time_of: tuple[float, float] | None,
 ) -> Iterator[Problem]:
-    """Yield problems of a file of rules and its tests."""
     # regopy runs only if there is time for it.
     module, faults = modules[file], static_faults(modules[file])
     listed = [problem_of(root, file, fault) for fault in faults]
@@ -400,7 +398,6 @@ class _PlannedTests:
         return cls(tests, cases, tuple(plans), end)
 
     def answers(self, text: str) -> tuple[engine.RegoAnswer, ...]:
-        """Return the tests' results for some text of the rules."""
         queries = [
             engine.RegoQuery(f"data.{self.module.package}.{test_case.rule.name}", number)
             for number, test_case in enumerate(self.cases.cases)

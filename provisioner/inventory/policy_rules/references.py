@@ -180,7 +180,6 @@ class _Scope:
             number += 1
 
     def _schemas_of_names(self, rule: RegoRule) -> _Types:
-        """Return the schema of each declared name, if known."""
         types: _Types = {}
         words = rule.words
         for number, word in enumerate(words):
@@ -204,7 +203,6 @@ class _Scope:
         return self.fields.element(node) if node is not None else None
 
     def _expression_schema(self, words: Sequence[RegoWord], number: int, types: _Types) -> FieldSchema | None:
-        """Return the schema of a chain that is a whole expression."""
         if number >= len(words) or words[number].kind is not RegoWordKind.NAME:
             return None
         chain = _chain_at(words, number)
@@ -214,7 +212,6 @@ class _Scope:
         return self._chain_schema(chain, types)
 
     def _chain_schema(self, chain: _Chain, types: _Types) -> FieldSchema | None:
-        """Return the schema of a chain, or `None` if unknown."""
         node = self.fields.root if chain.base.text == "input" else types.get(chain.base.text)
         for step, _ in chain.steps:
             if node is None:
@@ -305,7 +302,6 @@ class _Scope:
 
     @staticmethod
     def _compared_with(chain: _Chain, words: Sequence[RegoWord]) -> Iterator[RegoWord]:
-        """Yield the words with which a chain is compared."""
         end, first = chain.end, chain.begin
         if end + 1 < len(words) and words[end].text in _COMPARES:
             yield words[end + 1]
@@ -337,7 +333,6 @@ def _is_step(words: Sequence[RegoWord], number: int) -> bool:
 
 
 def _chain_at(words: Sequence[RegoWord], number: int) -> _Chain:
-    """Return the name at a position with its fields and indexes."""
     base, index = words[number], number + 1
     steps: list[tuple[str | None, RegoWord]] = []
     while index < len(words) and words[index].touches:
@@ -369,7 +364,6 @@ def _names_after(words: Sequence[RegoWord], number: int) -> tuple[list[str], int
 
 
 def _declared_names(rule: RegoRule) -> dict[str, RegoWord]:
-    """Return the names that a rule declares, with their words."""
     words = rule.words
     declared = {word.text: word for word in rule.arguments or () if word.kind is RegoWordKind.NAME}
     for number, word in enumerate(words):
@@ -383,7 +377,6 @@ def _declared_names(rule: RegoRule) -> dict[str, RegoWord]:
 
 
 def _assigned_names(words: Sequence[RegoWord], number: int) -> dict[str, RegoWord]:
-    """Return the names on the left of a `:=`."""
     before = words[number - 1]
     if before.kind is RegoWordKind.NAME:
         return {before.text: before}

@@ -276,7 +276,6 @@ def hosts_stand_outside_pools(view: View) -> Iterator[Problem]:
 
 
 def _around(host: HostPlace, pools: Iterable[tuple[str, KeyPath, IPv4Network]]) -> Iterator[tuple[str, IPv4Network]]:
-    """Return the pools around an address; names are not resolved."""
     return ((name, pool) for name, _, pool in pools if not isinstance(host, HostName) and host in pool)
 
 

@@ -101,7 +101,6 @@ def _facilities(move: Move) -> tuple[str, ...]:
 
 
 def _shape_fault(move: Move) -> Fault | None:
-    """Return the fault of a move between different kinds of objects."""
     old, new = _parts(move.old), _parts(move.new)
     if len(old) != len(new):
         return "to", msg("is not of the kind of {old}", move.old), "a facility becomes a facility, a device a device"
@@ -115,7 +114,6 @@ def _shape_fault(move: Move) -> Fault | None:
 
 
 def _target_fault(view: View, move: Move) -> Fault | None:
-    """Return the fault of a move to a missing object."""
     province, facility, *_ = _parts(move.new)
     outline = view.outlines.get(facility)
     if outline is None and f"facility/{facility}" not in view.broken:
@@ -127,7 +125,6 @@ def _target_fault(view: View, move: Move) -> Fault | None:
 
 
 def _source_fault(view: View, move: Move) -> Fault | None:
-    """Return the fault of a move from an object that still exists."""
     province, facility, *device = _parts(move.old)
     outline, owner = view.outlines.get(facility), f"facility/{facility}"
     if not device and outline is None and owner in view.broken and owner in view.places.sources:

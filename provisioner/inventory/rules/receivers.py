@@ -162,7 +162,6 @@ def viewers_have_their_own_ids(view: View) -> Iterator[Problem]:
 
 
 def _viewers(view: View) -> Iterator[tuple[str, KeyPath, Centre, Viewer]]:
-    """Yield each viewer with its file, its path there, and its centre."""
     for owner, centre in view.centres():
         for index, viewer in enumerate(centre.viewers):
             yield owner, ("viewers", index), centre, viewer

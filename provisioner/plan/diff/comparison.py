@@ -247,7 +247,6 @@ class Comparison:
 
 
 def _addresses_in(network: str, addresses: Collection[str]) -> list[str]:
-    """Return the addresses in a network; empty for a host's invalid network."""
     address, _, length = network.partition("/")
     if length in {"", "32"}:
         return [address] if address in addresses else []

@@ -161,7 +161,6 @@ def _relay_settings_change(comparison: Comparison, file: RenderedFile, reason: s
 def _settings_impact(
     comparison: Comparison, changed: set[str], desired: Mapping[str, object], live: wire.RelayAnswer
 ) -> tuple[Impact, Audience, str]:
-    """Return impact, cut readers and reason of changed settings."""
     impact = impact_of_settings(changed, live["settings"])
     reason = msg("settings differ: {changed}", ", ".join(sorted(changed)))
     if impact is not Impact.HOT or comparison.spec.media is None:
@@ -283,7 +282,6 @@ def unit_changes(comparison: Comparison) -> Iterator[Change]:
 
 
 def _unit_change(comparison: Comparison, name: str) -> Change:
-    """Return a unit's change, with the readers that it cuts."""
     names, state = comparison.spec.names, comparison.facts.units.get(name)
     path = f"{UNITS}/{name}"
     file = comparison.facts.files.get(path)

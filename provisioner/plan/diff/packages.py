@@ -137,7 +137,6 @@ def needs_of_relay(comparison: Comparison) -> Iterator[SitePackageNeed]:
 
 
 def _pushing_site_needs(comparison: Comparison) -> Iterator[SitePackageNeed]:
-    """Yield the needs of pushing sites, once a site."""
     is_shown_anew, renamed = rewrites(comparison, READERS_FILE), _other_name(comparison)
     needed: dict[str, str] = dict.fromkeys(pushing_sites_of(comparison.spec), renamed) if renamed else {}
     for path in comparison.spec.paths:
@@ -158,7 +157,6 @@ def _other_endpoint(comparison: Comparison, site: str) -> str:
 
 
 def _other_name(comparison: Comparison) -> str:
-    """Return the change of the relay's dialled name, or an empty text."""
     # A host stores its endpoint with the facts that it is trusted by (`Trust`).
     applied, wanted = comparison.facts.trust, comparison.spec.trust
     if applied is None or wanted is None or not rewrites(comparison, TRUST_FILE):
@@ -189,7 +187,6 @@ def _port_change_text(comparison: Comparison, site: str) -> str:
 
 
 def _other_relay_address(comparison: Comparison) -> str:
-    """Return how the relay's tunnel address changes, or empty."""
     tunnel, live = comparison.spec.tunnel, comparison.facts.tunnel
     if (
         live is None
@@ -224,7 +221,6 @@ def _other_addresses(allowed_ips: str, desired: str) -> str:
 
 
 def _other_devices(comparison: Comparison, peer: Peer) -> str:
-    """Return the change of a site's devices, as a reason, if known."""
     facility = peer.name.removeprefix(_SITE)
     previous = {
         _endpoint_of(source_in(live) or "")
@@ -246,7 +242,6 @@ def _mapping_change(peer: Peer, wanted: Collection[_Endpoint], unwanted: Collect
 
 
 def _onvif_change(comparison: Comparison, peer: Peer) -> str:
-    """Return the change of a site's ONVIF rules, as a reason."""
     if not rewrites(comparison, NFT_FILE):
         return ""
     elements = (element_of(entry["name"]) for entry in comparison.facts.firewall["differences"])

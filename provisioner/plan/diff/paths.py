@@ -146,7 +146,6 @@ def _all_same(comparison: Comparison) -> Iterator[Change]:
 
 
 def _path_change(comparison: Comparison, path: MediaPath, live: wire.PathAnswer | None) -> Change:
-    """Compare a path with the relay's file."""
     where = (path.province, path.facility)
     if live is None:
         reason = "the relay's file does not have it"

@@ -44,7 +44,6 @@ def peer_changes(comparison: Comparison) -> Iterator[Change]:
 
 
 def _losing_key(comparison: Comparison, peer: Peer) -> Change:
-    """Return the change of a site whose key stops working."""
     impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
     reason = "it has a key with which the relay answers no more: it is dark until its package is installed"
     return _peer_update(comparison, peer, impact, reason, cut)._replace(name=f"{LEFT}{peer.name.removeprefix(SITE)}")
@@ -113,7 +112,6 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
-    """Return the change of a peer's public key."""
     if comparison.fleet.next_keys.get(peer.name.removeprefix(_RELAY)) in {peer.public_key, old}:
         reason = msg(
             "public key {old} → {public_key}: the relay changes its own key, and answers with both",
@@ -127,7 +125,6 @@ def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
 
 
 def _foreign_peer_removal(comparison: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:
-    """Return the removal of a peer that no site here has."""
     allowed = live["allowed_ips"]
     known_site = comparison.fleet.sites.get(public_key)
     if not known_site and (former := _former(comparison, public_key)):
@@ -152,7 +149,6 @@ def _former(comparison: Comparison, public_key: str) -> str:
 
 
 def _former_peer_removal(comparison: Comparison, public_key: str, live: wire.PeerAnswer, facility: str) -> Change:
-    """Return the removal of a facility's former peer."""
     province, _ = next(
         (comparison.site_at(ip) for ip in live["allowed_ips"] if comparison.site_at(ip)[1] == facility), ("", "")
     )

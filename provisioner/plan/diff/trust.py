@@ -174,7 +174,6 @@ def _other_terms(live: ApprovalTerms | None, desired: ApprovalTerms | None) -> I
 
 
 def _other_rego(live: Sequence[str], desired: Sequence[str]) -> Iterator[tuple[str, Action, str]]:
-    """Yield removed or changed files of rules, without further files."""
     now = dict(line.partition(" ")[::2] for line in desired)
     for line in sorted(set(live) - set(desired)):
         file, _, digest = line.partition(" ")

@@ -279,7 +279,6 @@ def lacking_programs(
 def _missing_programs(
     pending: list[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
 ) -> Iterator[str]:
-    """Yield why MediaMTX cannot be installed, by architecture."""
     of_host: dict[str, list[Change]] = defaultdict(list)
     for change in pending:
         of_host[change.host].append(change)

@@ -257,7 +257,6 @@ def led_to(ruleset: Ruleset, packet: NetPacket) -> int:
 
 
 def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset[Ruling]:
-    """Match each rule in turn, with the rest for later rules."""
     outcomes: set[Ruling] = set()
     remaining = [(0, packet.sources, packet.targets)]
     while remaining:
@@ -278,7 +277,6 @@ def _rulings(ruleset: Ruleset, chain: RuleChain, packet: NetPacket) -> frozenset
 
 
 def _matching_packets(ruleset: Ruleset, rule: Rule, packet: NetPacket) -> _Matched | None:
-    """Return the packets that a rule matches, or `None`."""
     if not all(
         fit(statement, packet) for statement in rule.statements if (fit := _statement_test(statement)) is not None
     ):

@@ -222,7 +222,6 @@ def internet_but(networks: tuple[packets.Network, ...]) -> Outside:
 
 
 def _network_without(whole: packets.Network, networks: Sequence[packets.Network]) -> Iterator[packets.Network]:
-    """Yield the rest of a network without others."""
     inside = next((n for n in networks if n.version == whole.version and n.overlaps(whole)), None)
     if inside is None:
         yield whole
@@ -269,7 +268,6 @@ def of_relay(spec: HostSpec) -> tuple[Service, ...]:
 
 
 def _ports(spec: HostSpec, service: Service) -> tuple[int, ...]:
-    """Return the ports of a host's service."""
     # Video may have two (encrypted or not), the tunnel more.
     if service is Service.TUNNEL and spec.firewall is not None and spec.firewall.wireguard_port:
         return spec.firewall.tunnel_ports

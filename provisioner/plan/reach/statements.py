@@ -67,8 +67,6 @@ ALL: Final = ReachQuery((INTERNET, MANAGEMENT, "centres", "relays", "sites"), (I
 
 
 class _Flow(NamedTuple):
-    """A route between two places: program, services, hosts and verdict."""
-
     source: str
     program: Program | None
     target: str
@@ -188,7 +186,6 @@ class Reachability:
         return entry.province if entry else ""
 
     def _site_groups(self, names: Iterable[str], relay: str) -> Iterator[Sites]:
-        """Yield a relay's sites for each place."""
         sites = self._sites[relay]
         for name in names:
             kind, _, place_id = name.partition("/")
@@ -304,7 +301,6 @@ class Reachability:
                 yield _Flow(outside.name, None, f"relay/{name}", roads.of_relay(relay.spec), (name,), to_it)
 
     def _pushers(self, names: Iterable[str], relay: str) -> Iterator[Outside]:
-        """Yield a relay's pushing sites for each place."""
         pushing_sources = self._sites[relay].pushing_sources
         for name in names if pushing_sources else ():
             kind, _, place_id = name.partition("/")

@@ -127,7 +127,6 @@ _Key = tuple[str, str, str]
 
 
 def _moved_changes(first: Iterable[Change], second: Iterable[Change]) -> Iterator[MovedChange]:
-    """Pair the changes of two plans; yield those that differ."""
     first_changes, second_changes = _by_resource(first), _by_resource(second)
     for key in first_changes.keys() | second_changes.keys():
         before, after = list(first_changes.get(key, ())), list(second_changes.get(key, ()))

@@ -198,7 +198,6 @@ def _maker_in(document: Document) -> PlanMaker:
 
 
 def _is_of_its_changes(plan: WrittenPlan) -> bool:
-    """Return whether the listed changes match the digests."""
     by_host: dict[str, list[Change]] = {host: [] for host in plan.basis.planned}
     for change in plan.changes:
         if change.host not in by_host:
@@ -367,7 +366,6 @@ def _digests(basis: Basis, host: str) -> tuple[object, ...]:
 
 
 def _moved_on(saved: Saved, host: str, rows: frozenset[ChangeRow], facts: HostItems) -> list[str]:
-    """Return one host's differences as sentences: facts first, then changes."""
     items = moved_items(saved.seen.get(host, {}), facts)
     covered = {item.partition(" was ")[0] for item in items}
     reviewed = saved.rows.get(host, frozenset())

@@ -300,7 +300,6 @@ class _Clock:
         return self._begin <= at < self._until
 
     def look_by_look(self, first: int, kinds: bytes) -> tuple[list[int], int]:
-        """Return times and outages of mixed checks that follow an up state."""
         key = first, kinds
         if key not in self._known:
             self._known[key] = self._look_by_look(*key)
@@ -357,7 +356,6 @@ class _Sums:
         self._outages[group] += outages
 
     def measured(self) -> list[Measured]:
-        """Return each group's times, in the fields of `Measured`."""
         total_times = [paths * self._length for paths in self._paths]
         _, *times_by_state = self._times
         up = [
@@ -398,7 +396,6 @@ def group_times(
 def _times_by_group(
     group_by: GroupedBy, table: LookTable, span: Span, longest: timedelta, takes: Callable[[str, str], bool] | None
 ) -> Iterator[tuple[str, GroupTimes]]:
-    """Yield each group of a table with its times."""
     names, carriers = _group_names(group_by, table), table.carriers
     places: Sequence[int] = range(len(names))
     if takes is not None:

@@ -339,7 +339,6 @@ def since(table: LookTable, as_of: datetime | None = None) -> Mapping[str, PathS
 
 
 def _path_state(table: LookTable, index: int, column: bytes) -> PathState | None:
-    """Return a path's state from its codes, one per look."""
     states = column.translate(_STATE_OF)
     known_states = states.rstrip(bytes([_UNKNOWN, _NOT]))
     after = states[len(known_states) :].find(_UNKNOWN)
@@ -365,7 +364,6 @@ def _path_state(table: LookTable, index: int, column: bytes) -> PathState | None
 
 
 def _unknown_state(table: LookTable, index: int, column: bytes, states: bytes) -> PathState | None:
-    """Return the state of a path that was never known."""
     first, last = states.find(_UNKNOWN), states.rfind(_UNKNOWN)
     if first < 0:
         return None

@@ -190,7 +190,6 @@ def _left_on_host(facility: str, host: str, evidence: Evidence) -> str:
 
 
 def _progress_reasons(progress: ConnectionProgress, grounds: Grounds) -> Iterator[Reason]:
-    """Yield relays, proofs and the last check of an agreed plan."""
     if progress.agreed_on is None:
         return
     for relay in progress.relays:

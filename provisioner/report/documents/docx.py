@@ -388,7 +388,6 @@ def _begin_annex(file: DocxFile) -> Section:
 
 
 def _set_title_and_date(file: DocxFile, document: official.OfficialDocument, as_of: datetime) -> None:
-    """Set the file's title and date, without the user's name."""
     moment = as_of.astimezone(UTC).replace(tzinfo=None)
     properties = file.core_properties
     properties.author, properties.last_modified_by, properties.comments = "provisioner", "", ""
