@@ -1,4 +1,1 @@
-"""General parts without camera knowledge.
-
-Errors, texts, files, Git, HTTP, keys, vaults, other processes. They import no other package of the program.
-"""
+"""General parts without camera knowledge, which import no other package."""

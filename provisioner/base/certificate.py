@@ -117,11 +117,7 @@ def key_of(key: Secret) -> str:
 
 
 def chain_in(pem: bytes) -> tuple[str, ...]:
-    """Return a PEM file's certificates in the lock's form, server first.
-
-    Raises:
-        ValueError: it has no certificate, too many, a private key, or one not signed by the next.
-    """
+    """Return a PEM file's chain in the lock's form, or raise `ValueError`."""
     if len(pem) > _MOST_PEM:
         raise ValueError("the file is larger than any chain of certificates")
     if b"PRIVATE KEY" in pem:

@@ -116,11 +116,7 @@ class Row(BaseModel):
     ) -> None:
         """Finish a class.
 
-        Args:
-            name: the document's; `schema` is `provisioner/` and this name.
-            version: of that document.
-            without: inherited fields to remove.
-            keywords: pydantic's own.
+        `schema` is `provisioner/` and the document's `name`; `without` removes inherited fields.
         """
         super().__pydantic_init_subclass__(**keywords)
         fields = cls.__pydantic_fields__

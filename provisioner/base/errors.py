@@ -114,10 +114,7 @@ class Problem:
 
 
 class ProvisionerError(Exception):
-    """An expected failure: a sentence with the object, and the next step.
-
-    `object` is the object's id, or empty.
-    """
+    """An expected failure: a sentence with the object, and the next step."""
 
     exit_code: ClassVar[int] = 70
     code: ClassVar[str] = "internal"

@@ -22,10 +22,8 @@ _BLOCK = 4 * 1024 * 1024
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
     """Write a temporary file in the same folder, then rename it.
 
-    `lasting` flushes to the disk first, so that a power loss leaves the old or the new file.
-
-    Raises:
-        OSError: the file cannot be written; the old one is untouched.
+    `lasting` flushes to the disk first, so that a power loss leaves the old or the new file, as `OSError` leaves
+    the old one.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -44,10 +42,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool
 def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | None = None) -> None:
     """Replace an inventory file, never through a link; make its folders.
 
-    No link on the path may leave the folder `within`.
-
-    Raises:
-        InventoryError: the file cannot be written; the old one is untouched.
+    No link on the path may leave the folder `within`. `InventoryError` leaves the old file untouched.
     """
     if within is not None and not path.parent.resolve().is_relative_to(within.resolve()):
         hint = f"put a folder into the place of the link that leads out of {within}; nothing was changed"
@@ -125,11 +120,7 @@ def read_regular(path: str | Path, *, most: int) -> bytes:
 
 
 def refuse_tracked_link(path: Path, folder: Path) -> None:
-    """Refuse a path over a checkout's link: others chose its target.
-
-    Raises:
-        UsageError: Git tracks a link on the path, or may.
-    """
+    """Raise `UsageError` for a checkout's link on a path: others chose it."""
     top = top_of(folder)
     try:
         *links, _ = links_of(path)

@@ -113,11 +113,7 @@ def checkout_of(path: Path) -> Checkout | None:
 
 
 def run_git(checkout: Checkout, *arguments: str, hint: str, stdin: bytes = b"", most_bytes: int = _MOST_BYTES) -> bytes:
-    """Run a Git command and return its output; as `ask_git`.
-
-    Raises:
-        UsageError: as `ask_git`, or Git fails; the message has its last line.
-    """
+    """Run a Git command, as `ask_git`; if it fails, raise `UsageError`."""
     done = ask_git(checkout, *arguments, stdin=stdin, most_bytes=most_bytes)
     if done.code != 0:
         raise UsageError(f"git says of {checkout.top}: {_last_word(done)}", hint=hint)
@@ -129,10 +125,8 @@ def ask_git(
 ) -> processes.Ended:
     """Run a Git command; paths are literal and relative to the top.
 
-    `index` names another index than the checkout's own.
-
-    Raises:
-        UsageError: Git cannot run, the checkout is another user's, or the output is too long.
+    `index` names another index than the checkout's own. `UsageError`: Git cannot run, the checkout is another
+    user's, or the output is too long.
     """
     if not _is_ours(checkout):
         hint = f"if you trust it: git config --global --add safe.directory {checkout.top}"
@@ -145,11 +139,7 @@ def ask_git(
 
 
 def setting_of(checkout: Checkout, name: str) -> str:
-    """Return a setting of the user or the checkout's `.git/config`, or empty.
-
-    Raises:
-        UsageError: as `ask_git`.
-    """
+    """Return a user's or checkout's Git setting, or empty; errors as `ask_git`."""
     if not _is_ours(checkout):
         return ""
     # By the checkout's own folder: what the user's settings say of some folders alone (includeIf) counts in them.
@@ -280,11 +270,7 @@ def _trusted_folders(checkout: Checkout) -> Iterator[str]:
 
 # --- commits of single files -----------------------------------------------------------------------
 def committing(path: Path) -> Checkout:
-    """Return a file's checkout if a commit is possible here.
-
-    Raises:
-        UsageError: there is no checkout, a commit needs hooks or signatures, or a merge is in progress.
-    """
+    """Return a file's checkout if a commit is possible, or raise `UsageError`."""
     checkout = checkout_of(path)
     if checkout is None:
         raise UsageError(f"{path} is under no Git", hint="leave --commit out")
@@ -303,11 +289,7 @@ def committing(path: Path) -> Checkout:
 
 
 def commit_files(checkout: Checkout, files: Mapping[Path, bytes], message: str) -> str:
-    """Commit exactly these files' bytes; return the commit's id.
-
-    Raises:
-        UsageError: Git refuses it.
-    """
+    """Commit exactly these files' bytes, or raise `UsageError`; return the id."""
     head = ask_git(checkout, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     parent = head.output.decode().strip() if head.code == 0 else ""
     entries = [_entry(checkout, file, data) for file, data in files.items()]
@@ -379,11 +361,7 @@ def _hook_test(checkout: Checkout) -> Callable[[str], bool]:
 
 
 def _persons(checkout: Checkout) -> list[str]:
-    """Return Git's settings for author and committer; its environment variables count first.
-
-    Raises:
-        UsageError: a name or an address is in neither.
-    """
+    """Return Git's settings for author and committer, or raise `UsageError`."""
     own = {part: setting_of(checkout, f"user.{part}") for part in ("name", "email")}
     settings = {
         f"{person}.{part}": os.environ.get(f"GIT_{person}_{part}".upper()) or own[part]

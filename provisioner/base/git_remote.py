@@ -5,7 +5,8 @@ environment, define the login. A remote is named; its address is in the user's `
 program that a reference could name.
 
 A clone has no template and no checkout, and this program's settings. The program reads its files from the objects, so
-filters, hooks and submodules never run.
+filters, hooks and submodules never run. Functions raise `NoticeError` if a remote was not reached or refuses,
+`UsageError` if it is unknown or Git cannot run.
 """
 
 from __future__ import annotations
@@ -110,12 +111,7 @@ class RemoteAccess:
 
 
 def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
-    """Fetch a remote's reference under the same name; `False` if missing.
-
-    Raises:
-        NoticeError: the remote was not reached, or refuses.
-        UsageError: the checkout has no such remote, or Git cannot run.
-    """
+    """Fetch a remote's reference under the same name; `False` if missing."""
     done = _run_remote_git(checkout, remote, "ls-remote", "--exit-code", remote, _checked(reference))
     if done.code == _NOTHING:
         return False
@@ -127,12 +123,7 @@ def fetch_reference(checkout: Checkout, remote: str, reference: str) -> bool:
 
 
 def push_reference(checkout: Checkout, remote: str, commit: str, reference: str) -> None:
-    """Set a remote's reference to a local commit, by force.
-
-    Raises:
-        NoticeError: the remote was not reached, or refuses.
-        UsageError: the checkout has no such remote, or Git cannot run.
-    """
+    """Set a remote's reference to a local commit, by force."""
     _refuse_failed(
         _run_remote_git(checkout, remote, *_PUSH, remote, f"+{commit}:{_checked(reference)}"), checkout, remote
     )
@@ -148,15 +139,7 @@ def commit_of_one_file(checkout: Checkout, name: str, content: bytes, message: s
 
 
 def fetch_branch(checkout: Checkout, access: RemoteAccess, branch: str, reference: str) -> str:
-    """Fetch a remote branch with its history into a local reference.
-
-    Returns:
-        The commit; empty if the remote has no such branch.
-
-    Raises:
-        NoticeError: the remote was not reached, refuses, or sends too much.
-        UsageError: the checkout has no such remote, or Git cannot run.
-    """
+    """Fetch a branch with its history; return its commit, empty if missing."""
     source = _checked(f"refs/heads/{branch}")
     done = _run_remote_git(checkout, REMOTE, "ls-remote", "--exit-code", REMOTE, source, access=access)
     if done.code == _NOTHING:
@@ -178,12 +161,7 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
 
 
 def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, replaces: bool = False) -> None:
-    """Push a reference to the remote: forced with `replaces`, else fast-forward.
-
-    Raises:
-        NoticeError: the remote was not reached, or refuses, e.g. since somebody pushed first.
-        UsageError: the checkout has no such remote, or Git cannot run.
-    """
+    """Push a reference to the remote: forced with `replaces`, else fast-forward."""
     bring = f"{'+' if replaces else ''}{reference}:{_checked(reference)}"
     _refuse_failed(_run_remote_git(checkout, REMOTE, *_PUSH, REMOTE, bring, access=access), checkout, REMOTE)
 
@@ -252,12 +230,7 @@ def _checked(reference: str) -> str:
 
 # --- clones ----------------------------------------------------------------------------------------
 def open_clone(folder: Path, url: str) -> Checkout:
-    """Open a folder's clone, made if missing; set its remote to `url`.
-
-    Raises:
-        StateError: the clone cannot be made, or belongs to another user.
-        UsageError: Git cannot run.
-    """
+    """Open a folder's clone, made if missing, or raise `StateError`."""
     checkout = _opened_clone(folder)
     clear_leftovers(checkout)
     run_git(checkout, "config", f"remote.{REMOTE}.url", url, hint=_CLONE_HINT)
@@ -307,23 +280,13 @@ def _init_clone(folder: Path) -> None:
 
 
 def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
-    """Return whether a commit is known and another's ancestor, or the same.
-
-    Raises:
-        UsageError: as `ask_git`.
-    """
+    """Return whether a commit is known and another's ancestor, or the same."""
     done = ask_git(clone, "merge-base", "--is-ancestor", older, newer)
     return done.code == 0
 
 
 def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first_parent: bool = False) -> list[str]:
-    """List commits reachable from `newer`, included, but not `older`, newest first.
-
-    `first_parent` leaves merged branches out.
-
-    Raises:
-        UsageError: as `run_git`.
-    """
+    """List commits reachable from `newer`, included, but not `older`, newest first."""
     options = ["rev-list", f"--max-count={most}", *(["--first-parent"] if first_parent else []), newer]
     listed = run_git(clone, *options, *([f"^{older}"] if older else []), hint=_CLONE_HINT)
     return listed.decode().split()
@@ -335,12 +298,7 @@ def raw_commit(clone: Checkout, commit: str, most_bytes: int) -> bytes:
 
 
 def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
-    """Replace a folder by a commit's worktree, with index, without files.
-
-    Raises:
-        StateError: the folder cannot be made.
-        UsageError: as `run_git`.
-    """
+    """Replace a folder by a commit's worktree without files, or raise `StateError`."""
     remove_tree(clone, folder)
     # Twice: one that was begun and cut off is still locked.
     options = ("--quiet", "--force", "--force", "--detach", "--no-checkout")

@@ -45,21 +45,15 @@ RECEIVER_HOSTS: Final = "PROVISIONER_RECEIVER_HOSTS"
 
 
 class ReachError(Exception):
-    """A server was not reached, or refused the request.
-
-    Attributes:
-        reason: a sentence without text of the server or personal addresses.
-        lasting: whether a retry is useless.
-        status: the server's answer; 0 without one.
-    """
+    """A server was not reached, or refused the request."""
 
     def __init__(self, reason: str, hint: str, *, lasting: bool = False, attempts: int = 1, status: int = 0) -> None:
         super().__init__(reason)
-        self.status = status
+        self.status = status  #: The server's answer; 0 without one.
         self.attempts = attempts
-        self.reason = reason
+        self.reason = reason  #: A sentence without text of the server or personal addresses.
         self.hint = hint
-        self.lasting = lasting
+        self.lasting = lasting  #: Whether a retry is useless.
 
 
 @dataclass(frozen=True)
@@ -184,10 +178,7 @@ def ends_with_attempt(connection: socket.socket) -> socket.socket:
 def within(seconds: float, call: Callable[[], T]) -> T:
     """Run a call with a time limit; after it, end its connections.
 
-    A server that sends single bytes never triggers a socket's time-out.
-
-    Raises:
-        ReachError: the call took longer, or failed so.
+    A server that sends single bytes never triggers a socket's time-out. A longer call raises `ReachError`.
     """
     values: list[T] = []
     errors: list[BaseException] = []
@@ -216,12 +207,9 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def exchange(request: Request, *, seconds: float, advice: Advice, authorities: str = "") -> HttpAnswer:
-    """Send a request and return the answer with any status.
+    """Send a request and return the answer with any status, or `ReachError`.
 
     The server may be silent for `seconds`; `authorities` is a file of CA certificates.
-
-    Raises:
-        ReachError: there is no answer, or the server is not allowed.
     """
     if request.named is None:
         return _exchange_at(request, "", seconds, advice, authorities)
@@ -275,10 +263,7 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
 
 
 def ending_session() -> Session:
-    """Make a session whose connections end with their attempt.
-
-    It follows no redirects, and uses no proxies or logins of the environment.
-    """
+    """Make a session that ends with its attempt, without redirects, proxies, logins."""
     from requests import Session  # noqa: PLC0415 (it takes time)
 
     session = Session()
@@ -325,12 +310,9 @@ def named_hosts(environment: Mapping[str, str], variable: str) -> frozenset[str]
 
 
 def allowed_addresses(host: str, port: int, named: Collection[str], variable: str) -> list[str]:
-    """Return a host's addresses.
+    """Return a host's addresses, or raise `ReachError`, which tells of no others.
 
     Unless this machine names the host, all must be public, and none may be this machine's own.
-
-    Raises:
-        ReachError: the host has no allowed address; the message does not tell of others.
     """
     try:
         listed = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

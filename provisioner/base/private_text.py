@@ -117,10 +117,7 @@ def is_private(text: str) -> bool:
 
 
 def path_holds_login(path: str) -> bool:
-    """Return whether an RTSP path or query holds a login.
-
-    The placeholders `{username}` and `{password}` are allowed.
-    """
+    """Return whether an RTSP path or query holds a real login."""
     readable = _REFERENCE.sub("", unquoted := path_as_read(path))
     low = readable.casefold()
     return (

@@ -193,13 +193,9 @@ def run_quietly(
 ) -> Ended:
     """Run a program to its end, in the root folder.
 
-    The program is found in the environment's PATH. `most_bytes` limits its output, `most_written` each file that it or
-    its children write. `kill_children` kills its children too, but it cannot use the terminal then.
-
-    Raises:
-        OSError: it cannot be started.
-        StillRunningError: it took too long.
-        OutputTooLongError: it wrote too much.
+    The program is found in the environment's PATH. `most_bytes` limits its output, `most_written` each file that it
+    or its children write. `kill_children` kills its children too, but it cannot use the terminal then. A program
+    that does not start raises `OSError`, a slow one `StillRunningError`, a wordy one `OutputTooLongError`.
     """
     with tempfile.TemporaryFile() as stdin_file:
         stdin_file.write(stdin)
@@ -240,12 +236,7 @@ def _with_file_limit(argv: list[str], most_written: int | None) -> list[str]:
 
 
 def ask_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path, *, timeout_s: float) -> Ended:
-    """Run a program at the terminal; its output is the answer.
-
-    Raises:
-        OSError: it cannot be started.
-        StillRunningError: it took too long.
-    """
+    """Run a program at the terminal for its output; errors as `run_quietly`."""
     done = subprocess.run(
         argv, stdout=subprocess.PIPE, env=dict(environment), cwd=folder, timeout=timeout_s, check=False
     )
@@ -268,10 +259,7 @@ def show_on_terminal(argv: Sequence[str], environment: Mapping[str, str], text: 
 def start_module(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: IO[bytes]
 ) -> Running:
-    """Start a module of this package in a new interpreter and session.
-
-    Its input is a pipe; standard error goes to `output`, too.
-    """
+    """Start a module of this package in a new interpreter and session."""
     package = str(Path(__file__).parents[1])
     return subprocess.Popen(
         [sys.executable, "-I", "-c", _RUN_MODULE, package, module, *arguments],
@@ -285,23 +273,14 @@ def start_module(
 
 
 def start_silently(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Running:
-    """Start a program without input or output, or raise `OSError`.
-
-    The caller ends it.
-    """
+    """Start a program without input or output, or raise `OSError`."""
     nothing = subprocess.DEVNULL
     command = [program_path(argv[0], environment), *argv[1:]]
     return subprocess.Popen(command, env=dict(environment), cwd=folder, stdin=nothing, stdout=nothing, stderr=nothing)
 
 
 def program_path(name: str, environment: Mapping[str, str]) -> str:
-    """Find a program in the absolute folders of the environment's PATH.
-
-    The system's own search would use the caller's PATH.
-
-    Raises:
-        FileNotFoundError: no folder has it.
-    """
+    """Find a program in PATH's absolute folders, or raise `FileNotFoundError`."""
     for folder in environment.get("PATH", _SYSTEM_PATH).split(":"):
         if not (folder.startswith("/") or name.startswith("/")):
             continue

@@ -81,10 +81,8 @@ def on_paper(private_key: Secret) -> tuple[str, ...]:
 def from_paper(text: str) -> RecoveryPair:
     """Read a written private half, in four lines or in one.
 
-    Small letters are accepted, spaces and hyphens are ignored, and O, I and L are read as digits.
-
-    Raises:
-        UsageError: the text is invalid; the message names the line and repeats no content.
+    Small letters are accepted, spaces and hyphens are ignored, and O, I and L are read as digits. `UsageError`
+    names an invalid line and repeats no content.
     """
     lines = [_LINE_NUMBER.sub("", line, count=1) for line in text.splitlines()]
     written = [line for line in (re.sub(r"[\s-]", "", line).upper().translate(_READ_AS) for line in lines) if line]

@@ -92,13 +92,10 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True)
 class ReaderScope:
-    """A reader's role, with the slug of its province, carrier or facility.
-
-    The slug (`of`) is empty for a role of the whole country.
-    """
+    """A reader's role, with the slug of its province, carrier or facility."""
 
     role: ReaderRole
-    of: str = ""
+    of: str = ""  #: Empty for a role of the whole country.
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if `of` does not fit the role."""

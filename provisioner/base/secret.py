@@ -96,15 +96,9 @@ def proof_of(identity: Secret, challenge: str) -> str:
 def seals_of(identity: Secret, bundle: bytes, program: bytes, operation: str, digest: str) -> dict[str, str]:
     """Return the words before a call, computed as on hosts.
 
-    Hosts that stay check `bare` before the bundle, or `whole` before bundle and program. Older ones check `once` before
-    both.
-
-    Args:
-        identity: the host's key.
-        bundle: the call.
-        program: follows the bundle if the host lacks it.
-        operation: the name of the call's operation.
-        digest: names the program that is to serve the call.
+    Hosts that stay check `bare` before the bundle, or `whole` before bundle and program. Older ones check `once`
+    before both. `program` follows the bundle if the host lacks it; `digest` names the program that is to serve the
+    call.
     """
     key = identity.reveal().encode()
     mac = hmac.new(key, b"call\0", "sha256")

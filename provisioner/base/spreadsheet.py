@@ -61,10 +61,7 @@ _LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
 
 
 def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] = _UNCHANGED) -> bytes:
-    """Repack a zip file without timestamps, reproducibly, in the same order.
-
-    `changes` has functions on the bytes, by member name.
-    """
+    """Repack a zip file without timestamps, reproducibly, in the same order."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as steady:
         for name in packed.namelist():

@@ -134,10 +134,7 @@ def plural_of(noun: str) -> str:
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    """Return a text in one line; unprintable characters become question marks.
-
-    An ellipsis replaces text beyond `longest` characters.
-    """
+    """Return a printable line; an ellipsis replaces text beyond `longest` characters."""
     if longest is not None and len(text) > longest:
         return f"{printable(text[:longest])}…"
     if text.isprintable():
@@ -328,10 +325,7 @@ def percent(share: float | None, level: float | None = None) -> str:
 
 
 def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
-    """Return a certificate's end, e.g. `ends in 3 days, on 2026-11-30`.
-
-    The text is empty if the end is more than `warn_days` away.
-    """
+    """Return a near end, e.g. `ends in 3 days, on 2026-11-30`."""
     days = (until - now) // timedelta(days=1)
     if days > warn_days:
         return ""

@@ -55,11 +55,7 @@ class VaultPasswords:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> VaultPasswords:
-        """Read the sources from the environment, as Ansible does.
-
-        Raises:
-            SecretsError: an entry asks for a prompt, which pipelines cannot answer.
-        """
+        """Read the sources as Ansible does; a prompt raises `SecretsError`."""
         sources: list[tuple[str, Path]] = []
         for entry in env.get("ANSIBLE_VAULT_IDENTITY_LIST", "").split(","):
             vault_id, at, source = entry.strip().rpartition("@")
@@ -108,11 +104,7 @@ def is_encrypted(data: bytes) -> bool:
 
 
 def decrypt(data: bytes, passwords: VaultPasswords, *, name: str) -> bytes:
-    """Decrypt a vault file; `name` is for messages.
-
-    Raises:
-        SecretsError: no password is set, none fits, or the file is damaged.
-    """
+    """Decrypt a vault file (`name` is for messages), or raise `SecretsError`."""
     envelope = _parse_envelope(data, name)
     if not passwords:
         raise SecretsError(msg("{name}: encrypted, and no vault password is set", name), hint=_HOW_TO_SET, object=name)
@@ -153,31 +145,19 @@ class Opener:
         self._read: dict[tuple[str, Path], bytes] = {}
 
     def opened(self, data: bytes, *, name: str) -> bytes | None:
-        """Return a vault file's content, or `None` if it stays closed.
-
-        Raises:
-            SecretsError: no password is set, one meant for the file does not fit, or the file is damaged.
-        """
+        """Return a vault file's content, `None` if closed, or raise `SecretsError`."""
         envelope = _parse_envelope(data, name)
         plain = self.opened_by(vault_id_of(data), lambda password: _decrypted(envelope, password))
         return plain if plain is not None or self.stays_shut(data) else decrypt(data, self._passwords, name=name)
 
     def opened_by(self, vault_id: str, attempt: Callable[[bytes], T | None]) -> T | None:
-        """Return the attempt's result for the first password that works, or `None`.
-
-        Raises:
-            SecretsError: a password up to that one cannot be read.
-        """
+        """Return the first password's result that works, or raise `SecretsError`."""
         preferred, rest = self._sources(vault_id)
         attempts = (attempt(self._password(source)) for source in (*preferred, *rest))
         return next((done for done in attempts if done is not None), None)
 
     def first_password(self, vault_id: str) -> bytes | None:
-        """Return the first password to try for a vault id, or `None`.
-
-        Raises:
-            SecretsError: it cannot be read.
-        """
+        """Return a vault id's first password, if any, or raise `SecretsError`."""
         preferred, rest = self._sources(vault_id)
         return next((self._password(source) for source in (*preferred, *rest)), None)
 
@@ -205,10 +185,7 @@ class Opener:
 
 
 def opened_with(data: bytes, password: bytes, *, name: str) -> bytes | None:
-    """Return a vault file's content if one password decrypts it.
-
-    A damaged file raises `SecretsError`.
-    """
+    """Return a file's content if the password opens it; damage raises `SecretsError`."""
     return _decrypted(_parse_envelope(data, name), password)
 
 
@@ -328,11 +305,7 @@ _ELSEWHERE: Final = "name its new place in ANSIBLE_VAULT_PASSWORD_FILE or ANSIBL
 
 
 def outside_of(passwords: VaultPasswords, *folders: Path) -> VaultPasswords:
-    """Return the same passwords if no source leads into a folder's checkout.
-
-    Raises:
-        SecretsError: a source is a program in a checkout, or a file that Git tracks.
-    """
+    """Return passwords from outside the folders' checkouts, or raise `SecretsError`."""
     for _, path in passwords.sources:
         refuse_proposed_password(path, *folders)
     return passwords

@@ -39,10 +39,7 @@ __all__ = ["ACCESS", "Access", "LinkedSite", "SiteAccess", "linked_site"]
 
 @dataclass(frozen=True, slots=True)
 class LinkedSite:
-    """A site and its entry in the lock, for one relay.
-
-    `recorded_address` and `prefix` are in the pool of the relay's carrier.
-    """
+    """A site and its lock entry, for one relay's carrier and pool."""
 
     facility: Facility
     recorded_site: SiteAllocation | None
@@ -106,10 +103,7 @@ class SiteAccess(Protocol):
     """Access to a site; entries that the lock lacks raise `InventoryError`."""
 
     def allowed_ips(self, site: LinkedSite) -> tuple[IPv4Network, ...]:
-        """Return the allowed IPs of the site's peer; empty without a peer.
-
-        They contain all sources of the site's paths.
-        """
+        """Return the peer's allowed IPs: all sources of its paths, if any."""
 
     def device_address(self, site: LinkedSite, device: str) -> tuple[IPv4Address, int]:
         """Return the unique address and port of a device for the relay."""

@@ -49,10 +49,7 @@ def speaks_ipv6(networks: Iterable[AnyNetwork], addresses: Iterable[HostPlace | 
 def hub_service(
     inventory: Inventory, secrets: Secrets, centre: Centre, hub: Hub, connections: Iterable[Connection]
 ) -> spec.HubService:
-    """Return the desired MediaMTX of a hub.
-
-    `connections` are those of all relays; other carriers' are ignored. Errors are as of `relay_host`.
-    """
+    """Return a hub's MediaMTX from all relays' connections; errors as `relay_host`."""
     entry = required.recorded(inventory.allocations.centres.get(centre.id), "its tunnel address", centre.id, "allocate")
     hub_secrets = required.secret_of(secrets.hubs, centre.id, "secrets of its hub")
     networks = sorted({network for viewer in centre.viewers for network in viewer.networks})
@@ -137,10 +134,7 @@ def relay_encryption(
 def relay_certificate(
     secrets: Secrets, carrier: Carrier, relay: Relay, inventory: Inventory
 ) -> spec.ReaderEncryption | None:
-    """Return a relay's certificate for readers and pushing sites, if any.
-
-    A missing or invalid certificate raises `InventoryError`, a missing key `SecretsError`.
-    """
+    """Return a relay's certificate, if any, or raise `InventoryError`, `SecretsError`."""
     if carrier.certificates is None:
         return None
     stored, entry = required.carrier_secrets(secrets, carrier.id), required.relay_allocation(inventory, relay)
@@ -154,10 +148,7 @@ def relay_certificate(
 def centre_host(
     inventory: Inventory, secrets: Secrets, centre: Centre, connections: Iterable[Connection] = ()
 ) -> spec.HostSpec:
-    """Return the desired state of a centre.
-
-    `connections` are those of all relays, for a hub. Errors are as of `relay_host`.
-    """
+    """Return a centre's state from all relays' connections; errors as `relay_host`."""
     carriers = sorted(
         (carrier for carrier in inventory.carriers.values() if centre.id in carrier.centres),
         key=lambda carrier: carrier.id,

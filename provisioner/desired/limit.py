@@ -150,10 +150,8 @@ def parse_limits(texts: Iterable[str]) -> Limit:
 def chosen_hosts(state: DesiredState, limit: Limit) -> tuple[HostSpec, ...]:
     """Return the selected hosts, except those left out.
 
-    Raises:
-        UsageError: the selection is empty.
-        SecretsError: all selected hosts are left out, or any host without a limit.
-        InventoryError: only frozen facilities are selected.
+    An empty selection raises `UsageError`, one of frozen facilities `InventoryError`. If all selected hosts are
+    left out, or any without a limit, `SecretsError` is raised.
     """
     refuse_shut(state, limit)
     chosen = tuple(host for host in state.hosts.values() if limit.takes_host(host))
@@ -292,10 +290,7 @@ def _login(address: HostPlace, ssh: Ssh, jump: JumpHost | None) -> HostLogin:
 
 
 def key_hosts(inventory: Inventory, secrets: Secrets) -> tuple[HostSpec, ...]:
-    """Return minimal specs of hosts with opened secrets, to make keys.
-
-    A host without tunnel address raises `InventoryError`, a fully opened vault without digest key `SecretsError`.
-    """
+    """Return minimal specs to make keys, or raise `InventoryError`, `SecretsError`."""
     lock = inventory.allocations
     missing = sorted((set(inventory.relays) - set(lock.relays)) | (set(inventory.centres) - set(lock.centres)))
     if missing:

@@ -64,10 +64,7 @@ UNMARKED: Final = Owner()  #: Owner of our files without a valid mark: of an ear
 
 
 def owner_in(text: str) -> Owner | None:
-    """Parse a host's untrusted answer; `None` if it is `NOTHING`.
-
-    Never raises: an invalid mark is `UNMARKED`.
-    """
+    """Parse an untrusted answer: `None` if it is `NOTHING`, `UNMARKED` if invalid."""
     if text == NOTHING:
         return None
     shape, _, mark = text.partition(" ")

@@ -1,7 +1,4 @@
-"""Media paths of a facility, and its devices with ONVIF. Pure.
-
-A relay has one path a stream, and one more for each old name.
-"""
+"""Media paths (also under old names), and devices with ONVIF. Pure."""
 
 from __future__ import annotations
 
@@ -26,11 +23,7 @@ _SUB, _MAIN = StreamName.SUB, StreamName.MAIN
 def media_paths(
     inventory: Inventory, secrets: Secrets, connection: Connection, today: date | None = None
 ) -> Iterator[MediaPath]:
-    """Yield a facility's paths at one relay.
-
-    A country has two hundred thousand, so common values are computed once. `today` and errors are as of
-    `hosts.relay_host`.
-    """
+    """Yield a facility's paths at one relay; errors as `hosts.relay_host`."""
     facility, moves = connection.facility, inventory.settings.moved
     linked, mode = linked_site(inventory, connection), connection.plan.access
     access, is_pushed = ACCESS[mode], mode.is_pushed
@@ -84,10 +77,7 @@ def media_paths(
 
 
 def pulled_by_site(secrets: Secrets, connection: Connection) -> Iterator[tuple[str, str, StreamSource]]:
-    """Yield the path, device and source of a pushing site's streams.
-
-    A login that the vault lacks raises `SecretsError`.
-    """
+    """Yield a pushing site's path, device and source, or raise `SecretsError`."""
     facility = connection.facility
     logins = secrets.logins(connection.plan.carrier, facility.id)
     places = device_places(facility)
@@ -127,10 +117,7 @@ def former_picture(stream: Stream, today: date) -> FormerPicture | None:
 
 
 def probed_devices(inventory: Inventory, connection: Connection, today: date | None = None) -> Iterator[ProbedDevice]:
-    """Yield the pulled devices with ONVIF, sorted by id.
-
-    `today` is as for `media_paths`. A port that is not recorded raises `InventoryError`, whose hint has the command.
-    """
+    """Yield pulled devices with ONVIF by id, or raise `InventoryError`."""
     facility = connection.facility
     pulled = {device_of(camera) for camera in facility.cameras}
     devices = [device for device in probed_devices_of(facility) if device in pulled]

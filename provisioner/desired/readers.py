@@ -203,10 +203,7 @@ def networks_of(carrier: Carrier) -> tuple[IPv4Network, ...]:
 def publishers(
     carrier: Carrier, secrets: CarrierSecrets, facilities: Mapping[str, Facility], paths: Iterable[spec.MediaPath]
 ) -> Iterator[spec.User]:
-    """Yield the users that push paths to a relay, in path order.
-
-    `facilities` are the relay's, by id. A site's key that the vault lacks raises `SecretsError`.
-    """
+    """Yield a relay's pushing users in path order, or raise `SecretsError`."""
     anywhere = tuple(map(str, carrier.publishers.networks)) if carrier.publishers else ()
     for path in paths:
         if path.access.is_pushed:

@@ -18,10 +18,7 @@ _AS_BEFORE = "without a box the relay needs a new key, and each of its sites a n
 
 
 def recovery_key(settings: Settings, secrets: Secrets) -> str:
-    """Return the recovery public key; empty if missing or not verifiable.
-
-    A key that was not written with this vault raises `PolicyError`.
-    """
+    """Return the recovery key, if verifiable; another vault's raises `PolicyError`."""
     recovery = settings.recovery
     if recovery is None or "secrets/inventory" in secrets.shut:
         return ""
@@ -38,10 +35,7 @@ def recovery_key(settings: Settings, secrets: Secrets) -> str:
 
 
 def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
-    """Return a relay's sealed key, of the key that its peers know.
-
-    A missing one, or one of another key than the lock's, raises `InventoryError`.
-    """
+    """Return a relay's sealed key of the lock, or raise `InventoryError`."""
     allocation = lock.relays.get(relay)
     ending = allocation.next_key if allocation and allocation.own_key != allocation.public_key else None
     sealed = (ending.sealed_key if ending else allocation.sealed_key) if allocation else None
@@ -61,10 +55,7 @@ def box_of(settings: Settings, lock: Allocations, relay: str) -> SealedKey:
 
 
 def box_of_next(lock: Allocations, relay: str) -> SealedKey | None:
-    """Return a relay's sealed next key, or `None` without a next key.
-
-    A next key that was never sealed raises `InventoryError`.
-    """
+    """Return a relay's sealed next key, if any, or raise `InventoryError`."""
     second = lock.relays[relay].second_key if relay in lock.relays else None
     if second is None:
         return None
@@ -99,11 +90,7 @@ def _other_pair(pair: RecoveryPair, sealed: SealedKey, relay: str) -> SecretsErr
 
 
 def opened(settings: Settings, lock: Allocations, relay: str, pair: RecoveryPair) -> Secret:
-    """Unseal a relay's private tunnel key, in base64.
-
-    `pair` has both halves of the recovery key. A key sealed to another one, damaged, or of another host raises
-    `SecretsError`; other errors are as of `box_of`.
-    """
+    """Unseal a relay's tunnel key (base64); `SecretsError`, or errors of `box_of`."""
     sealed = box_of(settings, lock, relay)
     if pair.public_key != sealed.recovery:
         raise _other_pair(pair, sealed, relay)

@@ -1,7 +1,4 @@
-"""Required entries of lock and vault, and values made of them. Pure.
-
-A missing entry's error has the command that writes it.
-"""
+"""Required entries of lock and vault; errors name the command. Pure."""
 
 from __future__ import annotations
 
@@ -88,10 +85,7 @@ def centre_address(inventory: Inventory, centre: Centre) -> IPv4Address:
 
 
 def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | None, host: str) -> ReaderEncryption:
-    """Return a host's encryption of readers' connections.
-
-    `key` is from the vault, `certificates` are from the lock. A missing or invalid certificate raises `InventoryError`.
-    """
+    """Return readers' encryption by the lock's certificates, or raise `InventoryError`."""
     from provisioner.base.certificate import server_file  # noqa: PLC0415 (few hosts have certificates)
 
     served = served_certificate(certificates, host)
@@ -112,10 +106,7 @@ def served_certificate(certificates: Sequence[str] | None, host: str) -> ReaderC
 
 
 def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSpec:
-    """Return a host with this inventory's mark, and with the former owner.
-
-    Without a key of the host it raises `SecretsError`.
-    """
+    """Return a host with marks of its owners, or raise `SecretsError`."""
     owner = Owner(inventory.settings.id, owner_fingerprint(digest_key_of_host(secrets, spec.id)), host=spec.id)
     recorded = (inventory.allocations.adopted or {}).get(spec.id)
     adopted = Owner(recorded.inventory, recorded.key, recorded.at) if recorded else None

@@ -64,10 +64,7 @@ def next_psk(secrets: CarrierSecrets, facility: Facility) -> Secret:
 
 
 def site_spec(inventory: Inventory, secrets: Secrets, facility: Facility) -> SiteSpec:
-    """Return the desired state of a rendered facility's gateway.
-
-    A pre-shared key that the vault lacks raises `SecretsError`; other errors are as of `link_ends`.
-    """
+    """Return a rendered gateway's state, or raise `SecretsError`; else as `link_ends`."""
     connections = facility.connections
     allocation = inventory.allocations.sites.get(facility.id) if connections else None
     if not connections or connections[0].plan.access.has_tunnel:
@@ -122,10 +119,7 @@ def had_tunnel(inventory: BaseInventory, facility: Facility | Outline) -> bool:
 
 
 def link_ends(inventory: BaseInventory, facility: Facility | Outline) -> tuple[LinkEnds, ...]:
-    """Return the ends of a facility's tunnels, if any.
-
-    A site or relay without allocation, or a relay without key, raises `InventoryError`.
-    """
+    """Return a facility's tunnels' ends, if any, or raise `InventoryError`."""
     plans: list[ConnectionPlan | PlanOutline] = [p for p in facility.carried_plans if p.access.has_tunnel]
     allocation = inventory.allocations.sites.get(facility.id) if plans else None
     if not plans:

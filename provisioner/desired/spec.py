@@ -1,7 +1,4 @@
-"""Types of the desired state, and names of systemd units. Pure.
-
-There is one `HostSpec` a managed host, and one `SiteSpec` a gateway.
-"""
+"""Desired state: a `HostSpec` a host, a `SiteSpec` a gateway. Pure."""
 
 from __future__ import annotations
 
@@ -56,10 +53,7 @@ class HostKind(StrEnum):
 
 
 class StreamSource(NamedTuple):
-    """Address and login of a stream that a relay pulls.
-
-    This and `MediaPath` are tuples, as a country has two hundred thousand of each.
-    """
+    """A pulled stream's address and login; a tuple, as there are 200,000."""
 
     address: IPv4Address
     port: int
@@ -69,14 +63,11 @@ class StreamSource(NamedTuple):
 
 
 class LoginChange(NamedTuple):
-    """A device's login change; a relay uses the old login until refused.
+    """A device's login change; a relay uses the old login until refused."""
 
-    `until` is the last day of both logins, `done` tells whether the new one is in use.
-    """
-
-    until: date
+    until: date  #: The last day of both logins.
     new: StreamSource
-    done: bool = False
+    done: bool = False  #: Whether the new one is in use.
 
 
 class FormerPicture(NamedTuple):
@@ -417,15 +408,12 @@ class SiteLink:
 
 
 class PushEndpoint(NamedTuple):
-    """A relay that a site pushes to: endpoint and certificate's fingerprint.
-
-    `following` is the fingerprint of the next certificate, which is also accepted, or empty.
-    """
+    """A relay that a site pushes to: endpoint and certificate's fingerprint."""
 
     relay: str
     endpoint: tuple[HostPlace, int]
     fingerprint: str
-    following: str = ""
+    following: str = ""  #: The next certificate's, which is also accepted, or empty.
 
 
 class PushEnd(NamedTuple):
@@ -493,15 +481,12 @@ class LeftOutPath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LeftOutHost:
-    """A host whose secrets could not be opened.
-
-    `shut` has the unopened files, e.g. `secrets/carriers/vnpt.yml (vault id secrets-vnpt)`.
-    """
+    """A host whose secrets could not be opened."""
 
     id: str
     kind: HostKind
     carriers: tuple[str, ...]
-    shut: tuple[str, ...]
+    shut: tuple[str, ...]  #: E.g. `secrets/carriers/vnpt.yml (vault id secrets-vnpt)`.
     paths: tuple[LeftOutPath, ...] = ()
     reads: tuple[str, ...] = ()
 

@@ -148,10 +148,7 @@ def form_of(kind: FormKind) -> Form:
 
 
 def read_mapping(path: Path) -> DcimMapping:
-    """Read a mapping file.
-
-    An unreadable file raises `UsageError`, a malformed one `InventoryError` with every problem.
-    """
+    """Read a mapping file, or raise `UsageError` or, with every problem, `InventoryError`."""
     try:
         data = read_regular(path, most=_MOST_BYTES)
     except OSError as error:

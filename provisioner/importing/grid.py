@@ -46,10 +46,7 @@ class CellState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; row and column are 1-based.
-
-    Its value may be personal, and is never part of a `repr`.
-    """
+    """One cell (1-based); no `repr` shows its maybe personal value."""
 
     row: int
     column: int
@@ -111,10 +108,7 @@ class FindingLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A finding without its position.
-
-    `code` has its sentences in `report.messages`; `fills` are the values in them, and may be shown.
-    """
+    """A finding without its position; `fills` are showable values of its sentence."""
 
     code: str
     level: FindingLevel = FindingLevel.ERROR
@@ -144,10 +138,7 @@ class CellPosition:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A remark at a position.
-
-    `value` is the part that may be shown, `object` the facility, e.g. `facility/kcl-bg-001`.
-    """
+    """A remark at a position, with the showable value and the object."""
 
     position: CellPosition
     remark: Remark
@@ -156,10 +147,7 @@ class Finding:
 
 
 class FileRefusedError(ValueError):
-    """A file that is not a readable spreadsheet.
-
-    `number` is the faulty sheet's, from 1; 0 for the whole file.
-    """
+    """An unreadable spreadsheet; `number` is the sheet from 1, or 0."""
 
     def __init__(self, remark: Remark, number: int = 0, sheet: str = "") -> None:
         super().__init__(remark.code)

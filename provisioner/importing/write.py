@@ -132,12 +132,9 @@ class ContactFiles:
     ) -> dict[str, tuple[store.Contact, ...]]:
         """Return the contacts of provinces, after recording the access.
 
-        `now` is in Vietnam's time, `action` for the access log. `to_write` requires an own password for each province.
-
-        Raises:
-            SecretsError: a file cannot be opened.
-            InventoryError: a file is malformed.
-            PolicyError: the access cannot be recorded.
+        `now` is in Vietnam's time, `action` for the access log. `to_write` requires an own password for each
+        province. A closed file raises `SecretsError`, a malformed one `InventoryError`, an unrecorded access
+        `PolicyError`.
         """
         contacts: dict[str, tuple[store.Contact, ...]] = {}
         for province in sorted(provinces):
@@ -351,13 +348,9 @@ def folder_for(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> 
 def write(proposal: Proposal, files: FacilityFiles, contacts: ContactFiles) -> tuple[str, ...]:
     """Write the edits, then the contacts, which need their facilities.
 
-    Before the first write every file is compared with the edits' basis, and every password is known to open. If a write
-    still fails, the error lists written and unwritten files.
-
-    Raises:
-        LockedError: a file was changed meanwhile.
-        InventoryError: a file cannot be written.
-        SecretsError: contacts cannot be written.
+    Before the first write every file is compared with the edits' basis, and every password is known to open. If a
+    write still fails, the error lists written and unwritten files: `LockedError` for a file changed meanwhile,
+    `InventoryError` for an unwritable one, `SecretsError` for contacts.
     """
     edits = {files.path(proposal.provinces[e.facility], e.facility): e for e in proposal.changed}
     drafts = {draft.province: draft for draft in proposal.contact_drafts.values() if draft.differs}

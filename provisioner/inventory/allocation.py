@@ -370,11 +370,7 @@ class _Allocation:
         return self._next_address(f"carriers/{carrier}", f"site/{facility.id}")
 
     def _device_ports(self, facility: Facility) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the devices' ports, and their ONVIF ports.
-
-        Each is the recorded one, or the first never used at this site. Video comes first, so that ONVIF moves no video
-        port.
-        """
+        """Return devices' ports and ONVIF ports; ONVIF moves no video port."""
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.ports if old else {}
         recorded_onvif: Mapping[str, int] = old.device_onvif_ports if old else {}
@@ -401,11 +397,7 @@ class _Allocation:
         return dict(sorted(ports.items()))
 
     def _prefix_and_numbers(self, facility: Facility) -> tuple[int, dict[str, int]]:
-        """Return a site's prefix length, and each device's number.
-
-        Each number is the recorded one, or the first never used at this site. A recorded prefix keeps its length. A new
-        one is large enough for the devices, and at least as large as the settings say.
-        """
+        """Return a site's prefix length, kept if recorded, and its devices' numbers."""
         old = self.inventory.allocations.sites.get(facility.id)
         recorded: Mapping[str, int] = old.device_numbers if old else {}
         removed = {tombstone.number for tombstone in self.tombstones if tombstone.pool == f"site/{facility.id}"}

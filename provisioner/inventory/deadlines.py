@@ -147,10 +147,7 @@ def governing_duty(duties: tuple[Duty, ...]) -> Duty | None:
 
 
 def timeliness(duty: Duty | None, connected_at: datetime | None, now: datetime) -> Timeliness:
-    """Compare a facility with its governing duty.
-
-    Times have a zone; `connected_at`, of the first connection, may be `None`.
-    """
+    """Compare a facility's first connection (times with zone) with its governing duty."""
     if duty is None:
         return Timeliness.NOT_BOUND
     if connected_at is not None:

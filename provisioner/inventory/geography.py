@@ -244,10 +244,7 @@ def quoted(text: str, length: int = 60) -> str:
 
 
 def match(text: str, scheme: str) -> Province | None:
-    """Return the province of a name, alias or slug, or `None`.
-
-    An unknown scheme raises `UnknownSchemeError`.
-    """
+    """Return a named province or `None`; an unknown scheme raises `UnknownSchemeError`."""
     names = _index(scheme)
     return None if _DOUBT.search(text) else names.get(_key(text))
 
@@ -324,10 +321,7 @@ def _close(text: str, scheme: str) -> Iterator[Province]:
 
 
 def by_code(code: str, scheme: str) -> Province:
-    """Return the province of a code.
-
-    An unknown one, e.g. `8` for `08`, raises `UnknownProvinceError`, an unknown scheme `UnknownSchemeError`.
-    """
+    """Return a code's province, or raise `UnknownProvinceError` or `UnknownSchemeError`."""
     province = _coded(code, scheme)
     if province is None:
         raise _unknown_province_error(code, scheme, "code", hint_for_code(code, scheme))
@@ -456,10 +450,7 @@ def _heirs() -> dict[str, Province]:
 
 
 def convert(province: Province, scheme: str) -> tuple[Province, ...]:
-    """Return a province's units in a scheme; 2021 may have several.
-
-    An unknown scheme raises `UnknownSchemeError`.
-    """
+    """Return a province's units in a scheme, or raise `UnknownSchemeError`."""
     units = provinces(scheme)
     if province.scheme == scheme:
         return (province,)

@@ -55,10 +55,7 @@ class NoRtspPathError(ValueError):
 # A country asks for two hundred thousand paths, and for few different ones.
 @lru_cache(maxsize=4096)
 def rtsp_path(make: Make, channel: int, stream: StreamName, *, recorder: bool = False) -> str:
-    """Return the path and query of a device's RTSP address.
-
-    Channels start with 1; cameras have one. Without a known pattern it raises `NoRtspPathError`.
-    """
+    """Return the RTSP path of a channel (from 1), or raise `NoRtspPathError`."""
     maker = MAKES.get(make)
     if maker is None:
         raise NoRtspPathError(msg("the make {value} has no RTSP path of its own", make.value))

@@ -75,10 +75,7 @@ def _earlier_names(before: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 # --- the lock -------------------------------------------------------------------------------------
 def moved_lock(lock: Allocations, moves: Sequence[Move], devices: Mapping[str, Collection[str]]) -> Allocations:
-    """Return the lock with moved entries under new ids; unchanged if possible.
-
-    `devices` has the devices of every existing facility.
-    """
+    """Return the lock with moved entries under new ids; unchanged if possible."""
     old_ids = {name: old for name in devices if (old := _old_id_of(lock.sites, moves, name, devices))}
     sites: dict[str, SiteAllocation] = {}
     renamed = {old: new for new, old in old_ids.items()}

@@ -98,10 +98,7 @@ def _writer(
 
 
 def unsigned_fields(model: type[Model], covered: frozenset[str]) -> dict[str, IncEx | bool]:
-    """Return the unsigned fields, in the form of pydantic's `exclude`.
-
-    `covered` are once signed fields that count here.
-    """
+    """Return unsigned fields but `covered` ones, in pydantic's form of `exclude`."""
     fields: dict[str, IncEx | bool] = {}
     for name, field in model.model_fields.items():
         use = use_of(field)
@@ -135,10 +132,7 @@ def stale_sign_offs(facility: Facility, plan: ConnectionPlan) -> tuple[tuple[int
 
 
 def agreed_on(facility: Facility, plan: ConnectionPlan, content: str = "") -> date | None:
-    """Return the day of an agreed plan's last sign-off.
-
-    `None` unless all three parties signed the present content. `content` is its hash, if known.
-    """
+    """Return an agreed plan's last sign-off, if all three cover its content."""
     if not plan.agreed or missing_parties(plan):
         return None
     content = content or signed_content(facility, plan)

@@ -52,10 +52,7 @@ class Observed:
 
 
 def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, commit: str = "") -> Plan:
-    """Build the plan.
-
-    `basis` lacks the hosts, which are added here. `now` is for freeze windows.
-    """
+    """Build the plan; `basis` gets the hosts, `now` is for freeze windows."""
     facts, files = observed.facts, observed.files
     fleet = fleet_of(observed)
     read_hosts = [spec for spec in observed.hosts if spec.id in facts]
@@ -133,10 +130,7 @@ def changes_of_all(
     now: datetime,
     fleet: Fleet | None = None,
 ) -> list[Change]:
-    """Return all changes of the hosts, changes of the policy first.
-
-    `now` is for ended freeze windows; `fleet` has facts about the other hosts.
-    """
+    """Return all changes of the hosts, changes of the policy first."""
     hosts = list(read)
     changes = [change for spec in hosts for change in policy_changes(spec, facts[spec.id].policy, now)]
     changes += (c for spec in hosts for c in changes_of(spec, files[spec.id], facts[spec.id], fleet))

@@ -1,7 +1,4 @@
-"""A plan's JSON document (docs/daily/plan.md) and its last lines. Pure.
-
-It contains no secret. The last lines start with the worst, each with the next step.
-"""
+"""A plan's JSON document, without secrets, and its last lines. Pure."""
 
 from __future__ import annotations
 
@@ -400,10 +397,7 @@ def packages_by_cause(needs: Iterable[SitePackageNeed]) -> dict[tuple[str, str],
 
 
 def plan_ending(plan: Plan, *, judged: bool = True) -> tuple[str, ...]:
-    """Return the last sentences of a plan, ordered by exit codes.
-
-    `judged` puts refusals first; in `drift`, which is about hosts, they come last.
-    """
+    """Return a plan's last sentences, by exit codes; unjudged refusals come last."""
     of_hosts = (
         *_unproved_sentence(plan),
         *_unreadable_sentence(plan),

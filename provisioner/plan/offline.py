@@ -66,10 +66,7 @@ Files = Mapping[str, tuple[RenderedFile, ...]]
 
 
 def facts_of_revision(state: DesiredState, files: Files, new_files: Files) -> dict[str, HostFacts]:
-    """Return the new revision's hosts with the older revision's state.
-
-    `new_files` are needed, since a host compares its rules with the requested ones.
-    """
+    """Return the new revision's hosts with the older revision's state."""
     return {
         host: _facts_from_files(state.hosts[host], files[host], new_files)
         if host in state.hosts and _are_called_alike(state.hosts[host], new_files)
@@ -250,10 +247,7 @@ def _rule_items(rules: Ruleset) -> Iterator[tuple[str, object]]:
 
 # --- unknown facts --------------------------------------------------------------------------------
 def comparison_gaps(old: Mapping[str, bytes], new: Mapping[str, bytes], leaving: Sequence[str]) -> Iterator[str]:
-    """Yield what the comparison cannot know.
-
-    `old` and `new` are the revisions' encrypted files by path; `leaving` are hosts that only the old one has.
-    """
+    """Yield the comparison's unknowns: encrypted files and leaving hosts."""
     yield "viewers and drift are not known: no host was called"
     for path in sorted(old.keys() | new.keys()):
         if old.get(path) != new.get(path):

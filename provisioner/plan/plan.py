@@ -263,10 +263,7 @@ def _ordered(rows: Mapping[_K, TotalsRow]) -> dict[_K, TotalsRow]:
 
 
 def items_of(facts: HostFacts, names: Mapping[str, str] | None = None) -> HostItems:
-    """Return the facts of a host's live digest, in words.
-
-    `names` has peers' names by public key.
-    """
+    """Return the facts of a host's live digest, with named peers."""
     items = (
         *_files(facts),
         *_unit_texts(facts),

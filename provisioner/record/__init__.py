@@ -10,11 +10,7 @@ if TYPE_CHECKING:
 
 
 def history_at(folder: StateFolder) -> History | None:
-    """Return the history of a place, or `None` before any run.
-
-    Raises:
-        StateError: the history cannot be opened.
-    """
+    """Return a place's history, `None` before any run, or raise `StateError`."""
     if folder.file and not folder.file.exists():
         return None
     from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)

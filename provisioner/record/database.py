@@ -66,10 +66,7 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def bring_up(connection: Connection) -> None:
-    """Make or migrate the tables in the connection's transaction.
-
-    The caller holds the lock of the schema: the second of two processes finds the work done.
-    """
+    """Make or migrate the tables; the caller holds the schema's lock."""
     revision = revision_of(connection)
     if revision is None:
         tables.metadata.create_all(connection)
@@ -145,11 +142,7 @@ class Database:
 
 
 def open_database(folder: StateFolder, *, create: bool) -> Database | None:
-    """Open the database of a place; `None` without a history, unless `create`.
-
-    Raises:
-        StateError: the database cannot be opened, or a newer version made it.
-    """
+    """Open a place's database, if any or `create`, or raise `StateError`."""
     if folder.file and not folder.file.exists() and not create:
         return None
     if folder.file:
@@ -301,10 +294,7 @@ def _database_errors(folder: StateFolder, verb: str) -> Iterator[None]:
 
 # --- the newest entry ------------------------------------------------------------------------------
 def append(connection: Connection, folder: StateFolder, entry: Entry) -> Head:
-    """Append an entry to an inventory's record in a `writing` transaction.
-
-    A tampered newest entry raises `DamagedRecordError`.
-    """
+    """Append an entry while `writing`; a tampered newest raises `DamagedRecordError`."""
     last = _newest_entry(connection, folder)
     number, previous = (last.number + 1, last.hash) if last else (1, genesis(folder.inventory))
     # The inventory's id stands in the entry, too: it cannot pass for one of another inventory's record.

@@ -186,16 +186,13 @@ class EndedContent(RunContent):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A run in the history; without an end: killed, or still running.
-
-    `intent` is the hash of the planned work, or empty.
-    """
+    """A run in the history; without an end: killed, or still running."""
 
     run: Run
     finished: datetime | None = None
     outcome: str = ""
     hosts: tuple[str, ...] = field(default=())
-    intent: str = ""
+    intent: str = ""  #: The hash of the planned work, or empty.
 
     @property
     def done_to(self) -> tuple[str, ...]:
@@ -206,10 +203,7 @@ class Recorded:
 
 
 def last_verifications(runs: Iterable[Recorded]) -> tuple[Recorded, ...]:
-    """Return the newest verifications, down to the first without a limit.
-
-    Together they have the latest verdict on every path.
-    """
+    """Return the newest verifications, down to the first without a limit."""
     ended = [
         (recorded.finished, recorded)
         for recorded in runs

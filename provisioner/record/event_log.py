@@ -36,10 +36,7 @@ class Event:
 
 
 class EventLog:
-    """The steps of one inventory's runs; readers pass `create=False`.
-
-    Methods raise `StateError` if the database does not answer.
-    """
+    """The steps of an inventory's runs; `StateError` if the database is silent."""
 
     def __init__(self, folder: StateFolder, *, create: bool = True) -> None:
         database = open_database(folder, create=create)

@@ -191,11 +191,7 @@ def _is_fully_proved(table: sa.FromClause) -> sa.ColumnElement[bool]:
 
 # --- keys and packages -----------------------------------------------------------------------------
 def keys_drawn(connection: sa.Connection, inventory: str, field: str) -> dict[str, datetime]:
-    """Return when each facility's current key was drawn, as far as recorded.
-
-    `what` is `PRE_SHARED` or `TO_PUSH`: the name in a run's document that lists facilities. A facility has its own time
-    there if it differs from the run's.
-    """
+    """Return when each facility's key (`PRE_SHARED`, `TO_PUSH`) was drawn, if recorded."""
     kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
     ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == EntryKind.ENDED.value
     conditions = documents.c.inventory == tables.entries.c.inventory, documents.c.run == tables.entries.c.run

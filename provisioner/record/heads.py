@@ -59,10 +59,7 @@ UNKNOWN_RUN_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class WitnessedHead:
-    """An entry that a holder outside the database has.
-
-    `holder` is in words, e.g. `relay-vnpt-1 (manifest)`; `host` is empty for other holders.
-    """
+    """An entry held outside the database, by a host or e.g. Git."""
 
     holder: str
     head: Head
@@ -154,10 +151,7 @@ def head_in(text: str, inventory: str) -> Head | None:
 
 # --- Git notes -------------------------------------------------------------------------------------
 def note_head(root: Path, environment: Mapping[str, str], inventory: str, commit: str, head: Head | None) -> str:
-    """Append an entry to the commit's Git note if `environment` says so.
-
-    Returns why it could not be written, in a sentence; else empty.
-    """
+    """Append an entry to the commit's Git note, or return why not."""
     if head is None or environment.get(VARIABLE, "").lower() in _NO:
         return ""
     if not _COMMIT.fullmatch(commit):
@@ -231,10 +225,7 @@ def _git_output(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 # --- heads that others hold ------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """The record with which held entries are compared.
-
-    `lost` are numbers of entries known to be lost, after a backup was restored.
-    """
+    """The record to compare entries with; `lost` ones left before a restore."""
 
     inventory: str
     entries: Mapping[int, Head]

@@ -1,7 +1,4 @@
-"""Vietnamese words in reports for provinces and the ministry. Pure.
-
-A value has the same word as in the importer's template, so that reports can be compared with provinces' sheets.
-"""
+"""Vietnamese words in reports, as in the importer's template. Pure."""
 
 from __future__ import annotations
 

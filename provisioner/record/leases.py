@@ -114,10 +114,7 @@ def epochs_of(connection: Connection, inventory: str) -> dict[str, int]:
 # --- leases ----------------------------------------------------------------------------------------
 @contextmanager
 def night_lease(folder: StateFolder, holder: LeaseHolder) -> Iterator[TakenLease]:
-    """Hold the lease of an inventory's night.
-
-    If another process has it, raises `LockedError`; if it cannot be requested, `StateError`.
-    """
+    """Hold an inventory's night, or raise `LockedError` or `StateError`."""
     with _take_lease(folder, NIGHTLY, holder) as lease:
         yield lease
 

@@ -92,11 +92,8 @@ def _whole(value: object) -> int:
 def prune(folder: StateFolder, run: Run, at: datetime, cut: Cut) -> tuple[RetentionClass, ...]:
     """Remove data older than a cut, all or nothing, and record that.
 
-    The newest document stays. Returns the amounts before.
-
-    Raises:
-        DamagedRecordError: the history is damaged: removed data could never be examined again.
-        StateError: the history cannot be read or written.
+    The newest document stays. Returns the amounts before. A damaged history, whose removed data could never be
+    examined again, raises `DamagedRecordError`, an unusable one `StateError`.
     """
     with closing(open_history(folder)) as history:
         if not history.verify_chain().whole:

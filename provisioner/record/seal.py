@@ -44,10 +44,7 @@ class SealVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The identity of an entry, kept elsewhere to check the record later.
-
-    `hash` covers all entries before, too; `seal` may be empty.
-    """
+    """The identity of an entry; its hash covers all entries before, too."""
 
     run: str
     number: int
@@ -125,11 +122,7 @@ NO_KEYS = RecordKeys()
 
 
 def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inventory: str) -> RecordKeys:
-    """Return the keys that write and read an inventory's record.
-
-    `environment` may name the signing key; an unusable one raises `StateError`. `digest_key` is `None` if the vault is
-    closed.
-    """
+    """Return keys that write and read a record; unusable ones raise `StateError`."""
     secret = record_key(digest_key, inventory) if digest_key else None
     named = environment.get(SIGNING_KEY, "")
     if not named:

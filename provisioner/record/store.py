@@ -78,11 +78,7 @@ class History:
         return self._remember_head(head, lost)
 
     def end(self, run: Run, ending: Ending) -> Head:
-        """Record a run's outcome, all or nothing; return the head.
-
-        Raises:
-            StateError: its outcome is recorded already.
-        """
+        """Record a run's outcome once, or raise `StateError`; return the head."""
         with self._database.writing() as connection:
             of_run = (
                 tables.entries.c.inventory == self._mine,

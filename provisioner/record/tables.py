@@ -88,10 +88,7 @@ def entry_content(text: object, number: object) -> StartContent | EndedContent:
 
 
 def plain_object(text: str | bytes) -> dict[str, object]:
-    """Parse a JSON object that can be written again.
-
-    `NaN`, half a surrogate pair and endless nesting raise an error of `DAMAGE`.
-    """
+    """Parse a rewritable JSON object, or raise an error of `DAMAGE`."""
     value = json.loads(text, parse_constant=_refuse)
     if not isinstance(value, dict):
         raise TypeError("it is no object")

@@ -249,10 +249,7 @@ def stored_digest(connection: Connection, inventory: str, number: int, lists: Pa
 
 
 def row_seals(connection: Connection, inventory: str, number: int, keys: RecordKeys) -> frozenset[SealVerdict]:
-    """Return what an entry's row seals prove.
-
-    A malformed row raises an error of `DAMAGE`.
-    """
+    """Return an entry's proved row seals, or raise an error of `DAMAGE`."""
     if not has_table(connection, verdicts):
         return frozenset()
     names = ("run", "province", "paths", "marks", "causes", "seal")

@@ -61,15 +61,11 @@ class _Span:
 
 @dataclass
 class ReadLooks:
-    """The requested checks, by province.
-
-    After an unreadable record (`damaged`), paths are unknown until the next check. `unproved` counts records that the
-    open vault's key does not prove.
-    """
+    """The requested checks, by province."""
 
     tables: dict[str, path_state.LookTable] = field(default_factory=dict)
-    damaged: list[str] = field(default_factory=list)
-    unproved: int = 0
+    damaged: list[str] = field(default_factory=list)  #: Unreadable records; paths are unknown until the next check.
+    unproved: int = 0  #: The number of records that the open vault's key does not prove.
 
     def by_path(self, reader: Callable[[path_state.LookTable], Mapping[str, _T]]) -> path_state.ByPath[_T]:
         """Return a function's results for all provinces, by path."""
@@ -343,14 +339,11 @@ def read_availability(
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The amount of rows of a span; the largest provinces come first.
-
-    `newest` is the newest entry with such rows, or 0.
-    """
+    """The amount of rows of a span; the largest provinces come first."""
 
     rows: int = 0
     provinces: tuple[str, ...] = ()
-    newest: int = 0
+    newest: int = 0  #: The newest entry with such rows, or 0.
 
 
 def read_extent(folder: StateFolder, span: Span, longest: timedelta = LONGEST_STANDING) -> Extent | None:

@@ -32,10 +32,7 @@ def availability_lines(
     span: Span,
     longest: timedelta,
 ) -> Iterator[str]:
-    """Yield the span, the table (worst rows first), and the result.
-
-    `noun` names the subject of a row, `row_limit` is the number of rows, and `before` adds the previous span.
-    """
+    """Yield the span, the table (worst rows first), and the result."""
     yield span_line(span)
     yield validity_line(longest)
     yield ""

@@ -45,12 +45,9 @@ _WHOLE: Final = "inventory"
 
 @dataclass(frozen=True, slots=True)
 class JUnitOutcome:
-    """The outcome of a case: cause (word, line) and details.
+    """The outcome of a case: cause (word, line) and details."""
 
-    `element` is `failure`, `error` or `skipped`; empty for a pass.
-    """
-
-    element: str = ""
+    element: str = ""  #: `failure`, `error` or `skipped`; empty for a pass.
     kind: str = ""
     message: str = ""
     text: str = ""
@@ -77,10 +74,7 @@ def fingerprint_of(problem: Problem, path: str) -> str:
 
 
 def code_quality(problems: Sequence[Problem], *, folder: str) -> list[Document]:
-    """Return the Code Quality report of `validate`.
-
-    Paths are relative to the absolute `folder`, which stands for problems without a file.
-    """
+    """Return the Code Quality report of `validate`, with paths below `folder`."""
     report: dict[str, Document] = {}
     for problem in problems:
         path = path_from(folder, problem.file) if problem.file else "."

@@ -99,14 +99,11 @@ class ProgressReport:
 
 @dataclass(frozen=True, slots=True)
 class CarrierIncidents:
-    """The incidents of the last verification, by carrier and cause.
-
-    An incident of two carriers' paths, such as an unreachable centre, counts for both. `limit` is empty for everything.
-    """
+    """The last verification's incidents by carrier (shared ones count twice) and cause."""
 
     run: str
     at: datetime
-    limit: tuple[str, ...]
+    limit: tuple[str, ...]  #: Empty for everything.
     counts: Mapping[str, Mapping[str, int]]
 
     @property

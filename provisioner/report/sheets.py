@@ -1,7 +1,4 @@
-"""The pages of a report as a spreadsheet in Vietnamese. Pure.
-
-The library takes long to import.
-"""
+"""A report's pages as a Vietnamese spreadsheet; its library imports slowly. Pure."""
 
 from __future__ import annotations
 

@@ -108,14 +108,12 @@ class ProvedFacilities:
 
 @dataclass(frozen=True)
 class Explained:
-    """A facility's status, explained.
-
-    `failing` are its paths that are not up by the last decided check.
-    """
+    """A facility's status, explained."""
 
     status: FacilityStatus
     reasons: tuple[Reason, ...]
     problems: tuple[Problem, ...]
+    #: Its paths that are not up by the last decided check.
     failing: Mapping[str, PathState] = field(default_factory=dict)
 
 

@@ -58,10 +58,7 @@ class Acceptance:
 def accept(
     candidates: Sequence[ViewToAccept], at: datetime, run: str, *, renew: bool = False
 ) -> tuple[Acceptance, ...]:
-    """Accept each path's view, or refuse it.
-
-    `at` is the time of the views. `renew` forgets earlier references.
-    """
+    """Accept views of a time or refuse them; `renew` forgets earlier references."""
     return tuple(_acceptance_of(candidate, at, run, renew=renew) for candidate in candidates)
 
 
@@ -142,11 +139,7 @@ def acceptances(
     renew: bool = False,
     tours: Collection[str] = (),
 ) -> tuple[Acceptance, ...]:
-    """Return the result for every path of a verification.
-
-    `references_by_path` has the accepted views of whole facilities. `renew` forgets earlier ones. `tours` are the paths
-    of cameras that turn.
-    """
+    """Return the result for every path of a verification, as `accept`."""
     chosen = {verdict.path for verdict in result.paths}
     by_site = references_by_site(
         {path: of_path for path, of_path in references_by_path.items() if not (renew and path in chosen)}

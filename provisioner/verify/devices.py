@@ -99,11 +99,7 @@ def closer_look_in(
     devices: Iterable[wire.DeviceEvidenceAnswer],
     chains: Sequence[wire.BaseChainAnswer] = (),
 ) -> CloserLook:
-    """Parse a host's closer look and its answers about devices.
-
-    Raises:
-        UnreadableError: an address is invalid.
-    """
+    """Parse a host's closer look and devices' answers, or raise `UnreadableError`."""
     listed = [(device_in(device), device) for device in devices]
     drops = [((_either_address(row["address"]), row["port"]), row) for row in look["drops"] or ()] if look else []
     return CloserLook(

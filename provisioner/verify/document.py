@@ -351,11 +351,7 @@ class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
 
 # --- read ------------------------------------------------------------------------------------------
 def recorded_verification(document: object) -> VerifyDocument:
-    """Parse a recorded verification of this version or an older one.
-
-    Raises:
-        UnreadableError: it is invalid; the message has a position and no value.
-    """
+    """Parse a verification of any recorded version, or raise `UnreadableError`."""
     try:
         return VerifyDocument.model_validate(document)
     except ValidationError as error:

@@ -117,10 +117,7 @@ class RelayEvidence:
 
 @dataclass(frozen=True, slots=True)
 class CentreEvidence:
-    """A centre's reads, and its connections to relays meanwhile.
-
-    `ways` are results of connections to relays that it could not read.
-    """
+    """A centre's reads, and its connections to relays meanwhile."""
 
     tunnel: wire.TunnelEvidenceAnswer
     reads: dict[str, dict[str, Read]]
@@ -187,11 +184,7 @@ def _evidence(host: str, answer: wire.ProbeAnswer) -> HostEvidence:
 
 
 def relay_evidence(relay: wire.RelayEvidenceAnswer) -> RelayEvidence:
-    """Convert a relay's answer, of a probe or of a change's look.
-
-    Raises:
-        UnreadableError: it is invalid.
-    """
+    """Convert a relay's answer to evidence, or raise `UnreadableError`."""
     paths, devices = relay["paths"], relay["devices"]
     return RelayEvidence(
         unit=relay["unit"],

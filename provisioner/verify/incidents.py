@@ -86,10 +86,7 @@ def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToC
 
 
 def with_specific_causes(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, ...]:
-    """Give both streams of a down camera the more specific cause.
-
-    A pulled stream and an on-demand stream report the same failure of their camera in different words.
-    """
+    """Give both streams of a down camera the more specific cause."""
     specific: dict[tuple[str, str], PathVerdict] = {}
     for verdict in verdicts:
         if (
@@ -176,10 +173,7 @@ def _groups_of_paths(
 
 
 def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
-    """Return each failing path with its incident's cause, worst first.
-
-    Different faults of a camera's streams are one incident, since one visit repairs them.
-    """
+    """Return failing paths, worst first, with one cause a camera."""
     paths = sorted(failing, key=_gravity)
     of_camera = {
         finding.object: finding.cause for path in reversed(paths) if (finding := path.finding).layer is Layer.CAMERA

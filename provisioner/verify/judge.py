@@ -170,13 +170,8 @@ def judge(
 ) -> tuple[result.PathVerdict, ...]:
     """Return the verdicts of one look, sorted by name.
 
-    Args:
-        targets: the paths.
-        evidence: by host id.
-        drift: by host id; a missing host was not compared.
-        checked_at: the time of the evidence.
-        max_level: the highest requested level; `None` for all.
-        once: paths that only centres read, in place of the relay.
+    `evidence` and `drift` are by host id; a host without drift was not compared. Only centres read the paths in
+    `once`.
     """
     return put_together([judge_each(targets, evidence, drift, checked_at, max_level=max_level, once=once)], targets)
 

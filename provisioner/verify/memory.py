@@ -115,10 +115,7 @@ Memories = Mapping[str, PathMemory]  #: Memories by path name.
 
 
 def swept_paths(result: VerifyResult, *, whole: bool) -> SweptPaths:
-    """Return a verification's verdicts for the history, without unreached paths.
-
-    `whole` means without limit, sample or level.
-    """
+    """Return a verification's verdicts for the history, without unreached paths."""
     looks = sorted((path for path in result.paths if _is_look(path)), key=_worth)
     # A path that two relays have is as good as the better of them: its readers have that one.
     verdicts = {path.path: _stored_verdict(path) for path in looks}
@@ -278,10 +275,7 @@ class _MemoryRow(TypedDict):
 
 
 def memory_from(document: object) -> PathMemory | None:
-    """Parse a stored memory; `None` if invalid.
-
-    Fields of later versions are left out. Unknown causes and layers become `unknown`.
-    """
+    """Parse a stored memory, also of later versions; `None` if invalid."""
     try:
         return _memory_in(read(_MemoryRow, document))
     except (UnreadableError, ValueError, OverflowError):

@@ -146,10 +146,7 @@ def _lost_share(arrivals: Iterable[wire.ArrivalAnswer]) -> float | None:
 
 
 def host_check(case: Case) -> Check:
-    """Check that relay and centres of the path have no drift.
-
-    A centre without any answer is left to `centre_check`.
-    """
+    """Check the drift of the path's relay and of answering centres."""
     answered = (c.id for c in case.target.centres if c.id in case.hosts and case.hosts[c.id].centre)
     hosts = {host: case.drift_of(host) for host in (case.target.relay.id, *answered)}
     for host, changes in hosts.items():
@@ -192,10 +189,7 @@ def tunnel_check(case: Case) -> Check:
 
 
 def _peer_of(case: Case) -> wire.PeerEvidenceAnswer | None:
-    """Return the site's peer.
-
-    During a key change this is the peer with the addresses, else the present one.
-    """
+    """Return the site's peer: with the addresses, else the present one."""
     peers, site, keys = case.relay.tunnel["peers"], case.target.path.facility, case.peer_keys
     present = peers.get(keys.get(f"{SITE}{site}", ""))
     if present is not None and present["allowed_ips"]:
@@ -325,10 +319,7 @@ def _refused_check(case: Case, where: str) -> Check:
 
 
 def _carrier_check(case: Case) -> Check:
-    """Check that the carrier's network reaches a site without a tunnel.
-
-    One device that answers proves it, and so does a router there that reports a missing device.
-    """
+    """Check the carrier's network: any answering device or router proves it."""
     if any(_is_led_to(case, device) for device in case.siblings):
         return PASSED
     where, relay = case.where, case.target.relay.id

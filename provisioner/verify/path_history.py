@@ -209,10 +209,7 @@ def in_window(verdict: result.PathVerdict, window: Window | None) -> result.Path
 def look_of(
     verdict: result.PathVerdict, target: PathToCheck, *, maintenance: bool, since: datetime | None = None
 ) -> result.PathLook | None:
-    """Return a verdict of `judge` for the memory; `None` without a look.
-
-    `since` is the start of its run.
-    """
+    """Return a verdict of `judge` for the memory; `None` without a look."""
     if verdict.checked_at is None:
         return None
     look = _look(verdict, content_of(target), maintenance=maintenance)
@@ -262,10 +259,7 @@ def with_lasting(
 
 
 def with_camera_suspicions(verdicts: Sequence[result.PathVerdict]) -> tuple[result.PathVerdict, ...]:
-    """Give a camera's streams the most specific suspicion of its view.
-
-    A lens is covered or not. In little light a small stream may only show that the view differs.
-    """
+    """Give a camera's streams the most specific suspicion of its view."""
     views: dict[tuple[str, str], list[tuple[int, str, result.ToLookAt]]] = defaultdict(list)
     for verdict in verdicts:
         for doubt in verdict.to_look_at:
@@ -306,10 +300,7 @@ def needs_second_look(verdict: result.PathVerdict, memory: PathMemory) -> bool:
 def settled(
     looks: Sequence[result.PathVerdict], memory: PathMemory, scope: result.Scope, explains: Explains = _unexplained
 ) -> result.PathVerdict:
-    """Return the verdict on a path from this run's looks and memory.
-
-    There has to be a look; `looks` are in order.
-    """
+    """Return the verdict on a path from ordered looks and memory."""
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])
     at = last.checked_at
     if at is None:

@@ -1,7 +1,4 @@
-"""Paths to check, and the drift of hosts that affects them. Pure.
-
-`--limit` chooses paths here, not hosts. A drifted peer affects its site's paths, a file of the relay all paths.
-"""
+"""Paths to check (`--limit` chooses them), and drift that affects them. Pure."""
 
 from __future__ import annotations
 
@@ -29,15 +26,12 @@ _RELAY_FILE = "/etc/provisioner/mediamtx.yml"
 
 @dataclass(frozen=True, slots=True)
 class PathToCheck:
-    """A path to check, with its relay and its centres.
-
-    `closed_centres` cannot be asked, since their secrets are closed.
-    """
+    """A path to check, with its relay and its centres."""
 
     relay: HostSpec
     path: MediaPath
     centres: tuple[HostSpec, ...]
-    closed_centres: tuple[LeftOutHost, ...] = ()
+    closed_centres: tuple[LeftOutHost, ...] = ()  #: Not asked, since their secrets are closed.
 
     @property
     def carrier(self) -> str:
@@ -76,14 +70,10 @@ def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostF
 
 
 def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck, ...]:
-    """Return the paths to check, sorted by name.
+    """Return the paths to check, sorted; `host` may be a centre.
 
-    `host` is the relay of a path, or a centre that reads it.
-
-    Raises:
-        UsageError: no path is selected.
-        SecretsError: all selected hosts have closed secrets, or some have and there is no limit.
-        InventoryError: all selected facilities are frozen.
+    Without any path it raises `UsageError`, if all are frozen `InventoryError`, and for closed secrets (of all
+    selected hosts; of some without a limit) `SecretsError`.
     """
     refuse_shut(state, limit)
     closed_centres: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)

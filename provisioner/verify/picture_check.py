@@ -161,10 +161,7 @@ def judged(
     before: Before = NOTHING_BEFORE,
     damaged: int = 0,
 ) -> Judgement:
-    """Judge a picture from one look.
-
-    `damaged` are pictures with missing packets between MediaMTX's two samples.
-    """
+    """Judge one look's picture; `damaged` counts pictures with missing packets."""
     dark = picture["scene"] is not None and is_dark(picture["scene"])
     allowed = dark and any(hours.hold(_local(at)) for hours in agreed.dark_hours)
     by_day = not allowed and daylight(at) is Daylight.DAY
@@ -206,10 +203,7 @@ def is_dark(scene: wire.SceneAnswer) -> bool:
 
 
 def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | None:
-    """Return the fault of a picture that no sensor made, if any.
-
-    By day noise alone is such a picture, too.
-    """
+    """Return the fault of a picture without sensor; by day, noise counts."""
     if scene["median"] <= _DARK_MEDIAN and scene["bright"] <= _BLACK_SPOT and scene["gradient_p99"] < _BLACK_EDGES:
         return Finding(Cause.BLACK_PICTURE, detail="the picture is black, without a light or an edge")
     if by_day and is_dark(scene) and _is_noise(scene):
@@ -367,10 +361,7 @@ def low_bits(picture: wire.PictureAnswer, agreed: Agreed) -> Finding | None:
 
 
 def picture_check(case: Case) -> Check:
-    """Check that a look's picture is real, complete and as agreed.
-
-    Without a due look or without light, the check does not apply.
-    """
+    """Check a due, lit look's picture: real, complete and as agreed."""
     read = _read(case)
     if read is None or not read.looked:
         return rare_key_check(case) or NOT_DUE
@@ -388,10 +379,7 @@ def picture_check(case: Case) -> Check:
 
 
 def early_doubt(picture: wire.PictureAnswer, damaged: int) -> str:
-    """Return why a look that ended early is insufficient; empty if sufficient.
-
-    The relay's count and the decoder's last complaints have to be clean too.
-    """
+    """Return why a look that ended early is insufficient, or empty."""
     parts = damaged + picture["complaints"]
     if picture["looked_s"] >= QUICK_S or not parts:
         return ""

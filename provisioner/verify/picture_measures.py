@@ -1,7 +1,4 @@
-"""A camera's view, from the measures of a look (`wire.PictureAnswer`). Pure.
-
-No picture can be restored from these measures.
-"""
+"""A camera's view from a look's measures, which restore no picture. Pure."""
 
 from __future__ import annotations
 

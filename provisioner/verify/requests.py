@@ -1,7 +1,4 @@
-"""The request to each host of a verification. Pure.
-
-Relays and centres are asked in the same round, with one `probe` per host.
-"""
+"""The `probe` of each host of a verification, in one round. Pure."""
 
 from __future__ import annotations
 
@@ -133,11 +130,7 @@ def longest_s(look: wire.LookToTake) -> float:
 
 
 def hours_of(text: str) -> Hours:
-    """Parse hours, e.g. `22:00-05:00`.
-
-    Raises:
-        ValueError: they are invalid.
-    """
+    """Parse hours, e.g. `22:00-05:00`, or raise `ValueError`."""
     begin, _, end = text.partition("-")
     return Hours(time.fromisoformat(begin), time.fromisoformat(end))
 

@@ -1,7 +1,4 @@
-"""The result of a verification (docs/internals/verify.md). Pure.
-
-Parts of a visit overlap, so their times sum to more than the whole.
-"""
+"""The result of a verification; times of a visit's parts overlap. Pure."""
 
 from __future__ import annotations
 
@@ -587,11 +584,7 @@ def waits_line(waits: Waits) -> str:
 
 
 def accounts_in(accounts: Mapping[str, wire.AccountAnswer]) -> Mapping[str, DeviceAccount]:
-    """Return devices' accounts in a relay's answer, by name.
-
-    Raises:
-        UnreadableError: a clock ran backwards.
-    """
+    """Return devices' accounts by name; `UnreadableError` if a clock ran backwards."""
     return {name: _account_in(answer) for name, answer in accounts.items()}
 
 

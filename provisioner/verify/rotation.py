@@ -131,11 +131,7 @@ def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToC
 
 # --- samples --------------------------------------------------------------------------------------
 def share_of(text: str) -> Share:
-    """Parse a sample's size: `10%`, `0.1`, `500`.
-
-    Raises:
-        ValueError: it is invalid, 0, or more than all.
-    """
+    """Parse a sample's size (`10%`, `0.1`, `500`), or raise `ValueError`."""
     plain = text.strip()
     if plain.isascii() and plain.isdecimal() and len(plain) <= len("1000000"):
         if int(plain) > 0:

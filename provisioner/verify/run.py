@@ -201,10 +201,7 @@ def verify(
     limits: requests.ProbeLimits = _USUAL_LIMITS,
     options: path_history.VerifyOptions = path_history.EVERYTHING,
 ) -> result.VerifyResult:
-    """Check paths on their relays and from their centres.
-
-    There has to be a path (`paths.select` refuses an empty set), and `watch` needs a time zone.
-    """
+    """Check paths (at least one) on their relays and from their centres."""
     started = watch.now()
     chosen = sample_of(targets, options.sample, started) if options.sample else None
     measured = chosen.targets if chosen else tuple(targets)
@@ -309,10 +306,7 @@ class _Windows:
     earlier: Callable[[], Sequence[path_history.Window]] = tuple
 
     def over(self, target: PathToCheck, visit: _Round, at: datetime | None = None) -> path_history.Window | None:
-        """Return the window of a path during a visit.
-
-        A change may have cut the path at any moment of the visit.
-        """
+        """Return a path's window at any moment of a visit."""
         declared = path_history.window_over(target, self.declared, at or visit.at)
         return declared or path_history.window_meanwhile(target, self.changes, visit.started, visit.at)
 
@@ -428,10 +422,7 @@ class _HostVisits:
         targets: Sequence[PathToCheck],
         judged: SeparateVerdicts,
     ) -> None:
-        """Store a relay's proved looks, and note what is certain.
-
-        Another visit looks at failing paths in `later`.
-        """
+        """Store proved looks; note certain failures, except on paths in `later`."""
         by_path = {(target.path.name, target.relay.id): target for target in targets}
         looks, windows = dict[tuple[str, str], result.PathLook](), _Windows(self.options.windows, self.changes)
 

@@ -83,10 +83,7 @@ def _unknown_pulls(origins: Origins) -> str:
 
 
 def drifted_check(case: Case) -> Check | None:
-    """Return the failure of a changed line in the relay's file.
-
-    What the relay says of its source is said of another one then.
-    """
+    """Return the failure of a changed line in the relay's file."""
     return _drifted(case, case.path_drift.reason) if case.path_drift else None
 
 

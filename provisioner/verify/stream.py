@@ -207,10 +207,7 @@ def _unlisted_check(case: Case) -> Check:
 
 
 def source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
-    """Judge a source without a picture, from relay, log and device.
-
-    `otherwise` and `detail` are used without other evidence.
-    """
+    """Judge a source without a picture from evidence, or as `otherwise`."""
     if case.target.path.access.is_pushed:
         return _pushed_failure(case)
     return sources.drifted_check(case) or sources.redirect_check(case) or _source_failure(case, otherwise, detail)

@@ -1,7 +1,4 @@
-"""Unchecked live paths, named and `unknown`. Pure.
-
-They belong to frozen facilities, or to hosts with closed secrets.
-"""
+"""Live paths of frozen facilities or closed hosts, named and `unknown`. Pure."""
 
 from __future__ import annotations
 

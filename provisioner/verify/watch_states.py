@@ -91,18 +91,12 @@ class WatchView:
 
 @dataclass(slots=True)
 class _WatchedPath:
-    """A path that recently did not flow.
-
-    Attributes:
-        said: the verdict without windows.
-        quarantine: the verdict of a visit that found it quarantined.
-        flowed: since when it flows again, if it does.
-    """
+    """A path that recently did not flow."""
 
     verdict: PathVerdict
     memory: PathMemory = NOTHING
-    quarantine: PathVerdict | None = None
-    flowed: datetime | None = None
+    quarantine: PathVerdict | None = None  #: The verdict of a visit that found it quarantined.
+    flowed: datetime | None = None  #: Since when it flows again, if it does.
 
 
 @dataclass(slots=True)
@@ -171,8 +165,7 @@ def counted(
 ) -> Counter[tuple[str, str, Verdict]]:
     """Count a relay's paths by carrier, province and state.
 
-    `shown` are verdicts on paths that do not flow or recently did not; the others flow. Unless `fresh` (answered
-    within a minute), flowing paths are unknown.
+    Paths without a verdict flow; unless `fresh` (answered within a minute) they are unknown.
     """
     rest = Counter(totals)
     counts: Counter[tuple[str, str, Verdict]] = Counter()
@@ -279,10 +272,7 @@ class PathStates:
 
     # --- visits -----------------------------------------------------------------------------------
     def to_visit(self, host: str, now: datetime) -> tuple[PathToCheck, ...]:
-        """Return a relay's paths whose sites are due for a visit.
-
-        Sites are visited whole, since a device's silence depends on its neighbours.
-        """
+        """Return a relay's paths whose sites, visited whole, are due."""
         relay = self._relays.get(host)
         if relay is None or relay.silent_since is not None:
             return ()
@@ -310,10 +300,7 @@ class PathStates:
                 self._failed(relay, target, verdict)
 
     def next_look_at(self, host: str, every: timedelta) -> datetime | None:
-        """Return when a relay is due for a look; `None` for now.
-
-        A still path or a silent relay is looked at again a minute after the first such look.
-        """
+        """Return when a relay is due (a minute after faults); `None`: now."""
         relay = self._relays[host]
         if relay.asked is None:
             return None

@@ -1,7 +1,4 @@
-"""Files of a host, from its spec and templates. Pure.
-
-Each value in a template passes a quoting filter. Paths and users are formatted as MediaMTX's file needs them.
-"""
+"""A host's files from its spec and templates, with quoted values. Pure."""
 
 from __future__ import annotations
 
@@ -87,10 +84,7 @@ class RenderedFile:
 
 
 def fill(templates: Templates, name: str, values: Mapping[str, object]) -> bytes:
-    """Render a template, e.g. `nftables/provisioner.nft.j2`.
-
-    `RenderError` if it is broken or lacks a value, or a value does not fit its format.
-    """
+    """Render a template, e.g. `nftables/provisioner.nft.j2`, or raise `RenderError`."""
     environment = _environment(tuple(templates.texts.items()))
     try:
         return environment.get_template(name).render(values).encode()
@@ -260,10 +254,7 @@ def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tup
 
 
 def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
-    """Render a host's firewall.
-
-    A host without one, or a value that does not fit its format, raises `RenderError`.
-    """
+    """Render a host's firewall, or raise `RenderError`."""
     firewall, names = spec.firewall, spec.names
     if firewall is None:
         raise RenderError(f"{spec.id} has no firewall to render", object=spec.id)

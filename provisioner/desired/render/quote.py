@@ -1,7 +1,4 @@
-"""Quoting of values for the rendered formats. Pure.
-
-Every scalar in a template passes one of these filters. A value that does not fit its format is an error.
-"""
+"""Filters that quote every scalar of a template, or fail. Pure."""
 
 from __future__ import annotations
 
@@ -54,10 +51,7 @@ def nft(value: object) -> str:
 
 
 def nft_list(values: Iterable[object]) -> str:
-    """Return the elements of an nft set or map.
-
-    A map's element is a `(key, value)` pair whose value is a pair or an address.
-    """
+    """Return the elements of an nft set, or map of pairs."""
     return ", ".join(_nft_element(value) for value in values)
 
 
@@ -118,10 +112,7 @@ def comment(value: object) -> str:
 
 
 def read_pattern(prefix: str) -> str:
-    """Return MediaMTX's pattern for paths under a prefix, an anchored Go expression.
-
-    A character that ids never have raises `ValueError`.
-    """
+    """Return MediaMTX's anchored Go pattern for a prefix, or raise `ValueError`."""
     if not _READ_PREFIX.fullmatch(prefix):
         raise ValueError(f"{prefix!r} is not the beginning of a path")
     return f"~^{prefix}/"

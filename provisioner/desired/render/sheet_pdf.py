@@ -66,10 +66,7 @@ def code_rows(text: str) -> list[list[bool]]:
 
 # --- the PDF ---------------------------------------------------------------------------------------
 def sheet_pdf(page: str) -> bytes:
-    """Return a rendered sheet as a PDF; its figures become codes.
-
-    Unknown HTML raises `RenderError`.
-    """
+    """Return a sheet as PDF with codes drawn; `RenderError` for unknown HTML."""
     whole = _Sheet(page, _SIZES[0])
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1, lang="vi")
@@ -95,10 +92,7 @@ def _fits(article: list[Flowable]) -> bool:
 
 
 def _put(canvas: Canvas, article: list[Flowable]) -> None:
-    """Put an article on its page, or on several if too long.
-
-    A part that is longer than a page raises `RenderError`.
-    """
+    """Put an article on pages; a part beyond one raises `RenderError`."""
     remaining = list(article)
     while remaining:
         before = len(remaining)

@@ -211,10 +211,7 @@ def _day_as_number(day: date) -> int:
 
 
 def render_closed_site(facility: str, templates: Templates, system: GatewaySystem = GatewaySystem.LINUX) -> SitePackage:
-    """Render the package that takes a closed facility's gateway out of service.
-
-    It has no secret and never expires. Errors are as of `render_site`.
-    """
+    """Render a closed gateway's removal, without secret and expiry, as `render_site`."""
     files = _take_down_files(facility, templates, system)
     manifest = {"facility": facility, "system": system.value, "does": "take-down", "relays": (), "valid": None}
     return SitePackage(_listed([*files, _manifest(manifest, templates)]), takes_down=True, system=system)
@@ -240,10 +237,7 @@ def _listed(files: Iterable[RenderedFile]) -> tuple[RenderedFile, ...]:
 
 
 def with_printed_sheets(package: SitePackage) -> SitePackage:
-    """Return the final package, with codes in its sheets, and PDFs.
-
-    Not part of `render_site`, since drawing takes a hundred times as long. Errors are as of `printed_sheet`.
-    """
+    """Add codes and PDFs to a package: slow, so not in `render_site`."""
     # The libraries that draw take as long to import as all the rest.
     from provisioner.desired.render.sheet_pdf import printed_sheet  # noqa: PLC0415
 
@@ -258,11 +252,7 @@ def with_printed_sheets(package: SitePackage) -> SitePackage:
 def render_site(
     spec: SiteSpec, templates: Templates, valid: Validity, *, takes_down: bool = False
 ) -> tuple[RenderedFile, ...]:
-    """Render a site package, sorted by name.
-
-    `takes_down` adds files that take the former gateway down. A template without a value, or a value that does not fit
-    its format, raises `RenderError`.
-    """
+    """Render a package, sorted, with `takes_down` also removal, or raise `RenderError`."""
     places = tuple(end.at for end in spec.pushed[0].ends) if spec.pushed else ()
     goes_by_name = any(isinstance(place.endpoint[0], HostName) for place in places)
     goes_by_name = goes_by_name or any(link.goes_by_name for link in spec.links)

@@ -59,10 +59,7 @@ def data_folder(name: str) -> Path:
 
 
 def host_module(path: str) -> ModuleType:
-    """Import a module of the on-host program by its path without `.py`.
-
-    A broken installation raises `FileNotFoundError`.
-    """
+    """Import an on-host module by its path without `.py`, or raise `FileNotFoundError`."""
     name, file = f"{HOST_PACKAGE}.{path.replace('/', '.')}", data_folder("playbooks") / HOST_PACKAGE / f"{path}.py"
     if name in sys.modules:
         return sys.modules[name]
@@ -126,10 +123,7 @@ class Templates:
 
 
 def with_side(source: bytes, side: str) -> bytes:
-    """Write a side (letters, digits, hyphens) into a module's `SIDE` line.
-
-    A module without exactly one such line raises `ValueError`.
-    """
+    """Write a side into a module's one `SIDE` line, or raise `ValueError`."""
     if source.count(_NO_SIDE) != 1:
         raise ValueError("a module of the on-host program has to say once that it is of no side")
     return source.replace(_NO_SIDE, f'\nSIDE = "{side}"\n'.encode())

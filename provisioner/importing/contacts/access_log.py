@@ -29,10 +29,7 @@ class AccessRecord:
 
 
 def record(folder: Path, access: AccessRecord) -> None:
-    """Append one line to the log, or raise `PolicyError`.
-
-    After an error no contact may be shown. `folder` is the inventory's state folder.
-    """
+    """Append a line to the log; after `PolicyError` show no contact."""
     line = {
         "at": access.at.isoformat(timespec="seconds"),
         "user": system_user(),

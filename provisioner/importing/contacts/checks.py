@@ -1,7 +1,4 @@
-"""Rules of contacts, and the consolidated list for the ministry. Pure.
-
-All problems are found at once, without personal data. The list is a spreadsheet in Vietnamese.
-"""
+"""Rules of contacts, and the ministry's list; problems hold no personal data."""
 
 from __future__ import annotations
 

@@ -57,10 +57,7 @@ class Renewal:
 
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
-    """Return a file's versions in local branches, stash and reflog.
-
-    `None` if unknown: the folder is outside Git, or Git does not answer.
-    """
+    """Return a file's versions in branches, stash and reflog; `None` if unknown."""
     checkout = checkout_of(path.parent)
     if checkout is None:
         return None
@@ -96,9 +93,8 @@ def _git_output(checkout: Checkout, *arguments: str) -> bytes | None:
 def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password_file: Path | None) -> Renewal:
     """Check whether a province's password can be renewed; change nothing.
 
-    Raises:
-        PolicyError: not possible, or the old password would still open something; the hint gives the next step.
-        SecretsError: a password cannot be read.
+    If not, or if the old one would still open something, it raises `PolicyError` with the next step. A password
+    that cannot be read raises `SecretsError`.
     """
     file = store.file_of(folder, province)
     data = file.read_bytes()
@@ -117,9 +113,8 @@ def prepare(folder: Path, province: str, passwords: VaultPasswords, new_password
 def renew(renewal: Renewal, plain: bytes) -> None:
     """Encrypt new content with a new password; destroy the old one.
 
-    Raises:
-        InventoryError: a file cannot be written; after `finish`, the same call continues.
-        SecretsError: the caller's password cannot be read.
+    An unwritable file raises `InventoryError`; after `finish` the same call continues. A password that cannot be
+    read raises `SecretsError`.
     """
     name = store.vault_id(renewal.province)
     try:
@@ -137,11 +132,7 @@ def renew(renewal: Renewal, plain: bytes) -> None:
 
 
 def finish(folder: Path, passwords: VaultPasswords, provinces: Iterable[str]) -> tuple[str, ...]:
-    """Finish interrupted renewals; return the provinces with a renewed password.
-
-    Raises:
-        SecretsError: neither password opens the contacts.
-    """
+    """Finish interrupted renewals, or raise `SecretsError`; return the renewed provinces."""
     done = []
     for province in provinces:
         for _, named in passwords.only(store.vault_id(province)).sources:
@@ -378,11 +369,7 @@ class Erasure:
 
 # --- search ----------------------------------------------------------------------------------------
 def search_term(text: str) -> SearchTerm:
-    """Parse a phone number, an e-mail address or a name.
-
-    Raises:
-        UsageError: not one of them; it could match every contact or no contact.
-    """
+    """Parse a phone number, e-mail address or name, or raise `UsageError`."""
     email = read_email(text).value if "@" in text else None
     phone = None if email else read_phone(text).value
     name = "" if email or phone else fold(text)
@@ -410,10 +397,7 @@ def find(
 
 
 def refuse_several_people(matches: Collection[LocatedContact], terms: Collection[SearchTerm], *, placed: bool) -> None:
-    """Raise `UsageError` if matches may be several people.
-
-    Names repeat, and offices share a phone. With given facilities (`placed`), one name is one person.
-    """
+    """Raise `UsageError` if matches may be several people; `placed` names are one."""
     hint = "say more of the person: phone, e-mail and name together, or --facility for each facility"
     if len({fold(match.contact.full_name.reveal()) for match in matches}) > 1:
         raise UsageError("the records bear different names: they may be of several people", hint=hint)
@@ -462,11 +446,8 @@ def finish_interrupted(folder: Path, passwords: VaultPasswords) -> tuple[str, ..
 def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_password_file: Path | None) -> Erasure:
     """Find the records to erase and every obstacle; change nothing.
 
-    Raises:
-        SecretsError: a province's contacts cannot be opened: the person may be in them.
-        InventoryError: a file is malformed.
-        UsageError: the records may be of several people.
-        PolicyError: a password cannot be renewed.
+    Contacts that stay closed raise `SecretsError`, a malformed file `InventoryError`, records of several people
+    `UsageError`, a password that cannot be renewed `PolicyError`.
     """
     files = store.valid_contacts(folder, passwords).files
     contacts = find(files, person.terms, facilities=person.facilities, exact=True)
@@ -482,9 +463,7 @@ def plan_erasure(folder: Path, passwords: VaultPasswords, person: Person, new_pa
 def erase(folder: Path, passwords: VaultPasswords, person: Person, planned: Erasure) -> None:
     """Erase as planned, one province after the other.
 
-    Raises:
-        LockedError: another process is changing the contacts, or has changed them.
-        InventoryError: a file cannot be written.
+    Another process's change raises `LockedError`, an unwritable file `InventoryError`.
     """
     with store.locked(folder):
         files = store.valid_contacts(folder, passwords).files

@@ -206,10 +206,7 @@ class FieldProblem:
 
 @dataclass(frozen=True, slots=True)
 class FieldReading:
-    """A masked value in normal form, or `None`; and its problems.
-
-    One error leaves no value; any number of warnings leaves one.
-    """
+    """A masked value in normal form, `None` after an error; and problems."""
 
     value: Secret | None
     problems: tuple[FieldProblem, ...] = ()
@@ -233,10 +230,7 @@ def visible(text: str) -> str:
 
 # --- e-mail addresses ------------------------------------------------------------------------------
 def read_email(value: object) -> FieldReading:
-    """Read one e-mail address, also with `mailto:` or a name before `<…>`.
-
-    Returns the address, its domain in lower case, or one error. Never raises.
-    """
+    """Read one address, also `mailto:` or `Name <…>`; lower-case its domain."""
     if value is None:
         return refused("email-empty")
     if not isinstance(value, str):
@@ -314,10 +308,7 @@ def read_name(value: object) -> FieldReading:
 
 # --- phone numbers ---------------------------------------------------------------------------------
 def read_phone(value: object) -> FieldReading:
-    """Read one phone number, as text or as the spreadsheet's number.
-
-    Restores a lost leading zero. Returns the number in E.164 (`+84300000001`), or one error. Never raises.
-    """
+    """Read one phone number as E.164 (`+84300000001`), with a lost leading zero."""
     text = _as_text(value)
     if text is None:
         return refused("phone-not-text")

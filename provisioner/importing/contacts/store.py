@@ -1,7 +1,4 @@
-"""The files `contacts/<province>.yml`, always encrypted on disk (docs/daily/contacts.md).
-
-Each province's contacts have their own password.
-"""
+"""Encrypted files `contacts/<province>.yml`, each province's with its own password."""
 
 from __future__ import annotations
 
@@ -150,11 +147,7 @@ def own_password(passwords: VaultPasswords, province: str) -> bytes:
 
 
 def open_contacts(data: bytes, passwords: VaultPasswords, province: str, *, name: str) -> bytes:
-    """Decrypt a province's file.
-
-    Raises:
-        SecretsError: no password is set, none fits, or an erasure was interrupted.
-    """
+    """Decrypt a province's file, or raise `SecretsError`, also during an erasure."""
     chosen = readable_with(passwords, province)
     if not chosen:
         raise _nothing_set(name, province)
@@ -192,8 +185,7 @@ class LoadedContacts:
 def contacts_folder(chosen: Path | None, env: Mapping[str, str], inventory: Path) -> Path:
     """Return the named folder, PROVISIONER_CONTACTS, or the inventory's `contacts/`.
 
-    Raises:
-        UsageError: the folder is missing, or is a link out of the inventory.
+    A missing folder, or a link out of the inventory, raises `UsageError`.
     """
     named = chosen or (Path(env[ENVIRONMENT]) if env.get(ENVIRONMENT) else None)
     folder = named or inventory / "contacts"
@@ -217,11 +209,7 @@ def provinces_in(folder: Path) -> tuple[str, ...]:
 
 
 def read_contacts(folder: Path, passwords: VaultPasswords, provinces: Collection[str] | None = None) -> LoadedContacts:
-    """Read the contacts of some or all provinces.
-
-    A named province without a file has no contacts. A file that cannot be opened raises `SecretsError`; none is
-    skipped.
-    """
+    """Read provinces' contacts; a closed file raises `SecretsError`, none is skipped."""
     reading = _ContactsPass(folder, passwords)
     if provinces is None:
         reading.find_misplaced()
@@ -251,13 +239,10 @@ def write_contacts(
 ) -> bool:
     """Replace a province's contacts; return whether anything changed.
 
-    Contacts are sorted. A file with the same contacts keeps its bytes, whatever its order and comments. `contacts` are
-    all of the province; others are removed. If the file differs from `expected`, it is not written.
-
-    Raises:
-        SecretsError: the old file cannot be opened, or the province has no own password.
-        InventoryError: the old file is malformed, or the new one cannot be written.
-        LockedError: another process is changing, or has changed, the contacts.
+    Contacts are sorted. A file with the same contacts keeps its bytes, whatever its order and comments. `contacts`
+    are all of the province; others are removed. If the file differs from `expected`, it is not written. A closed
+    old file or a missing own password raises `SecretsError`, a malformed or unwritable file `InventoryError`, a
+    change by another process `LockedError`.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ordered = in_order(contacts)

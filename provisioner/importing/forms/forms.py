@@ -1,7 +1,4 @@
-"""The four sheets: facilities, contacts, surveys, cameras. Pure.
-
-The readers of `contacts` read personal cells.
-"""
+"""The four sheets: facilities, contacts, surveys, cameras. Pure."""
 
 from __future__ import annotations
 

@@ -22,13 +22,10 @@ _ANSWER = re.compile(r"(?:(?P<sheet>.+)!)?[A-Za-z]{0,3}(?P<row>[0-9]{1,6})=(?P<s
 
 @dataclass(frozen=True)
 class Answer:
-    """The site of a row: its id, or the new-site word.
-
-    `text` is as typed; `sheet` is empty with only one list.
-    """
+    """A row's site as typed: its id, or the new-site word."""
 
     text: str
-    sheet: str
+    sheet: str  #: Empty with only one list.
     row: int
     site: str
 
@@ -60,16 +57,13 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """A site that a row may be.
+    """A site that a row may be."""
 
-    `facility` is empty for a row without an id; `row` is the position of a site of the sheets.
-    """
-
-    facility: str
+    facility: str  #: Empty for a row without an id.
     name: str
     address: str
     reasons: tuple[Why, ...]
-    row: CellPosition | None = None
+    row: CellPosition | None = None  #: The position of a site of the sheets.
 
 
 @dataclass(frozen=True)
@@ -99,10 +93,7 @@ def read_answer(text: str) -> Answer:
 
 
 def answered(records: Iterable[ReadRow], answers: Iterable[Answer]) -> list[ReadRow]:
-    """Return the rows with their answers.
-
-    An answer that fits no or several rows of facilities, and a second answer to a row, raise `UsageError`.
-    """
+    """Return rows with answers; misplaced, ambiguous or second ones raise `UsageError`."""
     rows = list(records)
     by_row: dict[int, Answer] = {}
     for answer in answers:

@@ -409,10 +409,7 @@ class InventorySites:
 
 
 def province_of(row: ReadRow, inventory: Inventory) -> tuple[str | None, Remark | None]:
-    """Return a row's province slug, and a remark about an error.
-
-    Both are `None` if the row names no province. The row's facility or the inventory has the list of provinces.
-    """
+    """Return a row's province slug, if named, and any remark."""
     text, code = row.text("province"), row.text("province_code")
     named = code if text is None else text
     if named is None:

@@ -103,16 +103,13 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class FacilityEdit:
-    """A file's edit; `before` is `None` for a new file.
-
-    `origins` has all wanted values by path, also unchanged ones.
-    """
+    """A file's edit."""
 
     facility: str
-    before: bytes | None
+    before: bytes | None  #: `None` for a new file.
     after: bytes
     changes: tuple[FieldChange, ...]
-    origins: Mapping[FieldPath, WantedValue]
+    origins: Mapping[FieldPath, WantedValue]  #: All wanted values by path, also unchanged ones.
 
     @property
     def changed(self) -> bool:

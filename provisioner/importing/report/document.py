@@ -1,7 +1,4 @@
-"""The report of an import, as JSON and as a spreadsheet. Pure.
-
-The document is `provisioner/import` version 1. The spreadsheet is returned to the province and has the same content.
-"""
+"""An import's report, as JSON and as a province's spreadsheet. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Sentences of findings, in English and in Vietnamese. Pure.
-
-No sentence repeats a cell.
-"""
+"""Sentences of findings in both languages, which never repeat a cell. Pure."""
 
 from __future__ import annotations
 

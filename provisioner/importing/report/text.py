@@ -1,7 +1,4 @@
-"""The report of an import as text, with its questions. Pure.
-
-In Vietnamese or English. Names and addresses in questions are those of sites.
-"""
+"""The report of an import as text, with its questions. Pure."""
 
 from __future__ import annotations
 

@@ -43,16 +43,13 @@ RowPlace = tuple[str, int, int]  #: File, sheet and row.
 
 @dataclass(frozen=True)
 class ReadRow:
-    """A row that was read; its values may be personal data.
-
-    `is_valid` means that no cell has an error; `filled` are columns with content, readable or not.
-    """
+    """A row that was read; its values may be personal data."""
 
     table: Table = field(repr=False)
     number: int
     values: Mapping[str, CellValue] = field(repr=False)
-    is_valid: bool
-    filled: frozenset[str] = frozenset()
+    is_valid: bool  #: Whether no cell has an error.
+    filled: frozenset[str] = frozenset()  #: Columns with content, readable or not.
 
     @property
     def kind(self) -> FormKind:
@@ -184,10 +181,7 @@ class InputFiles:
 
 
 def read_delimited(data: bytes) -> Grid:
-    """Return the one sheet of a CSV file.
-
-    A text that is not Unicode, or with an open quote, raises `FileRefusedError`.
-    """
+    """Return a CSV file's sheet; `FileRefusedError` without Unicode or closing quote."""
     text = _decoded_text(data)
     if _MARKUP.match(text):
         raise FileRefusedError(error("file-html"))

@@ -44,11 +44,7 @@ _CLOSED = 0x1  #: The flag of a zip entry with a password.
 
 
 def read_workbook(data: bytes) -> tuple[Grid, ...]:
-    """Return the sheets of an XLSX file in order.
-
-    Raises:
-        FileRefusedError: damaged, too large, encrypted, with macros, or not a workbook.
-    """
+    """Return an XLSX file's sheets in order, or raise `FileRefusedError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about parts that are not read, and with values in their words
         try:
@@ -98,10 +94,7 @@ class _Archive(ZipFile):
         self._looked_through: set[str] = set()
 
     def open(self, name: str | ZipInfo, mode: Literal["r", "w"] = "r", *_: object, **__: object) -> IO[bytes]:
-        """Open a part for reading, or raise `FileRefusedError`.
-
-        Causes: a part that was not measured, a document type, a tag without end, or too many tags.
-        """
+        """Open an allowed part for reading, or raise `FileRefusedError`."""
         entry = name if isinstance(name, ZipInfo) else self.getinfo(name)
         if not _is_read(entry.filename):
             raise FileRefusedError(error("file-damaged"))
@@ -181,10 +174,7 @@ def _blaming(number: int, sheet: str) -> Iterator[None]:
 
 
 def _read_strings(reader: ExcelReader) -> int:
-    """Read the shared texts six times faster than openpyxl, without phonetics.
-
-    Returns the number of elements left for the sheets.
-    """
+    """Read shared texts six times faster than openpyxl; return the elements left."""
     part = reader.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
     elements = grid.MAX_ELEMENTS
     if part is None:

@@ -117,10 +117,7 @@ def _sorted(value: object) -> object:
 
 
 def write_lock(root: Path, allocations: Allocations) -> Path:
-    """Replace an inventory's lock and return its path.
-
-    If that fails (`InventoryError`), the old file is untouched.
-    """
+    """Replace an inventory's lock and return its path, or raise `InventoryError`."""
     path = root / LOCK_NAME
     write_atomic(path, render_lock(allocations), within=root)
     return path
@@ -432,10 +429,7 @@ def removed(data: bytes, path: KeyPath, *, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def renamed(data: bytes, path: KeyPath, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return a file with another, plain key for one mapping entry.
-
-    A file with faults, or with the new key already, raises `EditError`.
-    """
+    """Rename one mapping entry, or raise `EditError` if the key exists."""
 
     def rename_key(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
         if not isinstance(parent, yaml.MappingNode) or any(key.value == name for key, _ in parent.value):
@@ -513,10 +507,7 @@ def _cut_child(text: str, parent: yaml.CollectionNode, part: str | int) -> str:
 
 
 def _with_words_above(text: str, start: int, column: int) -> int:
-    """Return the start of the comment right above an item.
-
-    Left behind, it would seem to be about the next item. A comment above the first item may be about the whole list.
-    """
+    """Return the start of the comment right above an item, unless first."""
     while start:
         line = text.rfind("\n", 0, start - 1) + 1
         if not re.match(rf" {{{column}}}#", text[line:start]):
@@ -534,10 +525,7 @@ def _with_words_inside(text: str, end: int, column: int) -> int:
 
 
 def _cut_first(text: str, parent: yaml.MappingNode, end: int) -> str:
-    """Remove the first entry of an item, on the dash's line.
-
-    `EditError` if a comment behind it would seem to be about another entry.
-    """
+    """Remove an item's first entry; `EditError` if its comment could mislead."""
     first, then = parent.value[0][0].start_mark.index, parent.value[1][0].start_mark.index
     if text[end:then].strip():
         raise EditError("a comment stands behind what begins an item: remove it by hand")

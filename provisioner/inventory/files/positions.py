@@ -1,7 +1,4 @@
-"""Positions of values in the inventory's files, for problems.
-
-They are found lazily, since most problems are near a file's start.
-"""
+"""Lazily found positions of values in the inventory's files, for problems."""
 
 from __future__ import annotations
 

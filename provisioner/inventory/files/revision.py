@@ -157,8 +157,7 @@ def author_of(root: Path) -> tuple[str, ...]:
 def revision(root: Path, name: str) -> Iterator[Revision]:
     """Extract an older state of an inventory to a temporary folder.
 
-    Raises:
-        UsageError: no Git checkout, no such revision, no inventory in it, or files that no inventory has.
+    Without a checkout, revision or inventory, or with foreign files, it raises `UsageError`.
     """
     checkout = _checkout_or_error(root)
     commit = _commit_named(checkout, name)

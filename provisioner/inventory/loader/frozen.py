@@ -36,10 +36,7 @@ class ValidPart:
 
 
 def partition(problems: Iterable[Problem], frozen: Collection[str] = ()) -> tuple[Errors, tuple[Problem, ...]]:
-    """Split errors into those of single facilities and those of all. Pure.
-
-    Errors about already frozen facilities (`frozen`) alone are dropped.
-    """
+    """Split errors into facilities' own and general ones, without `frozen` facilities'."""
     by_facility: dict[str, list[Problem]] = defaultdict(list)
     shared: list[Problem] = []
     for problem in problems:
@@ -53,10 +50,7 @@ def partition(problems: Iterable[Problem], frozen: Collection[str] = ()) -> tupl
 
 
 def valid_part(loaded: Loaded, root: Path, *, tolerate: Collection[str] = ()) -> ValidPart:
-    """Return the inventory without facilities that have errors of their own.
-
-    An error that concerns all raises `InventoryError`, which has every problem.
-    """
+    """Leave out facilities with own errors; general errors raise `InventoryError`."""
     frozen = frozen_facilities(loaded, root, tolerate=tolerate)
     if not frozen or loaded.partial is None:
         return ValidPart(valid_inventory(loaded, root, tolerate=tolerate))

@@ -1,7 +1,4 @@
-"""Facilities frozen by errors of secrets, and complete secrets for others.
-
-A module of its own, since `frozen` must not import the libraries behind the vault.
-"""
+"""Facilities frozen by errors of secrets; `frozen` must not import the vault."""
 
 from __future__ import annotations
 

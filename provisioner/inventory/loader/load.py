@@ -90,10 +90,7 @@ class Loaded:
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:…` over all contents except contacts/.
-
-        Comments, file order and commits do not count.
-        """
+        """`sha256:…` over all contents but contacts/, without comments and file order."""
         return digest_of(self.contents())
 
     @cached_property

@@ -35,13 +35,8 @@ def sites_of(
 ) -> Iterator[Collect]:
     """Start reading facilities' files; yield a function that collects them.
 
-    Args:
-        files: the files.
-        today: the day of the rules.
-        cache: processes write new results into it, so that texts need not be passed back.
-        known: whether the cache has other files; then the caller merges and writes the results.
-        workers: the number of processes; default: one a core, or 0 for a few files.
-        advanced: called with the number of files read.
+    Processes write new results into `cache`. If it has other files (`known`), the caller merges and writes the
+    results. `workers` is one a core, or 0 for a few files; `advanced` gets the number of files read.
     """
     count = (processes() if len(files) >= MANY else 0) if workers is None else workers
     if not count or not can_fork():

@@ -1,7 +1,4 @@
-"""Receivers' secrets from the vault, for notices and `validate`.
-
-A problem here has a position and never a value, which may be a key or an address.
-"""
+"""Receivers' secrets; a problem has a position and never a value."""
 
 from __future__ import annotations
 
@@ -45,10 +42,7 @@ class ReceiversVault:
 
 
 def open_receivers(root: Path, passwords: VaultPasswords) -> ReceiversVault:
-    """Open the receivers' secrets. Without a file the result is empty.
-
-    A missing or wrong password, or a damaged file, raises `SecretsError`.
-    """
+    """Open the receivers' secrets, empty without a file, or raise `SecretsError`."""
     file = File(root, f"{RECEIVERS_SECRETS}.yml", RECEIVERS_SECRETS, None)
     try:
         data = read_regular(file.path, most=_MOST_BYTES)

@@ -141,10 +141,7 @@ def _faults(file: File, faults: Iterable[Problem]) -> Iterator[Problem]:
 
 
 def read_secrets(root: Path, passwords: vault.VaultPasswords) -> LoadedSecrets:
-    """Open and read all files under secrets/ that have a password.
-
-    If no password is set, one does not fit, or a file is damaged, `SecretsError` is raised.
-    """
+    """Read each file of secrets/ with a password, or raise `SecretsError`."""
     return _SecretsPass(root, passwords).read_all(secret_files_of(root))
 
 
@@ -282,10 +279,7 @@ def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Prob
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: vault.VaultPasswords) -> bool:
-    """Write `secrets/inventory.yml`, encrypted; return whether it changed.
-
-    Without a readable password it raises `SecretsError`.
-    """
+    """Write `secrets/inventory.yml` and return whether it changed, or raise `SecretsError`."""
     return _write(root, "secrets/inventory.yml", secrets, passwords)
 
 

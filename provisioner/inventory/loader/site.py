@@ -1,7 +1,4 @@
-"""One file of an inventory: its content and its problems.
-
-A facility's file also has an outline and details, for readers that need no cameras.
-"""
+"""An inventory's file: content, problems, outline and details."""
 
 from __future__ import annotations
 
@@ -94,10 +91,7 @@ class Site(NamedTuple):
 
 
 def bytes_of(file: File) -> bytes:
-    """Return a file's bytes, at most one more than the maximum size.
-
-    An unreadable or irregular file raises `OSError`.
-    """
+    """Return a file's bytes, or raise `OSError` if it is irregular."""
     descriptor = open_regular(f"{file.root}/{file.relative}")
     try:
         data = os.read(descriptor, _MOSTLY)
@@ -123,10 +117,7 @@ def max_bytes(file: File) -> int:
 
 
 def read(file: File, data: bytes) -> FileContent:
-    """Check a file against strict YAML, its model, and its own name.
-
-    An encrypted file, which has no model, raises `ValueError`.
-    """
+    """Check a file's YAML, model and name; encrypted ones raise `ValueError`."""
     if file.model is None:
         raise ValueError(msg("{relative} is encrypted", file.relative))
     source = SourceFile(file.display_path, data)
@@ -180,10 +171,7 @@ def as_json(value: object) -> str:
 
 
 def content_of(text: str, digest: str) -> str:
-    """Return the SHA-256 of a JSON content, without comments and key order.
-
-    Returns `digest` (of the file's bytes) if the content is no mapping.
-    """
+    """Return a mapping's SHA-256 whatever its comments and key order, else `digest`."""
     return content_of_value(from_json(text) if text else None, digest)
 
 

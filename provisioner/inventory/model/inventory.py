@@ -135,10 +135,7 @@ class BaseInventory(Model):
         return scheme or self.settings.province_scheme
 
     def province_today(self, facility: InProvince) -> Province:
-        """Return a facility's province today, in the inventory's list.
-
-        An unknown slug, or a list newer than the inventory's, raises `ProvinceError`.
-        """
+        """Return a facility's province in the inventory's list, or raise `ProvinceError`."""
         return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
 
     def province_counted(self, facility: InProvince) -> str:
@@ -149,10 +146,7 @@ class BaseInventory(Model):
             return facility.province
 
     def is_in(self, facility: InProvince, slug: str, scheme: ProvinceScheme | None) -> bool:
-        """Return whether a facility is in a designation's or order's province.
-
-        `scheme` is that record's `province_scheme`.
-        """
+        """Return whether a facility is in a province of that `scheme`."""
         return _is_inside(facility.province, self.scheme_of(facility.province_scheme), slug, self.scheme_of(scheme))
 
 
@@ -171,10 +165,7 @@ class Inventory(BaseInventory):
     facilities: dict[Slug, Facility]
 
     def province_of_folder(self, slug: str) -> Province:
-        """Return a folder's province: in the inventory's list, or a facility's.
-
-        If neither has it, `UnknownProvinceError` is raised.
-        """
+        """Return a folder's province, or raise `UnknownProvinceError`."""
         try:
             return by_slug(slug, self.settings.province_scheme)
         except UnknownProvinceError:

@@ -228,10 +228,8 @@ def ask_rego(
 ) -> tuple[RegoAnswer, ...]:
     """Evaluate queries of modules, in their order.
 
-    Raises:
-        RegoFailureError: limits were exceeded, or the process gave no valid answer.
-        RegoTextFaultError: a text is no Rego.
-        RegoUnloadedError: regopy cannot be loaded.
+    A text that is no Rego raises `RegoTextFaultError`, a missing regopy `RegoUnloadedError`, exceeded limits or an
+    invalid answer `RegoFailureError`.
     """
     question = {"texts": texts, "queries": queries, "documents": documents, "seconds": bounds.seconds}
     with tempfile.TemporaryDirectory(prefix="provisioner-rego-") as name, tempfile.TemporaryFile() as written:

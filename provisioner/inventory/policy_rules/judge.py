@@ -184,10 +184,7 @@ def input_fields() -> InputFields:
 
 
 def rego_problems(files: Sequence[RegoFile], root: Path, *, evaluates: bool = True) -> tuple[Problem, ...]:
-    """Return all problems of an inventory's rules, sorted by position.
-
-    `evaluates` runs regopy as well, in a process for each file.
-    """
+    """Return rules' problems by position; `evaluates` runs regopy for each file."""
     return tuple(sorted(_rego_problems(sorted(files), root, evaluates=evaluates)))
 
 

@@ -122,10 +122,7 @@ class _Chain:
 
 
 def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule | None = None) -> list[Problem]:
-    """Return the first undeclared or forbidden names of a file.
-
-    `tested` is the file that tests are for.
-    """
+    """Return a file's first undeclared or forbidden names; `tested` has its rules."""
     listed = (*module.rules, *(tested.rules if tested else ()))
     scope = _Scope(
         module,

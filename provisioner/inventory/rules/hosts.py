@@ -1,7 +1,4 @@
-"""Rules on relays, centres and their jump hosts.
-
-Relays and centres share one namespace. The hosts behind a jump host must let it in, and it is never one of them.
-"""
+"""Rules on relays and centres (one namespace), and on their jump hosts."""
 
 from __future__ import annotations
 

@@ -226,10 +226,8 @@ class View:
 def overlapping_pairs(spans: Iterable[tuple[Hashable, float, float, int]]) -> list[tuple[int, int]]:
     """Return numbers of one key's entries with overlapping spans, lower first.
 
-    Each entry is paired with the one before it that ends last: all pairs of a hostile file would be too many.
-
-    Args:
-        spans: key, begin, first value after the end, number.
+    A span has key, begin, first value after the end, number. Each entry is paired with the one before it that ends
+    last: all pairs of a hostile file would be too many.
     """
     pairs, last = set(), dict[Hashable, tuple[float, int]]()
     for key, begin, end, number in sorted(spans, key=lambda span: (*span[1:3], span[3])):

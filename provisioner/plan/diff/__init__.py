@@ -46,10 +46,7 @@ def needs_of_sites(
     facts: Mapping[str, HostFacts],
     fleet: Fleet,
 ) -> tuple[SitePackageNeed, ...]:
-    """Return sites that need a new package after the changes.
-
-    Each site is listed once per relay. `read` are the plan's hosts; `fleet` has facts about all.
-    """
+    """Return sites that need a new package, each once per relay."""
     compared = [Comparison(s, {file.path: file for file in files[s.id]}, facts[s.id], fleet) for s in read]
     moved = moved_endpoints(compared)
     needed: dict[tuple[str, str], SitePackageNeed] = {}

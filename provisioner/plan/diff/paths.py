@@ -227,11 +227,7 @@ def _path_removal(comparison: Comparison, name: str, new_names: Mapping[str, str
 
 
 def with_hub_paths(comparison: Comparison, of_settings: _Judged, *, settings_alike: bool) -> _Judged:
-    """Combine the changes of a hub's settings and of its paths.
-
-    New paths are not noticed; readers of changed or removed paths are cut. `settings_alike` tells that no
-    setting differs.
-    """
+    """Combine the changes of a hub's settings and paths, without new ones."""
     desired = {path.name: path for path in (comparison.spec.hub.paths if comparison.spec.hub else ())}
     live = comparison.live_paths
     new, removed = desired.keys() - live.keys(), live.keys() - desired.keys()

@@ -1,7 +1,4 @@
-"""Trust: facts of a host's last apply against the desired ones. Pure.
-
-A restriction is no change of trust, only of the file.
-"""
+"""A host's trusted facts compared: a restriction changes no trust. Pure."""
 
 from __future__ import annotations
 

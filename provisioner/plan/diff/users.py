@@ -56,10 +56,7 @@ class PushChange(NamedTuple):
 
 
 def ended_by(live: object, desired: object, runtime: wire.RuntimeAnswer | None) -> EndedReaders:
-    """Return the sessions that a change of users ends.
-
-    `live` and `desired` have hashes as keyed digests. `runtime` is `None` if the relay is not running.
-    """
+    """Return the sessions that changed users (hashes as keyed digests) lose."""
     now, wanted = _users_by_name(live), _users_by_name(desired)
     changed = sorted(name for name in now.keys() | wanted.keys() if now.get(name) != wanted.get(name))
     texts = [_user_change_text(name, now.get(name), wanted.get(name)) for name in changed]
@@ -97,10 +94,7 @@ def _has_all(live: Mapping[str, object], desired: Mapping[str, object]) -> bool:
 
 
 def pushes_changed(live: object, desired: object) -> Mapping[str, PushChange]:
-    """Return pushed paths that a change of users cuts.
-
-    MediaMTX ends a publisher whose login is replaced. `live` and `desired` have hashes as keyed digests.
-    """
+    """Return pushed paths cut by replaced logins (hashes as keyed digests)."""
     now, wanted = _users_by_name(live), _users_by_name(desired)
     changed: dict[str, PushChange] = {}
     for name, entries in wanted.items():
@@ -174,10 +168,7 @@ def _is_inside(address: str, network: str) -> bool:
 
 
 def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, HostSpec]:
-    """Return the hosts that need a device's new login, by id.
-
-    `hosts` have the old login during a change; the result has the new one.
-    """
+    """Return hosts with devices' new logins, if they need them, by id."""
     changing = {spec.id: (spec, by_device) for spec in hosts if (by_device := _devices_changing_login(spec))}
     if not changing:
         return {}

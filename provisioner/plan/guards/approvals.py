@@ -75,10 +75,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeed:
-    """Approvals needed for changes on some hosts of a carrier, if any.
-
-    `hosts` is sorted. `terms` are the rule's, with approvers and validity.
-    """
+    """Approvals that changes on some hosts (sorted) of a carrier need."""
 
     rule: TermsRule
     carrier: str
@@ -231,10 +228,7 @@ def _checked_text(name: str, value: object) -> str:
 
 
 def key_that_signed(approval: Approval) -> ssh_signature.SshPublicKey:
-    """Return an approval's key, of whichever person.
-
-    An invalid signature, or one for another purpose or text, raises `ApprovalFormError`.
-    """
+    """Return an approval's key, of whichever person, or raise `ApprovalFormError`."""
     try:
         signature = ssh_signature.signature_of(approval.signature)
     except ssh_signature.SignatureFormError as error:

@@ -123,10 +123,7 @@ def parse_allowances(texts: Iterable[str]) -> dict[str, int]:
 def refusals_of(
     policy: Policy, subject: PlanInQuestion, now: datetime, allowed: Mapping[str, int]
 ) -> tuple[PlanRefusal, ...]:
-    """Return why a plan must not be applied, or empty.
-
-    `now` is for freeze windows; `allowed` has the raised limits.
-    """
+    """Return why a plan, with raised limits, must not be applied now."""
     limits = {name: max(getattr(policy.limits, name), allowed.get(name, 0)) for name in LIMITS}
     uncounted = () if "viewers" in allowed else _unknown_viewer_refusals(subject)
     trust = refused_trust(subject.changes, subject.unproved, allowed.get(TRUST, 0))
@@ -154,10 +151,7 @@ def hint_once_saved(refusals: Sequence[PlanRefusal], allowed: Mapping[str, int])
 
 
 def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed: int) -> tuple[PlanRefusal, ...]:
-    """Refuse more trust changes than allowed.
-
-    `unproved` hosts are only mentioned: they were not asked, so their changes are unknown.
-    """
+    """Refuse more trust changes than allowed; mention unasked (`unproved`) hosts."""
     trusted = distinct_trust(changes)
     if len(trusted) <= allowed:
         return ()

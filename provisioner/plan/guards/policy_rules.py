@@ -1,7 +1,4 @@
-"""A plan as input of Rego rules, and their answers. Pure.
-
-`provisioner schema policy-input` prints the JSON Schema of the input.
-"""
+"""A plan as input of Rego rules (`schema policy-input`); their answers. Pure."""
 
 from __future__ import annotations
 
@@ -31,16 +28,13 @@ _LOOK = "look at it before this plan is applied: a rule of the inventory asks fo
 
 @dataclass(frozen=True, slots=True)
 class PlanForRego:
-    """A plan, for Rego rules.
-
-    `changes` has no-ops, `hosts` the readable hosts. `cameras` is each facility's number. `offline`: no host was asked.
-    """
+    """A plan, for Rego rules."""
 
     inventory: str
-    changes: Sequence[Change]
-    hosts: Mapping[str, HostSpec]
-    cameras: Mapping[str, int]
-    offline: bool = False
+    changes: Sequence[Change]  #: Also no-ops.
+    hosts: Mapping[str, HostSpec]  #: The readable ones.
+    cameras: Mapping[str, int]  #: By facility.
+    offline: bool = False  #: Whether no host was asked.
 
 
 def rego_input(plan: PlanForRego, now: datetime) -> Document:

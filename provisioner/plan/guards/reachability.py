@@ -60,10 +60,7 @@ def firewall_text(templates: Templates) -> Callable[[HostSpec], str]:
 def broken_intents(
     inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str], changed: Collection[str]
 ) -> Iterator[PlanRefusal]:
-    """Yield statements that the desired state breaks over a changing host.
-
-    `rules` renders a host's firewall file. Rules of other templates, which cannot be judged, raise `RenderError`.
-    """
+    """Yield intents broken over changing hosts; unknown rules raise `RenderError`."""
     if not changed:
         return
     reachability = Reachability(inventory, specs, rules)
@@ -122,10 +119,7 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
-    """Yield required SSH sources: management networks, and this controller.
-
-    `ssh_peer` is the controller's address at the host, or empty.
-    """
+    """Return required SSH sources: management networks, and this controller if known."""
     for network in management:
         yield SshOrigin(network, msg("the management network {network}", network))
     if ssh_peer:
@@ -133,19 +127,13 @@ def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[S
 
 
 def locked_out(rules: str, ssh_port: int, sources: Iterable[SshOrigin]) -> tuple[SshOrigin, ...]:
-    """Return the sources whose new SSH connections are not all accepted.
-
-    Rules of another template, which cannot be judged, raise `RenderError`.
-    """
+    """Return sources whose new SSH connections fail; unknown rules raise `RenderError`."""
     ruleset = parse_ruleset(rules)
     return tuple(s for s in sources if not accepts(ruleset, arriving(s.network, ssh_port)))
 
 
 def deaf_to_neighbours(rules: str, sources: Iterable[SshOrigin]) -> bool:
-    """Return whether rules drop the neighbour discovery that IPv6 sources need.
-
-    Errors are as of `locked_out`.
-    """
+    """Return whether rules drop IPv6 sources' neighbour discovery, as `locked_out`."""
     return any(source.network.version == _SIX for source in sources) and not hears_neighbours(parse_ruleset(rules))
 
 

@@ -95,20 +95,14 @@ _ORDER: Final = (CellReach.YES, CellReach.PART, CellReach.NO)
 
 
 class Hop(NamedTuple):
-    """Verdicts of one host, e.g. `relay-viettel-1 input`.
-
-    There are several if addresses are treated differently.
-    """
+    """Verdicts of one host, e.g. `relay-viettel-1 input`; several if addresses differ."""
 
     where: str
     rulings: frozenset[packets.Ruling]
 
 
 class Outcome(NamedTuple):
-    """Result of a packet's route, with the deciding rules.
-
-    A rule is named like `relay-viettel-1 input: readers`.
-    """
+    """Result of a route, with rules like `relay-viettel-1 input: readers`."""
 
     reach: CellReach
     by: tuple[str, ...]

@@ -153,10 +153,7 @@ class StatementResult(NamedTuple):
 
 
 class Reachability:
-    """Reachability by the desired state alone.
-
-    Hosts that are left out (unopened secrets), or without rules, are unknown places.
-    """
+    """Reachability by the desired state; hosts without rules are unknown places."""
 
     def __init__(self, inventory: Inventory, specs: Mapping[str, HostSpec], rules: Callable[[HostSpec], str]) -> None:
         self._inventory = inventory
@@ -166,10 +163,7 @@ class Reachability:
         self._sites = {name: RelaySites(host.spec) for name, host in self._relays.items()}
 
     def cells(self, wanted: ReachQuery) -> Iterator[ReachCell]:
-        """Yield the wanted cells between places.
-
-        Rules of other templates, which cannot be judged, raise `RenderError`.
-        """
+        """Yield the wanted cells between places; unknown rules raise `RenderError`."""
         for flow in self._wanted_flows(wanted):
             foreign = wanted.programs and flow.program is not None and flow.program not in wanted.programs
             if foreign or not wanted.takes(*flow.hosts):

@@ -72,10 +72,7 @@ class WarrantError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Warrant:
-    """A plan's meaning (only these parts of `basis`) with its approvals.
-
-    Signatures are not checked here.
-    """
+    """A plan's meaning with its approvals, whose signatures are unchecked here."""
 
     inventory: str
     basis: Basis
@@ -103,11 +100,7 @@ class Saved:
 
 
 def written_plan(data: bytes, origin: str) -> WrittenPlan:
-    """Parse a plan of `plan --out` or `plan --output json`.
-
-    `origin` is the file's name, for messages. Another file, or changes that do not match the digest, raise
-    `StalePlanError`.
-    """
+    """Parse a plan of `--out` or `--output json`, or raise `StalePlanError`."""
     plan, digest, meaning = whole_plan(data, origin)
     if plan.basis.digest != digest or (meaning and plan.basis.meaning != meaning) or not _is_of_its_changes(plan):
         message = f"{origin} was changed after it was made: its changes are not those of its digest"
@@ -141,10 +134,7 @@ def basis_in(document: Document) -> Basis:
 
 
 def plan_in(document: Document) -> WrittenPlan:
-    """Return the plan in its document, unchecked.
-
-    Another document raises `TypeError`, `ValueError` or `LookupError`.
-    """
+    """Return a document's unchecked plan, or raise `TypeError`, `ValueError`, `LookupError`."""
     if document["schema"] != SCHEMA or len(document["changes"]) > _MOST_CHANGES:
         raise ValueError("another document")
     basis = basis_in(document)
@@ -297,10 +287,7 @@ def _pretty(document: Document) -> str:
 
 
 def read_saved(text: str, origin: str, key: Secret) -> Saved:
-    """Parse a saved plan and check its seal.
-
-    `origin` is the file's name, for messages. Another file, or a changed plan, raises `StalePlanError`.
-    """
+    """Parse a saved plan and check its seal, or raise `StalePlanError`."""
     try:
         document = strict_json(text)
         seal = document.pop("seal")
@@ -326,10 +313,7 @@ def _saved_plan_in(document: Document) -> Saved:
 
 # --- stale ----------------------------------------------------------------------------------------
 def refuse_other(saved: Basis, now: Basis, origin: str) -> None:
-    """Refuse a plan of another inventory, other templates or another version.
-
-    Changed hosts are refused one by one. `StalePlanError` names the differences.
-    """
+    """Raise `StalePlanError` for another inventory, other templates or another version."""
     if differences := moved_basis(saved, now):
         raise StalePlanError(f"{origin} is stale: {'; '.join(differences)}", hint=_AGAIN)
 
@@ -349,10 +333,7 @@ def moved_basis(saved: Basis, now: Basis) -> list[str]:
 
 
 def moved_hosts(saved: Saved, now: Plan, facts: Mapping[str, HostItems]) -> dict[str, list[str]]:
-    """Return differences by host since a plan was made.
-
-    `now` is a new plan of the same hosts; `facts` is its view.
-    """
+    """Return differences by host between a plan and a newer one."""
     fresh = rows_of(now)
     return {
         host: _moved_on(saved, host, fresh.get(host, frozenset()), facts.get(host, {}))

@@ -273,25 +273,18 @@ def _grouped_by_sweeps(kinds: bytes, width: int, places: Sequence[int]) -> Itera
 
 
 class _Clock:
-    """The times of sweeps, and how long each check counts.
-
-    Attributes:
-        moments: in microseconds since 1970.
-        stood: the summed durations before each moment, and of all.
-        onset: with `again`, the outages in a run of down checks that follows another state: `onset` of the first check
-            plus `again` until the last.
-        again: see `onset`.
-    """
+    """The times of sweeps, and how long each check counts."""
 
     def __init__(self, moments: tuple[int, ...], begin: int, until: int, longest: int) -> None:
-        self.moments = moments
+        self.moments = moments  #: In microseconds since 1970.
         self._begin, self._until, self._longest = begin, until, longest
         lasts = (
             max(0, min(following, at + longest, until) - max(at, begin))
             for at, following in zip(moments, (*moments[1:], until), strict=False)
         )
-        self.stood = [0, *accumulate(lasts)]
+        self.stood = [0, *accumulate(lasts)]  #: The summed durations before each moment, and of all.
         late = (self._counts(at) and at - before > longest for before, at in pairwise(moments))
+        #: The outages of down checks that follow another state: `onset` of the first plus `again` until the last.
         self.again = [0, 0, *accumulate(late)]
         self.onset = [self._counts(at) - known for at, known in zip(moments, self.again[1:], strict=False)]
         self._known: dict[tuple[int, bytes], tuple[list[int], int]] = {}
@@ -382,10 +375,7 @@ def group_times(
     longest: timedelta = LONGEST_STANDING,
     takes: Callable[[str, str], bool] | None = None,
 ) -> dict[str, GroupTimes]:
-    """Return the times of groups of paths by name, without empty groups.
-
-    `tables` has the checks of each province; `takes` returns whether a path counts.
-    """
+    """Return groups' times from each province's checks, without empty groups."""
     groups: dict[str, GroupTimes] = {}
     for table in tables:
         for name, group in _times_by_group(group_by, table, span, longest, takes):

@@ -47,10 +47,7 @@ Move = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class StoredVerdict:
-    """One check of a path, as kept.
-
-    `verdict` is one of `VERDICTS`, regardless of a maintenance window; `cause` is in the words of that day.
-    """
+    """One check of a path, whatever the window, in that day's words."""
 
     verdict: str
     cause: str = ""
@@ -60,27 +57,18 @@ class StoredVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SweptPaths:
-    """One run's verdicts on paths.
-
-    `carriers` are of all paths that the run knew; `whole` tells whether these are all of their provinces.
-    """
+    """One run's verdicts on paths."""
 
     verdicts: Mapping[str, StoredVerdict]
-    carriers: Mapping[str, str] = field(default_factory=dict)
-    whole: bool = True
+    carriers: Mapping[str, str] = field(default_factory=dict)  #: Of all paths that the run knew.
+    whole: bool = True  #: Whether these are all of their provinces.
 
 
 UNREAD: Final = StoredVerdict("unknown", "record damaged")  #: Replaces a check with a damaged record.
 
 
 class ByPath(Mapping[str, _T], Generic[_T]):
-    """Values by path.
-
-    Attributes:
-        damaged: the unreadable records; their checks are unknown.
-        unproved: the number of records that the open vault's key does not prove.
-        carriers: the last carrier of each path.
-    """
+    """Values by path."""
 
     def __init__(
         self,
@@ -90,9 +78,9 @@ class ByPath(Mapping[str, _T], Generic[_T]):
         carriers: Mapping[str, str] | None = None,
     ) -> None:
         self._of = values_by_path
-        self.damaged = tuple(damaged)
-        self.unproved = unproved
-        self.carriers: Mapping[str, str] = carriers or {}
+        self.damaged = tuple(damaged)  #: Unreadable records; their checks are unknown.
+        self.unproved = unproved  #: The number of records that the open vault's key does not prove.
+        self.carriers: Mapping[str, str] = carriers or {}  #: The last carrier of each path.
 
     def __getitem__(self, path: str) -> _T:
         return self._of[path]
@@ -199,10 +187,7 @@ def table_of(sweeps: Iterable[Sweep], prefix: str = "", *, with_causes: bool = T
 def _latest_carriers(
     listings: Mapping[int, PathList], ranges: Mapping[int, range]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return all paths of the lists with their last carriers, sorted.
-
-    `listings` come latest first. `ranges` has the indexes of the wanted paths in each list.
-    """
+    """Return all paths of lists (latest first) with last carriers, sorted."""
     sections = [(listing, slice(ranges[list_id].start, ranges[list_id].stop)) for list_id, listing in listings.items()]
     if len(sections) == 1:
         ((listing, section),) = sections

@@ -171,11 +171,7 @@ def key_ages(
     psks_since: Mapping[str, datetime],
     pushing_since: Mapping[str, datetime] = MappingProxyType({}),
 ) -> tuple[KeyAge, ...]:
-    """Return every key of sites and relays, by owner, sites first.
-
-    `since` has when public keys entered the files. `psks_since` and `pushing_since` have, by facility, when its
-    pre-shared key and its key of push logins were drawn.
-    """
+    """Return every key of sites and relays, by owner, sites first."""
     days = timedelta(days=inventory.settings.policy.key_days)
     sites = {
         connection.facility.id: connection.facility

@@ -109,10 +109,7 @@ def package_status(
     *,
     today: date | None = None,
 ) -> PackageStatus:
-    """Return the known state of a site's package.
-
-    `connected` is the site's first connection. `today` is the day in Vietnam; `None` ignores expiry.
-    """
+    """Return a package's known state; without `today` expiry is ignored."""
     names = tuple(relay.relay for relay in wanted.relays)
     if not record.handed:
         return PackageStatus(facility, PackageState.NOT_RECORDED, wanted=names)

@@ -230,15 +230,12 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Freshness:
-    """The age of a report's evidence.
-
-    `carried` is the number of its facilities that hosts carry, `unseen` those with an unknown state.
-    """
+    """The age of a report's evidence."""
 
     verified: Verification | None
     now: datetime
-    carried: int
-    unseen: int
+    carried: int  #: Facilities that hosts carry.
+    unseen: int  #: Those with an unknown state.
 
     @property
     def age(self) -> timedelta | None:

@@ -83,14 +83,11 @@ class OpeningRisk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpeningWarning:
-    """A site that opens soon or should be open, but is unready.
-
-    `days` is negative after the opening.
-    """
+    """A site that opens soon or should be open, but is unready."""
 
     risk: OpeningRisk
     opens_on: date
-    days: int
+    days: int  #: Negative after the opening.
     connected: bool
 
     @property

@@ -73,10 +73,7 @@ class Stand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParagraphLook:
-    """The format of a paragraph; spaces in points, line height in lines.
-
-    `stays` puts it on one page with its successor.
-    """
+    """The format of a paragraph; spaces in points, line height in lines."""
 
     points: int = 14
     stand: Stand = Stand.BOTH
@@ -86,7 +83,7 @@ class ParagraphLook:
     before: int = 0
     after: int = 0
     line: float = 1.0
-    stays: bool = False
+    stays: bool = False  #: On one page with its successor.
 
 
 _CENTRE: Final = ParagraphLook(stand=Stand.CENTRE)

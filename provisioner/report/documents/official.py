@@ -125,16 +125,13 @@ class Annex:
 
 @dataclass(frozen=True, slots=True)
 class OfficialDocument:
-    """A document: subject (trích yếu), values from a person, content, annexes.
-
-    `signers` has the words above each signature of minutes.
-    """
+    """A document: subject (trích yếu), values from a person, content, annexes."""
 
     kind: DocumentKind
     subject: str
     letterhead: Letterhead
     blocks: Sequence[Block]
-    signers: Sequence[str] = ()
+    signers: Sequence[str] = ()  #: The words above each signature of minutes.
     annexes: Sequence[Annex] = field(default=())
 
 

@@ -40,16 +40,13 @@ class SheetTable:
 
 @dataclass(frozen=True, slots=True)
 class PlanSheet:
-    """A plan in words of one language: facts, devices, signatures.
-
-    `note` is about the digest.
-    """
+    """A plan in words of one language: facts, devices, signatures."""
 
     language: Language
     title: str
     facts: Sequence[tuple[str, str]]
     tables: Sequence[SheetTable]
-    note: str
+    note: str  #: About the digest.
     parties: Sequence[tuple[str, str]]
 
 

@@ -94,10 +94,7 @@ def export_document(
     proof: Freshness | None = None,
     frozen: Sequence[FrozenFacility] = (),
 ) -> Document:
-    """Return the `export` document of a report's counts (`counted`).
-
-    `proof` is the age of the proof, if the report rests on it. `frozen` facilities are not counted.
-    """
+    """Return the `export` document of counts, with the age of their proof."""
     fields = REPORTS[name].document(counted, listing)
     fresh = proof and proof_row(proof)
     parts = {key: value for key, value in fields.items() if isinstance(value, LongList)}

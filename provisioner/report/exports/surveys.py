@@ -1,7 +1,4 @@
-"""The reports on surveys, their minutes and zones. Pure.
-
-They contain no device address and no login, which are only for the site's technicians.
-"""
+"""Reports on surveys, minutes and zones, without addresses and logins. Pure."""
 
 from __future__ import annotations
 
