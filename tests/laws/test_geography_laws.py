@@ -48,7 +48,7 @@ def test_every_unit_is_found_however_its_name_is_typed(
     name = data.draw(st.sampled_from([unit.name, unit.slug, *unit.aliases]))
     typed = space + form(kind + name).replace(" ", space) + space
     assert by_name(typed, unit.scheme) == unit
-    assert read_province(typed, unit.scheme, unit.code) == unit
+    assert read_province(typed, unit.scheme, data.draw(st.sampled_from([unit.code, f" {unit.code}", " "]))) == unit
     assert unit in find(typed)
 
 
@@ -62,6 +62,9 @@ def test_no_key_leads_to_two_units() -> None:
 @given(units)
 def test_code_slug_and_name_lead_to_the_same_unit(unit: Province) -> None:
     assert by_code(unit.code, unit.scheme) == by_slug(unit.slug, unit.scheme) == by_name(unit.name, unit.scheme) == unit
+    assert read_province(unit.code, unit.scheme) == read_province(f" {unit.code} ", unit.scheme) == unit
+    assert convert(unit, unit.scheme) == (unit,)
+    assert unit_today(unit.slug, unit.scheme, unit.scheme) == unit
 
 
 @given(texts, schemes, texts | st.none())

@@ -30,12 +30,6 @@ def test_a_new_unit_is_made_of_old_ones() -> None:
     assert [unit.slug for unit in convert(by_slug("hue", NEW), OLD)] == ["thua-thien-hue"]
 
 
-def test_nothing_changes_inside_a_list() -> None:
-    for slug, scheme in (("bac-giang", OLD), ("bac-ninh", NEW)):
-        assert convert(by_slug(slug, scheme), scheme) == (by_slug(slug, scheme),)
-        assert unit_today(slug, scheme, scheme) == by_slug(slug, scheme)
-
-
 def test_a_slug_of_the_newer_list_has_a_unit_in_the_older_one_only_if_it_was_one() -> None:
     assert unit_today("hue", NEW, OLD).slug == "thua-thien-hue"
     with pytest.raises(AmbiguousProvinceError) as caught:
