@@ -1,0 +1,373 @@
+"""A host's transaction by the host's own program: old or new at any end, never between; and what each end rests on."""
+
+from __future__ import annotations
+
+import dataclasses
+import grp
+import json
+import os
+import pwd
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from provisioner.desired.render.host import POLICY_FILE, TRUST_FILE, RenderedFile
+from provisioner.desired.spec import HostSpec
+from provisioner_host.change import switch
+from provisioner_host.machine import paths
+from provisioner_host.machine.shell import Failed
+from provisioner_host.state import dead_man, last_good, leases
+from tests import fleets, inventories
+from tests.false_host import FalseHost, false_host
+
+HOST = "relay-viettel-1"
+FIRST, SECOND = {"kcl-bg-1": 3, "kcl-bg-2": 2}, {"kcl-bg-1": 3, "kcl-bg-3": 1}
+#: The live trust stays in a return (`_leave_trust_out`).
+_STAYS = {path.lstrip("/") for path in (TRUST_FILE, POLICY_FILE)}
+
+
+class Wanted(NamedTuple):
+    """What one host should be."""
+
+    spec: HostSpec
+    files: tuple[RenderedFile, ...]
+
+    def content(self, path: Path) -> str:
+        """A file's text; paths are below a folder while a host is there."""
+        return next(f.content.decode() for f in self.files if str(path).endswith(f.path))
+
+
+@cache
+def wanted(sites: tuple[tuple[str, int], ...], networks: tuple[str, ...] = ()) -> Wanted:
+    listed = [fleets.facility(name, cameras) for name, cameras in sites]
+    carrier = inventories.carrier() | ({"management_networks": list(networks)} if networks else {})
+    desired = fleets.state_of(inventories.inventory(carriers=[carrier], facilities=listed))
+    # All files belong to who runs the tests.
+    owner, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    files = tuple(dataclasses.replace(file, owner=owner, group=group) for file in fleets.files_of(desired)[HOST])
+    return Wanted(desired.hosts[HOST], files)
+
+
+A = wanted(tuple(FIRST.items()))
+B = wanted(tuple(SECOND.items()), ("192.0.2.0/24", "198.51.100.0/24"))
+
+#: The first state and one more site: what a return gives back of it was never revoked.
+MORE = wanted((*FIRST.items(), ("kcl-bg-3", 2)))
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[FalseHost]:
+    with false_host(tmp_path, A.spec) as host:
+        yield host
+
+
+@pytest.fixture
+def host(bare: FalseHost) -> FalseHost:
+    bare.apply(*A)
+    return bare
+
+
+def is_free(host: FalseHost) -> bool:
+    """Whether no change waits and no run has the host."""
+    return not paths.ARMED.exists() and not paths.LEASE.exists() and paths.UNIT_REVERT not in host.active
+
+
+def without_trust(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "files": {path: file for path, file in state["files"].items() if path not in _STAYS}}
+
+
+# --- the two ends ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("before", [None, A, B], ids=["bare", "another state", "the same state"])
+def test_a_confirmed_change_leaves_what_was_wanted_and_nothing_to_plan(bare: FalseHost, before: Wanted | None) -> None:
+    if before:
+        bare.apply(*before, "run-0")
+    bare.apply(*B)
+    state = bare.state()
+    assert {f.path.lstrip("/"): f.content for f in B.files}.items() <= {
+        p: c for p, (c, _) in state["files"].items()
+    }.items()
+    assert all(state["files"][f.path.lstrip("/")][1] & 0o777 == f.mode for f in B.files)
+    assert state["relay"] == B.content(paths.MEDIAMTX_FILE)
+    assert {peer.public_key for peer in state["peers"]["wg-prov"]} == {peer.public_key for peer in B.spec.tunnel.peers}
+    assert len(state["enabled"]) == 4
+    assert state["active"] == state["enabled"]
+    assert bare.job(*B).changes == ()
+    manifest = json.loads(paths.MANIFEST.read_text())
+    assert (manifest["run"], len(manifest["files"]), len(manifest["programs"])) == ("run-1", len(B.files), 1)
+    assert is_free(bare)
+
+
+def test_what_a_plan_does_not_change_is_neither_written_nor_restarted(host: FalseHost) -> None:
+    """A new site costs no viewer of another one a restart."""
+    before = {file.path: Path(f"{host.root}{file.path}").stat().st_ino for file in A.files}
+    host.ran.clear()
+    host.apply(*B, "run-2")
+    kept = {file.path for file in A.files if file.content == next(f for f in B.files if f.path == file.path).content}
+    same = {path for path, inode in before.items() if Path(f"{host.root}{path}").stat().st_ino == inode}
+    assert same == kept
+    restarted = {words for words in host.ran if words.startswith("systemctl restart")}
+    assert restarted == {f"systemctl restart {paths.UNIT_REVERT}"}
+    assert not [words for words in host.ran if words.startswith(("wg setconf wg-prov ", "ip link"))]
+
+
+@pytest.mark.parametrize("before", [None, A], ids=["a bare host", "a state"])
+def test_whichever_program_fails_the_host_is_the_old_one_and_free_again(bare: FalseHost, before: Wanted | None) -> None:
+    """Each program that a change runs fails once; then the same change is made from the host as it is left."""
+    if before:
+        bare.apply(*before, "run-0")
+    # The kernel keeps a oneshot unit active that has no file any more.
+    bare.active.add(paths.UNIT_NFT)
+    state, job = bare.state(), bare.job(*B)
+    ends = set()
+    for number in range(1, 200):
+        run, bare.failing = f"run-{number}", len(bare.ran) + number
+        answer = bare.start(job, run)
+        if len(bare.ran) < bare.failing:
+            break
+        failed = bare.ran[bare.failing - 1]
+        if answer["outcome"] == "armed":
+            answer = bare.later("abort", job, run, cause="a person")
+        assert bare.state() == state, failed
+        assert is_free(bare), failed
+        ends.add(answer["outcome"])
+    assert ends >= {"refused", "rolled-back"}
+    bare.failing = 0
+    assert (answer["outcome"], bare.confirm(job, run)["outcome"]) == ("armed", "applied")
+    assert bare.job(*B).changes == ()
+
+
+def test_a_defect_of_ours_in_the_switch_returns_the_host_too(host: FalseHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, job = host.state(), host.job(*B)
+    monkeypatch.setattr(switch, "_switch_tunnel", lambda *_: 1 / 0)
+    answer = host.start(job, "run-2")
+    assert (answer["outcome"], answer["cause"]) == ("rolled-back", "ZeroDivisionError: division by zero")
+    assert host.state() == before
+    assert is_free(host)
+
+
+# --- between the two calls ------------------------------------------------------------------------
+def _stopped(host: FalseHost) -> None:
+    host.active.discard(paths.UNIT_QUARANTINE)
+
+
+def _disabled(host: FalseHost) -> None:
+    host.enabled.discard(paths.UNIT_NFT)
+
+
+def _other_rules(host: FalseHost) -> None:
+    host.rules = f"{host.rules}another line\nand one more\n"
+
+
+def _no_tunnel(host: FalseHost) -> None:
+    host._ip("link", "del", "wg-prov", stdin="")  # noqa: SLF001 (somebody's own command)
+
+
+def _another_peer(host: FalseHost) -> None:
+    host.interfaces["wg-prov"] += "[Peer]\nPublicKey = AAAA\nPresharedKey = BBBB\n"
+
+
+def _peer_missing(host: FalseHost) -> None:
+    host.interfaces["wg-prov"] = host.interfaces["wg-prov"].rpartition("[Peer]")[0]
+
+
+def _silent_relay(host: FalseHost) -> None:
+    host.answers = False
+
+
+DAMAGE: list[tuple[Callable[[FalseHost], None], str]] = [
+    (_stopped, "provisioner-quarantine.service is inactive and enabled"),
+    (_disabled, "provisioner-nft.service is active and disabled"),
+    (_other_rules, "the live rules differ from the file: input/and one more"),
+    (_no_tunnel, "the tunnel is not up"),
+    (_another_peer, "the tunnel's peers differ: AAAA"),
+    (_peer_missing, "the tunnel's peers differ: "),
+    (_silent_relay, "MediaMTX does not hold the file that was written"),
+]
+
+
+@pytest.mark.parametrize(("damage", "cause"), DAMAGE)
+def test_what_is_not_as_it_was_left_is_not_confirmed_but_returned(
+    host: FalseHost, damage: Callable[[FalseHost], None], cause: str
+) -> None:
+    before, job = host.state(), host.job(*B)
+    assert host.start(job, "run-2")["outcome"] == "armed"
+    damage(host)
+    answer = host.confirm(job, "run-2")
+    assert answer["outcome"] == "rolled-back"
+    assert answer["cause"].startswith(f"health: {cause}")
+    assert host.state() == before
+    assert is_free(host)
+    assert last_good.receipt_of("run-2")["cause"] == answer["cause"]  # type: ignore[index]  # it is there
+
+
+@pytest.mark.parametrize(("damage", "cause"), DAMAGE)
+def test_a_return_to_an_earlier_run_is_held_to_the_same(
+    host: FalseHost, damage: Callable[[FalseHost], None], cause: str
+) -> None:
+    host.apply(*B, "run-2")
+    before, job = host.state(), host.job(*B, "run-2")
+    assert host.start(job, "run-3")["outcome"] == "armed"
+    damage(host)
+    answer = host.confirm(job, "run-3")
+    assert answer["outcome"] == "rolled-back"
+    # A disabled unit is not what was saved either: it is left out of what should run.
+    assert answer["cause"].startswith("persist: ")
+    assert cause
+    assert host.state() == before
+
+
+@pytest.mark.parametrize("path", ["WG_FILE", "MEDIAMTX_FILE", "NFT_FILE", "PSK_FILE"])
+def test_a_return_is_not_confirmed_once_a_file_differs_from_the_saved_one(host: FalseHost, path: str) -> None:
+    host.apply(*B, "run-2")
+    before, job = host.state(), host.job(*B, "run-2")
+    assert host.start(job, "run-3")["outcome"] == "armed"
+    file: Path = getattr(paths, path)
+    file.write_text(file.read_text() + "# by hand\n")
+    answer = host.confirm(job, "run-3")
+    assert answer["outcome"] == "rolled-back"
+    assert answer["cause"].endswith(f"/{file.name} is not as it was saved")
+    assert host.state() == before
+
+
+def test_a_return_undoes_a_change_and_itself_can_be_undone(host: FalseHost) -> None:
+    first = host.state()
+    host.apply(*MORE, "run-2")
+    second = host.state()
+    new = sorted({path.name for path in MORE.spec.paths} - {path.name for path in A.spec.paths})
+    job = host.job(*MORE, "run-2")
+    answer = host.start(job, "run-3")
+    assert (answer["outcome"], answer["affected"], answer["removed"]) == ("armed", new, new)
+    assert host.later("status", job, "run-3")["affected"] == new
+    assert host.later("abort", job, "run-3", cause="a person")["outcome"] == "rolled-back"
+    assert host.state() == second
+    assert host.start(job, "run-4")["outcome"] == "armed"
+    assert host.confirm(job, "run-4")["outcome"] == "applied"
+    assert without_trust(host.state()) == without_trust(first)
+    assert json.loads(paths.MANIFEST.read_text())["run"] == "run-4"
+    assert is_free(host)
+
+
+# --- who asks later -------------------------------------------------------------------------------
+def test_a_run_s_status_is_that_of_its_last_step(host: FalseHost) -> None:
+    job = host.job(*B)
+
+    def status(run: str) -> str:
+        return str(host.later("status", job, run)["outcome"])
+
+    assert [status("run-1"), status("run-2")] == ["applied", "not-started"]
+    host.start(job, "run-2")
+    assert [status("run-1"), status("run-2"), status("run-3")] == ["applied", "armed", "not-started"]
+    host.confirm(job, "run-2")
+    assert [status("run-1"), status("run-2")] == ["applied", "applied"]
+    # A receipt that is lost leaves the manifest's word.
+    for kept in paths.RECEIPTS.iterdir():
+        kept.unlink()
+    assert [status("run-1"), status("run-2")] == ["not-started", "applied"]
+
+
+def test_a_host_that_waits_for_one_run_is_locked_to_others_and_names_who_has_it(host: FalseHost) -> None:
+    job = host.job(*B)
+    assert host.start(job, "run-2")["outcome"] == "armed"
+    waits = host.state()
+    answer = host.start(job, "run-3")
+    assert answer["outcome"] == "locked"
+    waits_for = "run run-2 waits for its confirmation"
+    assert re.fullmatch(rf"{waits_for}: noc, run run-2, since \S+, for \d+ s more", answer["cause"])
+    paths.LEASE.unlink()
+    assert host.start(job, "run-3")["cause"] == waits_for
+    assert host.state() == waits
+
+
+@pytest.mark.parametrize(("late_s", "outcome"), [(4, "locked"), (6, "armed")])
+def test_a_change_that_nobody_confirmed_is_returned_by_the_next_run(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch, late_s: float, outcome: str
+) -> None:
+    """The watcher returns it; five seconds after its time the next run no longer waits for it."""
+    job = host.job(*B)
+    host.start(job, "run-2")
+    due = json.loads(paths.ARMED.read_text())["due"]
+    monkeypatch.setattr(leases, "now", lambda: due + late_s)
+    monkeypatch.setattr(dead_man, "now", lambda: due + late_s)
+    answer = host.start(job, "run-3")
+    assert answer["outcome"] == outcome
+    if outcome == "armed":
+        assert "run run-2 was returned to last-good: nobody confirmed the change in time" in answer["notes"]
+
+
+def test_a_change_that_nobody_confirmed_is_returned_at_its_time_and_after_a_boot(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, job = host.state(), host.job(*B)
+    host.start(job, "run-2")
+    due = json.loads(paths.ARMED.read_text())["due"]
+    monkeypatch.setattr(dead_man, "now", lambda: due + 1)
+    dead_man.revert_at_deadline()
+    host.active.discard(paths.UNIT_REVERT)
+    assert host.state() == before
+    assert host.later("status", job, "run-2")["outcome"] == "rolled-back"
+    monkeypatch.undo()
+    assert host.start(job, "run-3")["outcome"] == "armed"
+    dead_man.revert_at_boot()
+    assert paths.ARMED.exists(), "the boot is the same one"
+    monkeypatch.setattr(dead_man, "boot_id", lambda: "another boot")
+    dead_man.revert_at_boot()
+    assert host.state() == before
+    assert host.later("confirm", job, "run-3", files=[], observe={})["outcome"] == "rolled-back"
+
+
+def test_a_host_that_cannot_be_observed_after_its_confirmation_is_confirmed_all_the_same(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = host.job(*B)
+    host.start(job, "run-2")
+    for error in (Failed("no"), OSError(5, "no")):
+
+        def fails(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("provisioner_host.change.confirm.observe", fails)
+        answer = host.confirm(job, "run-2")
+        assert answer["outcome"] == "applied"
+        assert answer.get("facts") is None
+
+
+def test_steps_are_told_to_the_millisecond(host: FalseHost) -> None:
+    for step in host.start(host.job(*B), "run-2")["steps"]:
+        assert step["seconds"] >= 0
+        assert step["seconds"] == round(step["seconds"], 3)
+
+
+# --- MediaMTX and the units -----------------------------------------------------------------------
+@pytest.mark.parametrize(("lost", "outcome"), [(1, "armed"), (100, "rolled-back")])
+def test_a_write_that_mediamtx_did_not_see_is_made_once_more(host: FalseHost, lost: int, outcome: str) -> None:
+    before = host.state()
+    host.lost_writes = lost
+    answer = host.start(host.job(*B), "run-2")
+    host.lost_writes = 0
+    assert answer["outcome"] == outcome
+    if outcome == "rolled-back":
+        assert answer["cause"] == "relay: MediaMTX has not read its new file"
+        assert host.state()["files"] == before["files"]
+
+
+@pytest.mark.parametrize("unit", [paths.UNIT_MEDIAMTX, paths.UNIT_QUARANTINE])
+def test_a_unit_whose_file_differs_is_restarted_and_no_other(host: FalseHost, unit: str) -> None:
+    (paths.UNIT_FOLDER / unit).write_text("[Service]\nExecStart=/bin/true x\n")
+    job = host.job(*A)
+    host.ran.clear()
+    assert host.start(job, "run-2")["outcome"] == "armed"
+    restarted = [words for words in host.ran if words.startswith("systemctl restart")]
+    assert restarted == [f"systemctl restart {paths.UNIT_REVERT}", f"systemctl restart {unit}"]
+    assert "systemctl daemon-reload" in host.ran
+
+
+def test_a_file_that_should_belong_to_somebody_else_is_written_anew(host: FalseHost) -> None:
+    job = host.job(*A)
+    before = paths.PSK_FILE.stat().st_ino
+    host.owners = {"group": "another"}
+    assert host.start(job, "run-2")["outcome"] == "armed"
+    assert paths.PSK_FILE.stat().st_ino != before
