@@ -371,3 +371,16 @@ def test_a_file_that_should_belong_to_somebody_else_is_written_anew(host: FalseH
     host.owners = {"group": "another"}
     assert host.start(job, "run-2")["outcome"] == "armed"
     assert paths.PSK_FILE.stat().st_ino != before
+
+
+def test_programs_that_no_state_needs_are_removed_and_the_others_stay(host: FalseHost) -> None:
+    spare = paths.LIB / "mediamtx-0.9.0-000000"
+    spare.write_bytes(b"old")
+    manifest = json.loads(paths.MANIFEST.read_text())
+    manifest["programs"][str(spare)] = "sum"
+    paths.MANIFEST.write_text(json.dumps(manifest))
+    for number in range(2, 7):
+        host.apply(*(A, B)[number % 2], f"run-{number}")
+    runs = [path for path in paths.LIB.iterdir() if path.name.startswith("mediamtx-")]
+    assert list(json.loads(paths.MANIFEST.read_text())["programs"]) == [str(path) for path in runs]
+    assert runs == [paths.LIB / "mediamtx-1.20.1-000000"]

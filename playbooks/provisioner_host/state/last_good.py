@@ -379,11 +379,15 @@ def forget(run_id: str) -> None:
 
 
 def programs_of_generations() -> set[str]:
-    """Return the MediaMTX programs of the kept generations."""
+    """Return the MediaMTX programs that the kept generations run.
+
+    A generation's manifest also lists the programs of the states before it.
+    """
     programs: set[str] = set()
     for generation in generations():
-        state = files.read_json(paths.GENERATIONS / str(generation["run"]) / "state.json") or {}
-        programs |= set((state.get("manifest") or {}).get("programs", ()))
+        unit = _copy_in(paths.GENERATIONS / str(generation["run"]), paths.UNIT_FOLDER / paths.UNIT_MEDIAMTX)
+        with contextlib.suppress(Failed, OSError):
+            programs.add(str(relay.program_in(unit.read_text())))
     return programs
 
 
