@@ -160,6 +160,13 @@ def take_reference(checkout: Checkout, access: RemoteAccess, reference: str) -> 
     _bring(checkout, access, reference, reference)
 
 
+def listed_references(checkout: Checkout, access: RemoteAccess, below: str) -> bytes:
+    """Return the remote's references below a prefix, as Git prints them."""
+    done = _run_remote_git(checkout, REMOTE, "ls-remote", REMOTE, f"{_checked(below)}/*", access=access)
+    _refuse_failed(done, checkout, REMOTE)
+    return done.output
+
+
 def give_reference(checkout: Checkout, access: RemoteAccess, reference: str, *, replaces: bool = False) -> None:
     """Push a reference to the remote: forced with `replaces`, else fast-forward."""
     bring = f"{'+' if replaces else ''}{reference}:{_checked(reference)}"

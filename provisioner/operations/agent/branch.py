@@ -255,6 +255,10 @@ class FollowedBranch:
         git_remote.take_reference(self.clone, self.access, reference)
         return ask_git(self.clone, "rev-parse", "--verify", "--quiet", reference).code == 0
 
+    def listed(self, below: str) -> bytes:
+        """Return the remote's references below a prefix; errors as `push_notes`."""
+        return git_remote.listed_references(self.clone, self.access, below)
+
     def offer(self, commit: str, reference: str) -> None:
         """Push a commit as a reference; errors as `push_notes`."""
         ask_git(self.clone, "update-ref", reference, commit)

@@ -19,6 +19,7 @@ from provisioner.operations.agent import actions, decision
 from provisioner.operations.agent.branch import Believed, FollowedBranch, believed
 from provisioner.operations.agent.settings import AgentSettings
 from provisioner.operations.apply.run import Unfinished
+from provisioner.operations.apply.saved_plan import REFERENCES
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan.change import Impact
@@ -80,9 +81,13 @@ class AgentRounds:
         self._stop = stop
         self._still_leads = still_leads
         self._clock = clock
+        self._plans: bytes | None = None  #: The remote's plans at the last round of a commit that waits.
 
     def round(self, *, due: bool, again: bool = False) -> RoundEnd:
-        """Do a round (`due` reads hosts), or raise `UsageError`."""
+        """Do a round (`due` reads hosts), or raise `UsageError`.
+
+        A commit that waits is looked at as well if somebody pushed a plan since the round before.
+        """
         trusted = believed(self.settings)
         rows = {row.commit: row for row in read_commit_states(self.place)}
         work = _Work(rows, trusted, self.settings.rules(trusted.text))
@@ -98,7 +103,7 @@ class AgentRounds:
             rules=work.rules,
             goes_back=self.settings.goes_back,
             run=run,
-            is_due=due or tip is None or tip.commit not in work.rows,
+            is_due=due or tip is None or tip.commit not in work.rows or self._is_plan_new(work.rows[tip.commit]),
             again=again,
             stuck=frozenset(work.rows[reached].stuck) if reached in work.rows else frozenset(),
             doubt=self.branch.present_objection(reached, trusted.signers, work.rows[reached].at)
@@ -106,6 +111,16 @@ class AgentRounds:
             else "",
         )
         return self._take_steps(now, work)
+
+    def _is_plan_new(self, row: CommitRow) -> bool:
+        if row.state != decision.CommitState.WAITING:
+            return False
+        try:
+            plans = self.branch.listed(REFERENCES)
+        except NoticeError:
+            return False  # the next fetch of the branch says why
+        before, self._plans = self._plans, plans
+        return plans != before
 
     def _take_steps(self, now: decision.Situation, work: _Work) -> RoundEnd:
         drifted: dict[str, tuple[Impact, ...]] = {}
