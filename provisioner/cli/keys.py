@@ -28,7 +28,7 @@ from provisioner.cli.support.question import is_attended, piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
 from provisioner.desired.recovery_key import tried
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules import KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
 from provisioner.operations.edit.logins import LoginsFile, LoginsRequest, LoginsWritten, forget_old_logins, set_logins
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
@@ -221,7 +221,7 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: b
 
 
 def _show_recovery_trial(invocation: Invocation, session: Session, pair: RecoveryPair) -> int:
-    inventory = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}).inventory
+    inventory = session.part(KEYS_MISSING).inventory
     opens, errors = tried(inventory.settings, inventory.allocations, pair)
     if invocation.json:
         print_document(RecoveryCheck(public_key=pair.public_key, opens=opens, errors=errors).plain)

@@ -21,13 +21,8 @@ from provisioner.inventory.model.connection import Gateway
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules import UNFINISHED
 from provisioner.inventory.signed import signed_content
-
-#: Problems for other commands, or with the report's own words.
-_NOT_OF_A_SHEET = frozenset(
-    {ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, "sign-off-stale", "sign-off-missing"}
-)
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ def _problems_of_facility(
         facility = facility.model_copy(update={"gateway": gateway})
     alone = inventory.model_copy(update={"facilities": {facility.id: facility}, "allocations": Allocations()})
     for problem in rules.check(alone, places, today):
-        if problem.object == f"facility/{facility.id}" and problem.code not in _NOT_OF_A_SHEET:
+        if problem.object == f"facility/{facility.id}" and problem.code not in UNFINISHED:
             yield problem
 
 

@@ -19,9 +19,12 @@ from provisioner.inventory.rules.lock import (
     ALLOCATION_MISSING,
     GATEWAY_KEY_MISSING,
     HOST_KEYS_MISSING,
+    KEYS_MISSING,
+    LOCK_GAPS,
     missing_allocations,
     missing_keys,
 )
+from provisioner.inventory.rules.plans import SIGN_OFFS, UNFINISHED
 from provisioner.inventory.rules.sites import Days, SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 
@@ -29,8 +32,12 @@ __all__ = [
     "ALLOCATION_MISSING",
     "GATEWAY_KEY_MISSING",
     "HOST_KEYS_MISSING",
+    "KEYS_MISSING",
+    "LOCK_GAPS",
     "RULES",
+    "SIGN_OFFS",
     "SITE_RULES",
+    "UNFINISHED",
     "Days",
     "SiteView",
     "View",

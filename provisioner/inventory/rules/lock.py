@@ -19,6 +19,8 @@ from provisioner.inventory.rules.view import OwnerPath, View
 ALLOCATION_MISSING = "allocation-missing"
 HOST_KEYS_MISSING = "host-keys-missing"
 GATEWAY_KEY_MISSING = "gateway-key-missing"
+KEYS_MISSING = frozenset({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
+LOCK_GAPS = KEYS_MISSING | {ALLOCATION_MISSING}  #: Problems of values that other commands write into the lock.
 
 RUN_ALLOCATE = "run `provisioner allocate` and commit allocations.lock.yml"
 RUN_KEYS = "run `provisioner keys init` and commit allocations.lock.yml"

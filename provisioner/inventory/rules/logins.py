@@ -33,6 +33,7 @@ from provisioner.inventory.rules.sites import SiteRule, SiteView
 SECRETS_MISSING = "secrets-missing"
 LOGIN_MISSING = "login-missing"
 HOST_KEY_MISPLACED = "host-key-misplaced"
+SECRETS_GAPS = frozenset({SECRETS_MISSING, LOGIN_MISSING})
 
 #: Passwords of makes and installers (domain reference: vendors' documents).
 _FACTORY = frozenset(

@@ -13,10 +13,13 @@ from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.policy import Move
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names
-from provisioner.inventory.rules.lock import ALLOCATION_MISSING, RUN_ALLOCATE
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, LOCK_GAPS, RUN_ALLOCATE
 from provisioner.inventory.rules.sites import SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 from provisioner.inventory.signed import Worth, missing_parties
+
+SIGN_OFFS = frozenset({"sign-off-stale", "sign-off-missing"})
+UNFINISHED = LOCK_GAPS | SIGN_OFFS  #: Problems that other commands solve, not edits of a file.
 
 Fault = tuple[str, str, str]  #: Key of the entry, message, hint.
 

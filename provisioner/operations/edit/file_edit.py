@@ -31,13 +31,11 @@ from provisioner.inventory.model.devices import Camera, Recorder, device_of
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import text_keys
 from provisioner.inventory.model.inventory import BaseInventory
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules import SIGN_OFFS, UNFINISHED
 from provisioner.inventory.rules.view import without_consequences
 
 _SHOWN = 80
 _ID_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SIGN_OFFS = frozenset({"sign-off-stale", "sign-off-missing"})
-_OF_OTHER_COMMANDS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, *SIGN_OFFS})
 _CONTEXT = 1
 
 
@@ -145,7 +143,7 @@ class _Judged:
         previous = {(problem.code, problem.object, problem.message) for problem in check(loaded)}
         after = tuple(without_consequences(sorted(_problems_after(loaded, root, edits, today))))
         new = tuple(p for p in after if (p.code, p.object, p.message) not in previous)
-        return cls(tuple(p for p in new if p.stops and p.code not in _OF_OTHER_COMMANDS), new, after)
+        return cls(tuple(p for p in new if p.stops and p.code not in UNFINISHED), new, after)
 
     def errors_of(self, edit: FileEdit) -> tuple[Problem, ...]:
         return tuple(p for p in self.errors if edit.facility in p.facilities)

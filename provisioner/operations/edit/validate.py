@@ -18,18 +18,14 @@ from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import valid_part
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model.hosts import Allocations, Tombstone
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules import UNFINISHED
 from provisioner.inventory.rules.logins import login_sites
 from provisioner.inventory.signed import Worth
-from provisioner.operations.edit.file_edit import SIGN_OFFS
 
 COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")  #: Counts in documents, in order.
 
 SECRETS_NOT_CHECKED = "secrets-not-checked"
 _PASSWORDS = ("ANSIBLE_VAULT_IDENTITY_LIST", "ANSIBLE_VAULT_PASSWORD_FILE")
-
-#: Steps after an address, in any order: keys, and the agreement to a plan.
-_TOLERATED = frozenset({ALLOCATION_MISSING, HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, *SIGN_OFFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +151,7 @@ def _not_checked() -> Problem:
 
 def allocate(root: Path, environment: Mapping[str, str], *, today: date) -> Allocation:
     """Update the lock of an otherwise valid inventory, or raise `InventoryError`."""
-    part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=_TOLERATED)
+    part = valid_part(load(root, today=today, cache=cache_of(root, environment)), root, tolerate=UNFINISHED)
     old, new = part.inventory.allocations, allocations_for(part.inventory, part.names)
     path = write_lock(root, new) if new != old else None
     return Allocation(path, tuple(_new_items(old, new)), tuple(_retired_items(old, new)), tuple(part.held.values()))

@@ -26,8 +26,8 @@ from provisioner.inventory.model import hosts as host_models
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import with_host_keys
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.logins import SECRETS_GAPS
 from provisioner.operations.pipeline.session import Session
 
 _BROKEN = "certificate-broken"
@@ -96,7 +96,7 @@ def _next_certificate_of(entry: host_models.RelayAllocation | None) -> x509.Read
 
 def certificate_inventory(session: Session) -> Inventory:
     """Return the inventory; problems that certificates or `keys init` solve are tolerated."""
-    return session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN}).inventory
+    return session.part(KEYS_MISSING | {_BROKEN}).inventory
 
 
 def renew_certificate(
@@ -294,7 +294,7 @@ class _CertificateHost:
 
 
 def _certificate_host(session: Session, host: str) -> _CertificateHost:
-    part = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING, _BROKEN})
+    part = session.part(KEYS_MISSING | {_BROKEN})
     inventory, lock = part.inventory, part.inventory.allocations
     names = {*inventory.relays, *(name for name, centre in inventory.centres.items() if centre.hub)}
     if host not in names:
@@ -308,7 +308,7 @@ def _certificate_host(session: Session, host: str) -> _CertificateHost:
         hint = f"write reader_tls in carriers/{named}.yml, if readers are to come encrypted"
         message = f"{host} shows readers no certificate: {named} has no reader_tls"
         raise UsageError(message, hint=hint, object=host)
-    _, secrets = valid_secrets(session.root, session.passwords, part, tolerate={SECRETS_MISSING, LOGIN_MISSING})
+    _, secrets = valid_secrets(session.root, session.passwords, part, tolerate=SECRETS_GAPS)
     entry = lock.relays.get(host) or lock.centres.get(host)
     if entry is None:
         raise InventoryError(f"{host} has no tunnel address yet", hint="run: provisioner allocate", object=host)

@@ -27,8 +27,8 @@ from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.logins import SECRETS_GAPS
 from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
 from provisioner.operations.apply.run import Applied
 from provisioner.operations.edit.file_edit import Edits, EditsOfMany, FileEdit
@@ -80,7 +80,7 @@ def _record_rotated(session: Session, facilities: Collection[str]) -> str:
 
 def recorded_key_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
     """Return key ages by Git and history, and the policy's days."""
-    inventory = session.part({GATEWAY_KEY_MISSING, HOST_KEYS_MISSING}).inventory
+    inventory = session.part(KEYS_MISSING).inventory
     psks, to_push = _drawn_moments(state_folder_of(session.environment, inventory.settings.id))
     return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
 
@@ -119,8 +119,7 @@ def _write_secrets(session: Session, facilities: Collection[Facility], edit: _Se
             names[plan.carrier].add(facility.id)
     if not names:
         return ()
-    tolerate = {SECRETS_MISSING, LOGIN_MISSING}
-    part, secrets = valid_secrets(session.root, session.passwords, session.readable, tolerate=tolerate)
+    part, secrets = valid_secrets(session.root, session.passwords, session.readable, tolerate=SECRETS_GAPS)
     written = []
     for carrier, sites in sorted(names.items()):
         current = secrets.carriers.get(carrier)

@@ -45,8 +45,8 @@ from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import Secrets
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_GAPS
 from provisioner.nodes import NODES, routed_by
 from provisioner.plan.diff.users import with_live_logins
 from provisioner.plan.plan import Basis
@@ -337,9 +337,8 @@ def approached_host(session: Session, host: str) -> CalledHost:
 
 
 def _readable_part(session: Session) -> tuple[ValidPart, Secrets]:
-    unread = session.part({HOST_KEYS_MISSING, GATEWAY_KEY_MISSING})
-    lacking = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
-    return valid_secrets(session.root, session.passwords, unread, tolerate=lacking)
+    unread = session.part(KEYS_MISSING)
+    return valid_secrets(session.root, session.passwords, unread, tolerate=SECRETS_GAPS | {HOST_KEY_MISPLACED})
 
 
 def _called_host(part: ValidPart, secrets: Secrets, host: str) -> CalledHost:

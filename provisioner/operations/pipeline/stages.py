@@ -43,8 +43,8 @@ from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.policy_rules.judge import judge
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.rules import GATEWAY_KEY_MISSING, KEYS_MISSING
+from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_GAPS, SECRETS_MISSING
 from provisioner.nodes import routed_by
 from provisioner.operations.pipeline.session import Observing, Session, expect_calls
 from provisioner.operations.rollout.job import meant_by, planned_job
@@ -428,9 +428,7 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
     `trust` in `allow` is the number of hosts that need not prove their owner. `who` goes into hosts' marks. Raises
     `PolicyError` if this vault does not vouch for the recovery key.
     """
-    tolerate = {HOST_KEYS_MISSING, GATEWAY_KEY_MISSING}
-    unread = session.part(tolerate)
-    tolerate = {SECRETS_MISSING, HOST_KEY_MISPLACED, LOGIN_MISSING}
+    unread, tolerate = session.part(KEYS_MISSING), SECRETS_GAPS | {HOST_KEY_MISPLACED}
     part, old = valid_secrets(session.root, session.passwords, unread, tolerate=tolerate)
     inventory = part.inventory
     recovery = recovery_key(inventory.settings, old)

@@ -15,16 +15,15 @@ from provisioner.inventory.model.connection import Party, SurveyVerdict, relays_
 from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.outline import Outline, PlanOutline
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
-from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, UNFINISHED
+from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_GAPS, SECRETS_MISSING
 from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.operations.questions.overview import Overview, overview
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState
 from provisioner.record.lifecycle.status import FacilityStatus
 
 _HAS_NO_LOGIN = " has no login"
-_STEPS = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, SECRETS_MISSING, LOGIN_MISSING})
-_SIGNED_ANEW = frozenset({"sign-off-stale", "sign-off-missing"})
+_STEPS = UNFINISHED | SECRETS_GAPS
 _BEFORE_A_PLAN = frozenset({FacilityState.REGISTERED, FacilityState.CONTACT_CONFIRMED, FacilityState.SUSPENDED})
 
 
@@ -72,7 +71,7 @@ _Step = tuple[str, Command, Command]
 def _next_step(overview: Overview, status: FacilityStatus, errors: Collection[Problem]) -> _Step:
     site = status.facility
     problems = [problem for problem in errors if site.id in problem.facilities]
-    if broken := [problem for problem in problems if problem.code not in _STEPS | _SIGNED_ANEW]:
+    if broken := [problem for problem in problems if problem.code not in _STEPS]:
         return f"correct its file: {broken[0].message} ({broken[0].position})", (), ()
     if site.operating.is_carried and not _is_waiting(status):
         signed = overview.inventory.settings.policy.sign_offs is SignOffs.SIGNED

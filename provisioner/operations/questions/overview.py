@@ -24,7 +24,7 @@ from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import Outline, OutlinedInventory
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules import LOCK_GAPS
 from provisioner.inventory.rules.lock import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, public_text
 from provisioner.record import history_at
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 
-# Reports must work although hosts still lack these.
-_TOLERATED = frozenset({ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING})
 _NEWEST = 50
 
 
@@ -78,7 +76,7 @@ class Overview:
     @cached_property
     def in_error(self) -> Mapping[str, FrozenFacility]:
         """Facilities with errors of their own, except missing allocations and keys."""
-        return frozen_facilities(self.loaded, self.root, tolerate=_TOLERATED)
+        return frozen_facilities(self.loaded, self.root, tolerate=LOCK_GAPS)
 
     @cached_property
     def frozen(self) -> tuple[FrozenFacility, ...]:

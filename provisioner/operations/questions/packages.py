@@ -18,7 +18,7 @@ from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING
-from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_MISSING
+from provisioner.inventory.rules.logins import SECRETS_GAPS
 from provisioner.record import history_at
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle import site_packages
@@ -82,9 +82,9 @@ def _named(inventory: BaseInventory, facility: Facility | Outline) -> tuple[site
 def _digest_key_or_none(session: Session) -> Secret | None:
     from provisioner.inventory.loader.frozen_secrets import valid_secrets  # noqa: PLC0415 (`status` opens no vault)
 
-    tolerate = {GATEWAY_KEY_MISSING, SECRETS_MISSING, LOGIN_MISSING}
     try:
         part = session.part({GATEWAY_KEY_MISSING})
+        tolerate = SECRETS_GAPS | {GATEWAY_KEY_MISSING}
         return valid_secrets(session.root, session.passwords, part, tolerate=tolerate)[1].digest_key
     except (SecretsError, InventoryError):
         return None
