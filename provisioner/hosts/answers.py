@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable
+from dataclasses import is_dataclass
 from functools import cache, reduce
 from types import NoneType
 from typing import (
@@ -26,6 +27,7 @@ from typing import (
     is_typeddict,
 )
 
+from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, ValidationError
 from pydantic_core import core_schema as core
 
@@ -51,6 +53,7 @@ _DEEPEST: Final = 16
 # Longer than any word or message of ours: what a program printed is cut on the host.
 _LONGEST: Final = 20_000
 _NAME_SHOWN: Final = 60
+_OTHER_FORM: Final = "{place} is not of its form"
 _WRONG: Final = {
     "name": "{place} is no name",
     "deep": "{place} is nested too deeply",
@@ -58,7 +61,7 @@ _WRONG: Final = {
     "string_type": "{place} is no text",
     "string_unicode": "{place} is no text",
     "string_too_long": "{place} is too long",
-    "string_pattern_mismatch": "{place} is not of its form",
+    "string_pattern_mismatch": _OTHER_FORM,
     "int_type": "{place} is no number",
     "float_type": "{place} is no number",
     "finite_number": "{place} is no number",
@@ -97,7 +100,7 @@ def read(kind: type[_Answer], document: object) -> _Answer:
     else:
         return answer
     wrong = {"place": _position(first["loc"]), **first.get("ctx", {})}
-    template = "{place} is negative" if wrong.get("ge") == 0 else _WRONG.get(first["type"], first["type"])
+    template = "{place} is negative" if wrong.get("ge") == 0 else _WRONG.get(first["type"], _OTHER_FORM)
     raise UnreadableError(template.format_map(wrong))
 
 
@@ -144,7 +147,7 @@ def _reader(kind: Hashable) -> SchemaValidator:
 
 @cache
 def _schema(hint: object) -> CoreSchema:
-    """Return the schema of a type in `wire`."""
+    """Return the schema of a type in `wire`, or of a frozen dataclass."""
     origin, inner = get_origin(hint), get_args(hint)
     schema: CoreSchema
     if hint in _PLAIN:
@@ -153,6 +156,8 @@ def _schema(hint: object) -> CoreSchema:
         needed, hints = vars(hint)["__required_keys__"], get_type_hints(hint, include_extras=True)
         fields = {key: _field(inner_hint, is_needed=key in needed) for key, inner_hint in hints.items()}
         schema = core.typed_dict_schema(fields, strict=True)
+    elif is_dataclass(hint):
+        schema = TypeAdapter(cast("type[object]", hint)).core_schema
     elif origin is Annotated:
         schema = reduce(_bounded, inner[1:], _schema(inner[0]))
     elif origin is list:
