@@ -53,20 +53,18 @@ def _alert(
     name: str,
     expr: str,
     severity: str,
-    texts: tuple[str, str, str],
-    *,
+    *texts: str,
     wait: str = "0s",
     keep_firing: str = "",
     labels: Document | None = None,
 ) -> Document:
-    summary, description, action = texts
     return {
         "alert": name,
         "expr": expr,
         "for": wait,
         **({"keep_firing_for": keep_firing} if keep_firing else {}),
         "labels": {"severity": severity, **(labels or {})},
-        "annotations": {"summary": summary, "description": description, "action": action},
+        "annotations": dict(zip(("summary", "description", "action"), texts, strict=True)),
     }
 
 
@@ -90,55 +88,45 @@ def _watch_alerts() -> Iterator[Document]:
         "ProvisionerHostDown",
         'provisioner:watch_incident_paths{scope="host"} > 0',
         CRITICAL,
-        (
-            f"{{{{ $labels.object }}}}: {_CAUSE}, {_PATHS}",
-            "The relay does not answer, serves nothing, or reaches none of its sites.",
-            f"Reach the relay by another way, then {look} host={{{{ $labels.host }}}}",
-        ),
+        f"{{{{ $labels.object }}}}: {_CAUSE}, {_PATHS}",
+        "The relay does not answer, serves nothing, or reaches none of its sites.",
+        f"Reach the relay by another way, then {look} host={{{{ $labels.host }}}}",
         keep_firing=_KEPT,
     )
     yield _alert(
         "ProvisionerSiteDown",
         'provisioner:watch_incident_paths{scope="site"} > 0',
         CRITICAL,
-        (
-            f"site {{{{ $labels.object }}}}: {_CAUSE}, {_PATHS}",
-            "The site's tunnel, line, gateway or network is broken; its cameras hang on it.",
-            f"Call the site and its line's carrier, then {look} facility={{{{ $labels.facility }}}}",
-        ),
+        f"site {{{{ $labels.object }}}}: {_CAUSE}, {_PATHS}",
+        "The site's tunnel, line, gateway or network is broken; its cameras hang on it.",
+        f"Call the site and its line's carrier, then {look} facility={{{{ $labels.facility }}}}",
         keep_firing=_KEPT,
     )
     yield _alert(
         "ProvisionerDeviceDown",
         'provisioner:watch_incident_paths{scope="device"} > 0',
         WARNING,
-        (
-            f"{{{{ $labels.object }}}}: {_CAUSE}, {_PATHS}",
-            "One camera or recorder sends nothing, while its site is reached.",
-            f"See its power, cable and login, then {look} facility={{{{ $labels.facility }}}}",
-        ),
+        f"{{{{ $labels.object }}}}: {_CAUSE}, {_PATHS}",
+        "One camera or recorder sends nothing, while its site is reached.",
+        f"See its power, cable and login, then {look} facility={{{{ $labels.facility }}}}",
     )
     down, quarantined = VERDICT_STATES[Verdict.DOWN], VERDICT_STATES[Verdict.QUARANTINED]
     yield _alert(
         "ProvisionerPathDown",
         f"provisioner:watch_path_state == {down} or provisioner:watch_path_state == {quarantined}",
         WARNING,
-        (
-            "{{ $labels.path }} does not flow",
-            "Nothing comes from its camera into the relay, for a minute at least.",
-            f"{look} facility={{{{ $labels.facility }}}}",
-        ),
+        "{{ $labels.path }} does not flow",
+        "Nothing comes from its camera into the relay, for a minute at least.",
+        f"{look} facility={{{{ $labels.facility }}}}",
         labels={"scope": "path"},
     )
     yield _alert(
         "ProvisionerPathsUnknown",
         'sum without (instance, job, state) (provisioner_watch_paths{state="unknown"}) > 0',
         TICKET,
-        (
-            f"{{{{ $labels.carrier }}}}, {{{{ $labels.province }}}}: of {_PATHS} nobody knows whether they flow",
-            "Their relay does not tell of them: it is away, or was not applied since the inventory changed.",
-            "provisioner -i DIR drift --limit province={{ $labels.province }}",
-        ),
+        f"{{{{ $labels.carrier }}}}, {{{{ $labels.province }}}}: of {_PATHS} nobody knows whether they flow",
+        "Their relay does not tell of them: it is away, or was not applied since the inventory changed.",
+        "provisioner -i DIR drift --limit province={{ $labels.province }}",
         wait="15m",
     )
     yield from _alerts_of_the_watch()
@@ -150,24 +138,26 @@ def _alerts_of_the_watch() -> Iterator[Document]:
         "ProvisionerWatchDown",
         'up{job="provisioner-watch"} == 0 or absent(up{job="provisioner-watch"})',
         CRITICAL,
-        ("the watch does not answer", f"Alerts of paths stay as they were for {_BACK}; nothing new is seen.", restart),
+        "the watch does not answer",
+        f"Alerts of paths stay as they were for {_BACK}; nothing new is seen.",
+        restart,
         wait="30s",
     )
     yield _alert(
         "ProvisionerWatchStuck",
         "time() - max by (inventory) (provisioner_watch_host_looked_timestamp_seconds) > 180",
         CRITICAL,
-        ("the watch answers and hears of no relay", "No relay told of its paths for three minutes.", restart),
+        "the watch answers and hears of no relay",
+        "No relay told of its paths for three minutes.",
+        restart,
     )
     yield _alert(
         "ProvisionerWatchOutdated",
         "provisioner_watch_inventory_current == 0",
         TICKET,
-        (
-            "the watch goes by an inventory of before",
-            "The inventory has changed, and cannot be loaded as it is now.",
-            "provisioner -i DIR validate",
-        ),
+        "the watch goes by an inventory of before",
+        "The inventory has changed, and cannot be loaded as it is now.",
+        "provisioner -i DIR validate",
         wait="15m",
     )
 
@@ -197,73 +187,59 @@ def _night_alerts() -> Iterator[Document]:
         "ProvisionerNightMissed",
         f"provisioner:night_age_seconds > {NIGHT_LATE_S}",
         CRITICAL,
-        (
-            "no complete night for {{ $value | humanizeDuration }}",
-            "The nightly run did not happen, did not end, or left no metrics: what is shown of paths is of before.",
-            "See the timer and the last run: systemctl list-timers, provisioner -i DIR history",
-        ),
+        "no complete night for {{ $value | humanizeDuration }}",
+        "The nightly run did not happen, did not end, or left no metrics: what is shown of paths is of before.",
+        "See the timer and the last run: systemctl list-timers, provisioner -i DIR history",
     )
     yield _alert(
         "ProvisionerNightNeverSeen",
         'absent(provisioner_verification_end_timestamp_seconds{extent="all"})',
         CRITICAL,
-        (
-            "there are no metrics of any verification",
-            "Nothing was ever written, the text file is not collected, or its exporter is away.",
-            "provisioner -i DIR metrics --out FILE into the folder of the exporter's text files",
-        ),
+        "there are no metrics of any verification",
+        "Nothing was ever written, the text file is not collected, or its exporter is away.",
+        "provisioner -i DIR metrics --out FILE into the folder of the exporter's text files",
         wait="1h",
     )
     yield _alert(
         "ProvisionerTextFileBroken",
         "node_textfile_scrape_error == 1",
         WARNING,
-        (
-            "{{ $labels.instance }} cannot read a text file of metrics",
-            "Another program's file may be at fault: then none of them is read.",
-            "See the exporter's log",
-        ),
+        "{{ $labels.instance }} cannot read a text file of metrics",
+        "Another program's file may be at fault: then none of them is read.",
+        "See the exporter's log",
         wait="5m",
     )
     yield _alert(
         "ProvisionerHostDrifted",
         f"max without (instance, job) (provisioner_host_drift) > 0 {_FRESH}",
         TICKET,
-        (
-            "{{ $labels.host }} is not as the inventory says: {{ $value }} differences",
-            "Somebody changed it by hand, or the inventory was merged and not applied.",
-            "provisioner -i DIR plan --limit host={{ $labels.host }}",
-        ),
+        "{{ $labels.host }} is not as the inventory says: {{ $value }} differences",
+        "Somebody changed it by hand, or the inventory was merged and not applied.",
+        "provisioner -i DIR plan --limit host={{ $labels.host }}",
     )
     yield _alert(
         "ProvisionerHostNotVerified",
         f"max without (instance, job) (provisioner_host_answered) == 0 {_FRESH}",
         TICKET,
-        (
-            "{{ $labels.host }} did not answer the last verification",
-            "Its paths are unknown, not up.",
-            "provisioner -i DIR verify --limit host={{ $labels.host }}",
-        ),
+        "{{ $labels.host }} did not answer the last verification",
+        "Its paths are unknown, not up.",
+        "provisioner -i DIR verify --limit host={{ $labels.host }}",
     )
     yield _alert(
         "ProvisionerFewUpAtNight",
         f"provisioner:paths_up:ratio_by_carrier_province < {LEAST_UP} {_FRESH}",
         TICKET,
-        (
-            "{{ $labels.carrier }}, {{ $labels.province }}: {{ $value | humanizePercentage }} of paths are up",
-            f"By the last verification fewer than {LEAST_UP:.0%} of what is in service; its incidents say why.",
-            "provisioner -i DIR verify --limit province={{ $labels.province }}",
-        ),
+        "{{ $labels.carrier }}, {{ $labels.province }}: {{ $value | humanizePercentage }} of paths are up",
+        f"By the last verification fewer than {LEAST_UP:.0%} of what is in service; its incidents say why.",
+        "provisioner -i DIR verify --limit province={{ $labels.province }}",
     )
     yield _alert(
         "ProvisionerSeriesLeftOut",
         "max by (inventory) (provisioner_series_left_out) > 0",
         TICKET,
-        (
-            "{{ $value }} paths have no series",
-            "There are more paths than one file may have series; those that are up are left out.",
-            "Split the inventory by carrier, each with a metrics file of its own",
-        ),
+        "{{ $value }} paths have no series",
+        "There are more paths than one file may have series; those that are up are left out.",
+        "Split the inventory by carrier, each with a metrics file of its own",
     )
 
 
@@ -276,49 +252,43 @@ def _agent_alerts() -> Iterator[Document]:
         "ProvisionerAgentDown",
         'up{job="provisioner-agent"} == 0',
         WARNING,
-        (
-            "the agent at {{ $labels.instance }} does not answer",
-            "Where no other one leads, nothing that is merged reaches hosts.",
-            "systemctl status provisioner-agent@NAME on that machine",
-        ),
+        "the agent at {{ $labels.instance }} does not answer",
+        "Where no other one leads, nothing that is merged reaches hosts.",
+        "systemctl status provisioner-agent@NAME on that machine",
         wait="2m",
     )
     yield _alert(
         "ProvisionerNobodyLeads",
         "max by (inventory) (provisioner_agent_leads) == 0",
         CRITICAL,
-        (
-            "no agent of {{ $labels.inventory }} leads",
-            "Whoever has the lease is none of those that are asked, or hangs: nothing that is merged reaches hosts.",
-            "See who has it: the agents' journals name the holder",
-        ),
+        "no agent of {{ $labels.inventory }} leads",
+        "Whoever has the lease is none of those that are asked, or hangs: nothing that is merged reaches hosts.",
+        "See who has it: the agents' journals name the holder",
         wait="5m",
     )
     yield _alert(
         "ProvisionerRemoteSilent",
         f"(time() - provisioner_agent_remote_timestamp_seconds > 900) {leading}",
         WARNING,
-        (
-            "the agent has not heard of its branch for {{ $value | humanizeDuration }}",
-            "Its remote does not answer, or does not let it in: nothing that is merged is seen.",
-            "See the agent's journal, and fetch from its machine by hand",
-        ),
+        "the agent has not heard of its branch for {{ $value | humanizeDuration }}",
+        "Its remote does not answer, or does not let it in: nothing that is merged is seen.",
+        "See the agent's journal, and fetch from its machine by hand",
     )
     yield _alert(
         "ProvisionerCommitRefused",
         f'(provisioner_agent_tip{{state="refused"}} == 1) {leading}',
         TICKET,
-        ("the newest commit is refused: {{ $labels.cause }}", "Hosts stay as the commit before has them.", look),
+        "the newest commit is refused: {{ $labels.cause }}",
+        "Hosts stay as the commit before has them.",
+        look,
     )
     yield _alert(
         "ProvisionerCommitFailed",
         f'(provisioner_agent_tip{{state="failed"}} == 1) {leading}',
         WARNING,
-        (
-            "the newest commit could not be applied: {{ $labels.cause }}",
-            "A host refused or returned, or was not reached: it is not tried again by itself without end.",
-            look,
-        ),
+        "the newest commit could not be applied: {{ $labels.cause }}",
+        "A host refused or returned, or was not reached: it is not tried again by itself without end.",
+        look,
         wait="5m",
     )
     yield _alert(
@@ -326,20 +296,16 @@ def _agent_alerts() -> Iterator[Document]:
         "(time() - provisioner_agent_tip_since_timestamp_seconds > 86400) and on (inventory, instance)"
         f' (provisioner_agent_tip{{state="waiting"}} == 1) {leading}',
         TICKET,
-        (
-            "the newest commit has waited for {{ $value | humanizeDuration }}",
-            "Somebody has to approve or allow it, or a freeze lasts.",
-            "provisioner -i DIR plan says who has to approve",
-        ),
+        "the newest commit has waited for {{ $value | humanizeDuration }}",
+        "Somebody has to approve or allow it, or a freeze lasts.",
+        "provisioner -i DIR plan says who has to approve",
     )
     yield _alert(
         "ProvisionerDriftStays",
         f"max without (instance, job) (provisioner_agent_drift {leading}) > 0",
         TICKET,
-        (
-            "{{ $labels.host }} differs from what the agent reached, impact {{ $labels.impact }}",
-            "The agent corrects by itself what `policy.drift` lets it; this it only tells.",
-            "provisioner -i DIR plan --limit host={{ $labels.host }}",
-        ),
+        "{{ $labels.host }} differs from what the agent reached, impact {{ $labels.impact }}",
+        "The agent corrects by itself what `policy.drift` lets it; this it only tells.",
+        "provisioner -i DIR plan --limit host={{ $labels.host }}",
         wait="1h",
     )
