@@ -319,13 +319,12 @@ def set_labels(client: ForgeClient, number: int, family: str, wanted: Collection
 def _label_keys(client: ForgeClient, family: str, names: Collection[str]) -> dict[str, str]:
     """Return labels' keys by name; make the missing labels."""
     dialect, known = client.dialect, dict[str, str]()
-    if dialect.listed_labels(1) is None:
+    if not isinstance(dialect, dialects.Forgejo):  # other forges make missing labels by themselves
         return {name: name for name in names}
     for page in range(1, _MOST_PAGES + 1):
-        call = dialect.listed_labels(page) if set(names) - set(known) else None
-        if call is None:
+        if not set(names) - set(known):
             break
-        listed = dialect.labels_in(client.ask(call))
+        listed = dialect.labels_in(client.ask(dialect.listed_labels(page)))
         if not listed:
             break
         known |= listed

@@ -94,14 +94,6 @@ class Dialect(Protocol):
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
         """Add and remove labels, by their keys of `labels_in`."""
 
-    def listed_labels(self, page: int) -> Call | None:
-        """List the project's labels; `None` if the forge makes missing ones."""
-        del page
-        return None
-
-    def make_label(self, name: str, colour: str) -> Call:
-        """Make a label, with a colour as `#rrggbb`."""
-
     def set_status(self, status: CommitStatus) -> Call:
         """Set a commit's status."""
 
@@ -178,12 +170,12 @@ class Forgejo(IssuesDialect):
         # Forgejo 7.0 refuses names (422); later versions take both.
         return [int(key) for key in keys]
 
-    def listed_labels(self, page: int) -> Call | None:
+    def listed_labels(self, page: int) -> Call:
         """List the repository's labels; it accepts no others."""
         return Call("GET", f"{self._repository}/labels?limit={_LABELS_A_PAGE}&page={page}")
 
     def make_label(self, name: str, colour: str) -> Call:
-        """Make a label."""
+        """Make a label, with a colour as `#rrggbb`."""
         return Call("POST", f"{self._repository}/labels", {"name": name, "color": colour})
 
 
@@ -213,10 +205,6 @@ class GitHub(IssuesDialect):
     def labels_in(self, answer: object) -> Mapping[str, str]:
         """Return an answer's labels by name."""
         return {name: name for name in _names_in(answer)}
-
-    def make_label(self, name: str, colour: str) -> Call:
-        """Make a label."""
-        return Call("POST", f"{self._repository}/labels", {"name": name, "color": colour.lstrip("#")})
 
 
 _STATES: Final = {
@@ -267,10 +255,6 @@ class GitLab(Dialect):
         document = {"add_labels": ",".join(add), "remove_labels": ",".join(remove)}
         body = {key: names for key, names in document.items() if names}
         return [Call("PUT", self._request(number), body)] if body else []
-
-    def make_label(self, name: str, colour: str) -> Call:
-        """Make a label."""
-        return Call("POST", f"{self._project}/labels", {"name": name, "color": colour})
 
     def set_status(self, status: CommitStatus) -> Call:
         """Set a commit's status; GitLab has no state for errors."""
