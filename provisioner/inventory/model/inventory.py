@@ -125,8 +125,8 @@ class BaseInventory(Model):
     def ssh_sources(self, host: str) -> tuple[AnyNetwork, ...]:
         """Return the networks that SSH to a host may come from."""
         # At a centre these include its carriers' management networks.
-        if host in self.relays:
-            return self.relays[host][0].management_networks
+        if found := self.relays.get(host):
+            return found[0].management_networks
         of_carriers = (n for c in self.carriers.values() if host in c.centres for n in c.management_networks)
         return (*self.centres[host].management_networks, *of_carriers)
 

@@ -131,7 +131,7 @@ def centres_are_managed_from_somewhere(view: View) -> Iterator[Problem]:
 
 def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
     """A plan's carrier exists and owns the plan's relay."""
-    owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
+    owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.relays_by_id.items()}
     for owner, key, _, plan in view.plans():
         if not view.knows(f"carrier/{plan.carrier}"):
             message = msg("carrier {carrier} has no file", plan.carrier)
@@ -151,7 +151,7 @@ def plans_name_a_relay_of_their_carrier(view: View) -> Iterator[Problem]:
 
 def backups_are_other_relays_of_the_carrier(view: View) -> Iterator[Problem]:
     """A backup relay is another relay of the plan's carrier."""
-    owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.inventory.relays.items()}
+    owners = {relay_id: carrier.id for relay_id, (carrier, _) in view.relays_by_id.items()}
     for owner, key, _, plan in view.plans():
         backup = plan.backup_relay
         if not backup or f"carrier/{plan.carrier}" in view.broken or not view.knows(f"carrier/{plan.carrier}"):
@@ -266,7 +266,7 @@ def drains_lead_to_a_relay(view: View) -> Iterator[Problem]:
 
 
 def _on_drained_relays(view: View) -> Iterator[Problem]:
-    drained = {name: relay.drain_to for name, (_, relay) in view.inventory.relays.items() if relay.drain_to}
+    drained = {name: relay.drain_to for name, (_, relay) in view.relays_by_id.items() if relay.drain_to}
     for owner, key, facility, plan in view.plans() if drained else ():
         to = drained.get(plan.relay)
         is_moving = key == "plan" and facility.successor is not None and facility.successor.relay != plan.relay

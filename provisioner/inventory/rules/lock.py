@@ -53,7 +53,7 @@ def addresses_are_of_their_pools(view: View) -> Iterator[Problem]:
 def _address_entries(view: View) -> Iterator[Entry]:
     """Yield recorded tunnel addresses: path in the lock, address, pool."""
     lock, pools = view.inventory.allocations, view.inventory.settings.pools
-    carriers = {relay: carrier.id for relay, (carrier, _) in view.inventory.relays.items()}
+    carriers = {relay: carrier.id for relay, (carrier, _) in view.relays_by_id.items()}
     for name, relay in lock.relays.items():
         yield ("relays", name), relay.tunnel_address, pools.carriers.get(carriers.get(name, ""))
     for name, centre in lock.centres.items():
@@ -173,7 +173,7 @@ def numbers_are_recorded_once(view: View) -> Iterator[Problem]:
 def missing_allocations(view: View) -> Iterator[Problem]:
     """Exactly the hosts, sites and devices with a tunnel have allocations."""
     lock = view.inventory.allocations
-    relays, centres = set(view.inventory.relays), set(view.inventory.centres)
+    relays, centres = set(view.relays_by_id), set(view.inventory.centres)
     yield from _missing_address_problems(view, "relay", relays, lock.relays)
     yield from _missing_address_problems(view, "centre", centres, lock.centres)
     for owner, facility in view.facilities():
@@ -262,12 +262,12 @@ def _position_of(view: View, kind: str, name: str) -> OwnerPath:
 
 def _obsolete_entries(view: View) -> Iterator[Problem]:
     """Entries of closed or removed objects have to become tombstones."""
-    lock, inventory = view.inventory.allocations, view.inventory
+    lock = view.inventory.allocations
     connected = {name for name, facility in view.outlines.items() if pool_carrier_of(facility)}
     connected |= {owner.partition("/")[2] for owner in view.broken if owner.startswith("facility/")}
     obsolete = [("sites", name) for name in lock.sites if name not in connected]
     if not any(owner.startswith("carrier/") for owner in view.broken):
-        obsolete += [("relays", name) for name in lock.relays if name not in inventory.relays]
+        obsolete += [("relays", name) for name in lock.relays if name not in view.relays_by_id]
     obsolete += [("centres", name) for name in lock.centres if not view.knows(f"centre/{name}")]
     for kind, name in obsolete:
         message = msg("{kind} {name} is closed or gone, but its address is still recorded as in use", kind[:-1], name)
@@ -283,7 +283,7 @@ def missing_keys(view: View) -> Iterator[Problem]:
     """Relays, centres and rendered sites have the public keys for their peers."""
     lock = view.inventory.allocations
     for kind, hosts in (("relay", lock.relays), ("centre", lock.centres)):
-        listed_hosts = view.inventory.relays if kind == "relay" else view.inventory.centres
+        listed_hosts = view.relays_by_id if kind == "relay" else view.inventory.centres
         for name, host in hosts.items():
             if name in listed_hosts and (lacking := _lacking_keys(host, is_hub=kind == "centre" and view.is_hub(name))):
                 owner, path = _position_of(view, kind, name)
@@ -313,7 +313,7 @@ def sealed_keys(view: View) -> Iterator[Problem]:
     """Relays' tunnel keys are sealed; otherwise their loss costs site visits."""
     recovery = view.inventory.settings.recovery
     for name, relay in view.inventory.allocations.relays.items():
-        if recovery is None or relay.public_key is None or name not in view.inventory.relays:
+        if recovery is None or relay.public_key is None or name not in view.relays_by_id:
             continue
         sealed = relay.sealed_key
         if sealed is None:
@@ -368,9 +368,9 @@ def next_keys_have_ports(view: View) -> Iterator[Problem]:
     """A relay's next key has its own port while two keys exist."""
     lock = view.inventory.allocations
     for name, entry in lock.relays.items():
-        if name not in view.inventory.relays or entry.next_key is None:
+        if name not in view.relays_by_id or entry.next_key is None:
             continue
-        relay, following = view.inventory.relays[name][1], entry.next_key
+        relay, following = view.relays_by_id[name][1], entry.next_key
         path = ("relays", name, "next_key")
         if following.stage is not OwnKeyStage.ENDING and (reason := unfit_port(relay, following.port)):
             message = msg(
@@ -382,7 +382,7 @@ def next_keys_have_ports(view: View) -> Iterator[Problem]:
 
 def gateways_dial_what_is_offered(view: View) -> Iterator[Problem]:
     """A site's relays, present and next, offer its gateway's relay_port."""
-    relays = {name: relay for name, (_, relay) in view.inventory.relays.items()}
+    relays = {name: relay for name, (_, relay) in view.relays_by_id.items()}
     for owner, facility in view.facilities():
         port = facility.relay_port
         if not port or facility.operating is Operating.CLOSED:

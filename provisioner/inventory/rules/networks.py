@@ -179,7 +179,7 @@ def _routed_overlaps(view: View, relay: str, spans: Sequence[_RoutedLan]) -> Ite
 
 def lans_keep_clear_of_endpoints(view: View) -> Iterator[Problem]:
     """A LAN does not contain its relay's endpoint, which would be unreachable."""
-    relays = {name: relay.centre_endpoint for name, (_, relay) in view.inventory.relays.items()}
+    relays = {name: relay.centre_endpoint for name, (_, relay) in view.relays_by_id.items()}
     inside: dict[tuple[str, str], bool] = {}
     for owner, facility in view.facilities():
         lan = facility.lan

@@ -286,7 +286,7 @@ def _ids_of(view: View, kind: str) -> set[str]:
     ids: dict[str, set[str]] = {
         "site": set(view.outlines),
         "province": {outline.province for outline in view.outlines.values()},
-        "relay": set(inventory.relays),
+        "relay": set(view.relays_by_id),
         "centre": set(inventory.centres),
         "management": {*inventory.carriers, *inventory.centres},
     }
@@ -368,7 +368,7 @@ def _is_existing_target(view: View, kind: str, name: str) -> bool:
         return name in inventory.carriers or f"carrier/{name}" in view.broken
     # A relay may be in any carrier's file.
     unread = any(owner.startswith("carrier/") for owner in view.broken)
-    return name in inventory.relays or name in inventory.centres or f"centre/{name}" in view.broken or unread
+    return name in view.relays_by_id or name in inventory.centres or f"centre/{name}" in view.broken or unread
 
 
 def windows_are_short(view: View) -> Iterator[Problem]:

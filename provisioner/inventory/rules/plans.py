@@ -60,7 +60,7 @@ def protected_objects_stay(view: View) -> Iterator[Problem]:
 
 def _protected(view: View) -> dict[str, bool]:
     protected = {f"facility/{name}": facility.protected for name, facility in view.outlines.items()}
-    protected |= {f"relay/{name}": relay.protected for name, (_, relay) in view.inventory.relays.items()}
+    protected |= {f"relay/{name}": relay.protected for name, (_, relay) in view.relays_by_id.items()}
     return protected | {f"centre/{name}": centre.protected for name, centre in view.inventory.centres.items()}
 
 
@@ -169,7 +169,7 @@ def relays_hold_both_names(view: View) -> Iterator[Problem]:
         for carrying in facility.relays:
             once[carrying] += facility.paths
             more[carrying] += _more_paths(moves, facility)
-    for _, relay in view.inventory.relays.values():
+    for _, relay in view.relays_by_id.values():
         both = once[relay.id] + more[relay.id]
         if once[relay.id] <= relay.max_paths < both:
             carried = counted(both, "path")

@@ -388,7 +388,7 @@ def carriers_let_sites_push(view: View) -> Iterator[Problem]:
 def relays_of_pushing_sites_have_an_endpoint(view: View) -> Iterator[Problem]:
     """A relay for pushing sites has an IPv4 endpoint or a name."""
     for owner, key, _, plan in view.plans():
-        _, relay = view.inventory.relays.get(plan.relay, (None, None))
+        _, relay = view.relays_by_id.get(plan.relay, (None, None))
         if plan.access.is_pushed and relay is not None and isinstance(relay.wireguard_endpoint, IPv6Address):
             message = msg(
                 "its {key} is to push to {relay}, whose endpoint {wireguard_endpoint} is of IPv6",

@@ -200,6 +200,11 @@ class View:
         return count()
 
     @cached_property
+    def relays_by_id(self) -> dict[str, tuple[Carrier, Relay]]:
+        """`inventory.relays`, which makes a dict at each access, for loops."""
+        return self.inventory.relays
+
+    @cached_property
     def relay_places(self) -> dict[str, OwnerPath]:
         """File and position of each relay."""
         carriers = self.inventory.carriers.values()
