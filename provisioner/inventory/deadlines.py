@@ -105,11 +105,6 @@ class OrdersInForce:
         return _opening(facility, duty)
 
 
-def duties_of(inventory: BaseInventory, facility: Ordered) -> tuple[Duty, ...]:
-    """Return one facility's duties, as `OrdersInForce`."""
-    return OrdersInForce(inventory).duties_of(facility)
-
-
 def _is_in_scope(body: ManagingBody, order: Instruction) -> bool:
     if body in order.scope:
         return True

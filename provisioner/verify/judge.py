@@ -46,7 +46,7 @@ from provisioner.verify.picture_check import State, picture_check, report_of
 from provisioner.verify.reference import References, SiteReferences, references_of_neighbours
 from provisioner.verify.relay_health import illness_of, with_illness
 from provisioner.verify.sources import quarantine_check
-from provisioner.verify.stream import NO_FRAME, centre_check, read_check, relay_check
+from provisioner.verify.stream import centre_check, read_check, relay_check
 
 _NO_EVIDENCE = "no evidence"
 _NO_MEMORIES: Memories = MappingProxyType({})
@@ -356,8 +356,7 @@ def _root(broken: Sequence[result.Finding]) -> result.Finding:
 
 
 def _has_picture(finding: result.Finding) -> bool:
-    """Return whether a failed read had a picture, by its frame."""
-    return finding.cause in result.IMPERFECT and finding.detail != NO_FRAME
+    return finding.cause in result.IMPERFECT and finding.has_frame
 
 
 def _verdict_of_failure(picture: Sequence[Check]) -> result.Verdict:

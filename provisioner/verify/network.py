@@ -419,12 +419,8 @@ def _timeout_check(case: Case, where: str) -> Check:
         return dropped(drop, case.target.relay.id, msg("what goes to {where}", where))
     if _cameras_blocked(case):
         return _blocked_check(case, where)
-    return _gateway_timeout_check(case, where) if case.target.path.access.has_tunnel else _over_carrier(case, where)
-
-
-def _over_carrier(case: Case, where: str) -> Check:
-    led = any(_is_led_to(case, device) for device in case.siblings) or len(case.siblings) == 1
-    return _unanswered(case, where) if led else _carrier_network_check(case)
+    # Without a tunnel, `_carrier_check` has found the carrier's network before.
+    return _gateway_timeout_check(case, where) if case.target.path.access.has_tunnel else _unanswered(case, where)
 
 
 def _gateway_timeout_check(case: Case, where: str) -> Check:

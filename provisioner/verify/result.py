@@ -257,6 +257,7 @@ class Finding:
     object: str = ""
     detail: str = ""  #: A `Sentence`; plain English text if it comes from a record.
     level: int = 0  #: The failed level's number, or 0.
+    has_frame: bool = field(default=True, compare=False)  #: Whether a read with a fault had a picture, by its frame.
 
     @property
     def rank(self) -> int:

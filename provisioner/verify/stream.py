@@ -15,7 +15,7 @@ from provisioner.verify.delivery import delivered_check, ends_early, is_short, r
 from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
-from provisioner.verify.result import Cause, Layer
+from provisioner.verify.result import Cause, Finding, Layer
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -39,7 +39,6 @@ _KINDS: dict[str, tuple[Cause, str]] = {
     "tls": (Cause.WRONG_ANSWER, "is encrypted (RTSPS) and no RTSP: inventory or map have the wrong port"),
     "other": (Cause.WRONG_ANSWER, "answers and is no RTSP: another service has the port"),
 }
-NO_FRAME = "all of its pictures are damaged: none could be decoded"  #: Of a stream without a picture that can be shown.
 _STATUS = re.compile(r"^bad status code: \d{3}\b")
 _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
@@ -338,10 +337,11 @@ def _unread_check(case: Case, read: Read) -> Check:
         return source_failure(case, Cause.SILENT, "no picture came while a reader waited")
     if stops(case):
         return source_failure(case, Cause.SILENT, _STOPPED)
-    cause, detail = Cause.CORRUPT, NO_FRAME
+    cause, detail = Cause.CORRUPT, "all of its pictures are damaged: none could be decoded"
     if not words.is_damaged(read.error):
         cause, detail = Cause.UNKNOWN, msg("a reader got no picture: {words}", words.of_read(None, read.error))
-    return site_line_check(case) or failed(Layer.PICTURE, case.target.path.name, cause, detail)
+    finding = Finding(cause, Layer.PICTURE, case.target.path.name, detail, has_frame=False)
+    return site_line_check(case) or Check(passed=False, finding=finding)
 
 
 def _undecodable_check(case: Case, read: Read) -> Check | None:

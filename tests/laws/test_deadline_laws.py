@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.text import VIETNAM, start_of
-from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, duties_of, governing_duty, timeliness
+from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, governing_duty, timeliness
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.orders import Instructions, ManagingBody
@@ -54,6 +54,11 @@ def _orders(draw: st.DrawFn) -> list[dict[str, Any]]:
     return orders
 
 
+def duties(orders: list[dict[str, Any]], body: str) -> tuple[Duty, ...]:
+    inventory, facility = world(orders, body)
+    return OrdersInForce(inventory).duties_of(facility)
+
+
 def world(orders: list[dict[str, Any]], body: str) -> tuple[Inventory, Facility]:
     read = Instructions.model_validate_json(json.dumps({"version": 1, "instructions": orders}))
     facility = BASE.facilities["kcl-bg-001"].model_copy(update={"managing_body": ManagingBody(body)})
@@ -69,7 +74,7 @@ def test_what_binds_one_of_many_is_what_binds_it_alone(orders: list[dict[str, An
         name, province = ("kcl-bg-001", "kcl-bg-009")[number % 2], ("bac-giang", "quang-nam")[number // 2]
         update = {"id": name, "province": province, "managing_body": ManagingBody(body), "opens_on": opens_on}
         facility = plain.model_copy(update=update)
-        assert together.duties_of(facility) == duties_of(inventory, facility)
+        assert together.duties_of(facility) == OrdersInForce(inventory).duties_of(facility)
 
 
 def names(scope: list[str], body: str) -> bool:
@@ -82,9 +87,9 @@ def names(scope: list[str], body: str) -> bool:
 def test_the_orders_in_scope_that_no_later_one_in_scope_ends_bind(orders: list[dict[str, Any]], body: str) -> None:
     in_scope = [order for order in orders if names(order["scope"], body)]
     ended = {ref for order in in_scope for ref in order["supersedes"]}
-    duties = duties_of(*world(orders, body))
-    assert [duty.order.ref for duty in duties] == [o["ref"] for o in in_scope if o["ref"] not in ended]
-    assert bool(duties) == bool(in_scope)
+    bound = duties(orders, body)
+    assert [duty.order.ref for duty in bound] == [o["ref"] for o in in_scope if o["ref"] not in ended]
+    assert bool(bound) == bool(in_scope)
 
 
 @FEW
@@ -93,14 +98,14 @@ def test_an_order_for_other_bodies_changes_nothing(orders: list[dict[str, Any]],
     outside = {"ref": "x", "issuer": "x", "issued_on": "2021-07-02", "before": "2021-07-03"}
     others = [other for other in BODIES if not names([other], body)]
     added = [*orders, outside | {"scope": others, "supersedes": [order["ref"] for order in orders]}]
-    assert duties_of(*world(added, body)) == duties_of(*world(orders, body))
+    assert duties(added, body) == duties(orders, body)
 
 
 @FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_nearest_day_counts_and_its_place_is_told(orders: list[dict[str, Any]], body: str) -> None:
     plain = {order["ref"]: order for order in orders}
-    for duty in duties_of(*world(orders, body)):
+    for duty in duties(orders, body):
         order = plain[duty.order.ref]
         before = order["facilities"].get("kcl-bg-001") or order["provinces"].get("bac-giang") or order["before"]
         assert str(duty.before) == before
@@ -116,8 +121,8 @@ def test_a_day_of_opening_makes_no_deadline_earlier_and_moves_no_day_of_the_faci
     orders: list[dict[str, Any]], body: str, opens_on: date
 ) -> None:
     inventory, facility = world(orders, body)
-    plain = duties_of(inventory, facility)
-    opening = duties_of(inventory, facility.model_copy(update={"opens_on": opens_on}))
+    plain = OrdersInForce(inventory).duties_of(facility)
+    opening = OrdersInForce(inventory).duties_of(facility.model_copy(update={"opens_on": opens_on}))
     assert [(duty.order, duty.place) for duty in opening] == [(duty.order, duty.place) for duty in plain]
     for before, after in zip(plain, opening, strict=True):
         own = facility.id in before.order.facilities
@@ -128,18 +133,18 @@ def test_a_day_of_opening_makes_no_deadline_earlier_and_moves_no_day_of_the_faci
 @given(issued_on=st.dates(date(2025, 5, 1), date(2025, 9, 1)))
 def test_an_order_to_districts_binds_communes_iff_there_were_districts(issued_on: date) -> None:
     order = {"ref": "1/CV", "issuer": "x", "issued_on": str(issued_on), "before": "2025-12-01", "scope": ["ubnd_huyen"]}
-    assert bool(duties_of(*world([order], "ubnd_xa"))) == (issued_on < date(2025, 7, 1))
-    assert duties_of(*world([order], "ubnd_huyen"))
-    assert not duties_of(*world([order | {"scope": ["ubnd_xa"]}], "ubnd_huyen"))
+    assert bool(duties([order], "ubnd_xa")) == (issued_on < date(2025, 7, 1))
+    assert duties([order], "ubnd_huyen")
+    assert not duties([order | {"scope": ["ubnd_xa"]}], "ubnd_huyen")
 
 
 @FEW
 @given(orders=_orders(), body=st.sampled_from(BODIES))
 def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> None:
-    duties = duties_of(*world(orders, body))
-    duty = governing_duty(duties)
-    assert (duty is None) == (not duties)
-    assert duty is None or duty.deadline == min(one.deadline for one in duties)
+    bound = duties(orders, body)
+    duty = governing_duty(bound)
+    assert (duty is None) == (not bound)
+    assert duty is None or duty.deadline == min(one.deadline for one in bound)
 
 
 @FEW
@@ -147,7 +152,7 @@ def test_the_earliest_duty_governs(orders: list[dict[str, Any]], body: str) -> N
 def test_in_time_is_strictly_before_the_deadline(
     orders: list[dict[str, Any]], connected_at: datetime | None, now: datetime
 ) -> None:
-    duty = governing_duty(duties_of(*world(orders, "ubnd_tinh")))
+    duty = governing_duty(duties(orders, "ubnd_tinh"))
     verdict = timeliness(duty, connected_at, now)
     if duty is None:
         assert verdict is Timeliness.NOT_BOUND
@@ -164,7 +169,7 @@ def test_in_time_is_strictly_before_the_deadline(
 def test_who_is_connected_earlier_is_never_later(
     orders: list[dict[str, Any]], first: datetime, second: datetime, now: datetime
 ) -> None:
-    duty = governing_duty(duties_of(*world(orders, "ubnd_tinh")))
+    duty = governing_duty(duties(orders, "ubnd_tinh"))
     early, late = sorted((first, second))
     if timeliness(duty, late, now) is Timeliness.ON_TIME:
         assert timeliness(duty, early, now) is Timeliness.ON_TIME
@@ -173,7 +178,7 @@ def test_who_is_connected_earlier_is_never_later(
 def letter() -> Duty:
     """The duty of the letter: complete before 10 May 2021."""
     order = {"ref": "1407/BTTTT-CVT", "issuer": "BTTTT", "issued_on": "2021-05-06", "before": "2021-05-10"}
-    duty = governing_duty(duties_of(*world([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh")))
+    duty = governing_duty(duties([order | {"scope": ["ubnd_tinh"]}], "ubnd_tinh"))
     assert duty is not None
     return duty
 
