@@ -50,15 +50,21 @@ class Machine:
         self.users = {paths.USER, paths.PROBE_USER}
         self.at_work: set[str] = set()
         self.peers: set[str] = {"centre"}
+        self.tables: set[str] = {paths.TABLE[1], paths.PROBE_TABLE[1]}
 
-    def run(self, argv: Sequence[str], **_options: object) -> subprocess.CompletedProcess[str]:
-        """What programs answer."""
+    def run(self, argv: Sequence[str], *, check: bool = True, **_options: object) -> subprocess.CompletedProcess[str]:
+        """What programs answer; systemd knows no failure of units that it has not loaded."""
         self.ran.append(list(argv))
-        code = 0
+        code = int("reset-failed" in argv)
+        if argv[0] == "nft":
+            code = int(argv[-1] not in self.tables)
+            self.tables -= {argv[-1]} if argv[1] == "delete" else set()
         if argv[0] == "userdel":
             self.users.discard(argv[1])
         if argv[:2] == ["getent", "group"]:
             code = 0 if argv[2] in self.users else 2
+        if check and code:
+            raise Failed(" ".join(argv))
         return subprocess.CompletedProcess(list(argv), code, "", "")
 
     def getpwnam(self, name: str) -> pwd.struct_passwd:
@@ -118,6 +124,14 @@ def test_all_of_ours_goes_and_nothing_else(machine: Machine) -> None:
     assert machine.tree() == ["etc/systemd/system/theirs.service", "usr/local/lib/theirs", "var/lib/theirs"]
     assert not (machine.root / "run/wireguard").exists()
     assert machine.users == set()
+    assert machine.tables == set()
+
+
+@pytest.mark.parametrize("loaded", [set(), {paths.TABLE[1]}, {paths.PROBE_TABLE[1], "theirs"}])
+def test_whichever_of_our_tables_is_loaded_goes(machine: Machine, loaded: set[str]) -> None:
+    machine.tables = set(loaded)
+    assert removed(REQUEST)["removed"]
+    assert machine.tables == loaded & {"theirs"}
 
 
 @pytest.mark.parametrize(
