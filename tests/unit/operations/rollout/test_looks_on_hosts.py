@@ -21,6 +21,7 @@ from provisioner_host.relay import relay, source_log, streams
 from provisioner_host.state import last_good
 from provisioner_host.tunnel import tunnel
 from provisioner_host.wire import GateRequest, PathToRead, SessionsAnswer
+from tests.conftest import QuickClock
 
 STARTED = "2021-05-11T17:00:00Z"
 # As MediaMTX 1.20.1 tells of a camera that was lost: online it stays, since when it had been.
@@ -166,6 +167,35 @@ def live_rules() -> Any:
     answer = gate.sessions()["rules"]
     assert answer is not None
     return answer
+
+
+@pytest.mark.parametrize("answer", [Failed("no"), OSError(111, "refused"), {"error": "internal"}])
+def test_a_relay_whose_second_answer_is_none_changes_nothing_of_the_first(
+    host: Host, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    before = gate.look(None)
+    assert before["sessions"]["paths"]
+    assert host.paths
+
+    def api(_asked: str, **_options: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(relay, "api", api)
+    assert gate.latest(before) == before
+
+
+@pytest.mark.parametrize("longest_s", [0.0, 0.05, 1.0, 7.0])
+def test_samples_are_taken_until_their_time_is_over_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch, longest_s: float
+) -> None:
+    clock = QuickClock()
+    monkeypatch.setattr(gate, "time", clock)
+    monkeypatch.setattr(clock, "monotonic", lambda: clock._ahead_s)  # noqa: SLF001 (only what was waited for counts)
+    samples = gate._Samples(["hn/a/sub"], lambda: ({}, ""), longest_s)  # noqa: SLF001
+    samples.follow()
+    assert clock.monotonic() == pytest.approx(longest_s)
 
 
 def test_rules_are_told_by_what_may_reach_cameras_who_may_come_in_and_all_else(host: Host) -> None:
