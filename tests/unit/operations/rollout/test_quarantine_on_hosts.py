@@ -6,6 +6,8 @@ import grp
 import json
 import os
 import re
+import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +23,7 @@ from provisioner_host.relay import quarantine, relay
 from provisioner_host.relay.relay import describe
 from provisioner_host.state import last_good, leases
 from tests import fleets
+from tests.conftest import QuickClock
 from tests.unit.operations.rollout.world import state
 
 HOST = "relay-viettel-1"
@@ -170,6 +173,88 @@ def test_what_cannot_be_done_yet_is_done_later_and_the_device_is_halted_meanwhil
     os.utime(host.file, (1, 1))
     host.watcher.act()
     assert host.out == names_of(LOGINS[0])
+
+
+def test_a_halt_is_renewed_once_its_time_in_the_firewall_is_over(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An element of the set goes by itself after 300 s."""
+    clock = QuickClock()
+    monkeypatch.setattr(clock, "monotonic", lambda: clock._ahead_s)  # noqa: SLF001 (only what is waited for counts)
+    monkeypatch.setattr(quarantine_watch, "time", clock)
+    name = names_of(LOGINS[0])[0]
+    with leases.lock("an apply"):
+        host.refuse(name, name)
+        assert " timeout 300s" in host.told[0]
+        for waited_s, adds in ((299, 1), (1, 2), (1, 2)):
+            clock.sleep(waited_s)
+            host.watcher.act()
+            assert [told.split()[0] for told in host.told] == ["add"] * adds
+
+
+@pytest.mark.parametrize("changes", [False, True], ids=["the same file", "another file meanwhile"])
+def test_a_file_that_mediamtx_did_not_read_is_written_again_unless_it_is_another_one(
+    host: Host, monkeypatch: pytest.MonkeyPatch, *, changes: bool
+) -> None:
+    waits: list[tuple[str, int]] = []
+
+    def wait_for(sentinel: str, _seconds: float) -> bool:
+        waits.append((sentinel, host.file.stat().st_ino))
+        if changes and len(waits) == 1:
+            host.write(text_of(SITES, "another one"))
+        return len(waits) > 1
+
+    monkeypatch.setattr(relay, "wait_for", wait_for)
+    name = names_of(LOGINS[0])[0]
+    host.refuse(name, name)
+    (expected, first), (again, second) = waits
+    assert again == expected
+    assert (second == first) is changes
+    assert host.file.read_text() == (text_of(SITES, "another one") if changes else marked_now(host))
+
+
+def marked_now(host: Host) -> str:
+    """The whole file without the first login, at the moment that the host wrote into it."""
+    since = {line.since for line in quarantine.lines_in(host.file.read_text()) if line.since}
+    return quarantine.without(WHOLE, dict.fromkeys(LOGINS[:1], *since))
+
+
+@pytest.mark.parametrize(("written_s", "since_s"), [(10, 10), (599, 599), (3600, 600)])
+def test_the_log_is_followed_from_the_last_write_but_for_ten_minutes_at_most(
+    host: Host, monkeypatch: pytest.MonkeyPatch, written_s: int, since_s: int
+) -> None:
+    """A refusal of a file before this one is none of its logins; older ones are over."""
+    started: list[Any] = []
+
+    class Process:
+        stdout: Any = "the log"
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            started.append("ended")
+
+        def kill(self) -> None:
+            started.append("killed")
+
+    def popen(command: list[str], **options: Any) -> Process:
+        assert options["stdin"] == subprocess.DEVNULL
+        started.append(command)
+        return Process()
+
+    now = time.time()
+    os.utime(host.file, (now - written_s, now - written_s))
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with quarantine_watch._open_relay_log() as log:  # noqa: SLF001
+        assert log == "the log"  # type: ignore[comparison-overlap]  # the process is a false one
+    command, *ends = started
+    assert ends == ["killed", "ended"]
+    assert command[0] == "journalctl"
+    (since,) = [word.removeprefix("--since=@") for word in command if word.startswith("--since=@")]
+    assert float(since) == pytest.approx(now - since_s, abs=2)
+    Process.stdout = None
+    with pytest.raises(Failed, match="no output"), quarantine_watch._open_relay_log():  # noqa: SLF001
+        pass
+    assert started[-2:] == ["killed", "ended"]
 
 
 def test_an_apply_that_brought_another_password_meanwhile_is_left_alone(host: Host) -> None:
