@@ -20,6 +20,7 @@ from provisioner.desired.spec import HostSpec
 from provisioner_host.change import switch
 from provisioner_host.machine import paths
 from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import quarantine
 from provisioner_host.state import dead_man, last_good, leases
 from tests import fleets, inventories
 from tests.false_host import FalseHost, false_host
@@ -42,10 +43,10 @@ class Wanted(NamedTuple):
 
 
 @cache
-def wanted(sites: tuple[tuple[str, int], ...], networks: tuple[str, ...] = ()) -> Wanted:
+def wanted(sites: tuple[tuple[str, int], ...], networks: tuple[str, ...] = (), password: str = "secret") -> Wanted:
     listed = [fleets.facility(name, cameras) for name, cameras in sites]
     carrier = inventories.carrier() | ({"management_networks": list(networks)} if networks else {})
-    desired = fleets.state_of(inventories.inventory(carriers=[carrier], facilities=listed))
+    desired = fleets.state_of(inventories.inventory(carriers=[carrier], facilities=listed), password)
     # All files belong to who runs the tests.
     owner, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
     files = tuple(dataclasses.replace(file, owner=owner, group=group) for file in fleets.files_of(desired)[HOST])
@@ -282,7 +283,7 @@ def test_a_host_that_waits_for_one_run_is_locked_to_others_and_names_who_has_it(
     assert host.state() == waits
 
 
-@pytest.mark.parametrize(("late_s", "outcome"), [(4, "locked"), (6, "armed")])
+@pytest.mark.parametrize(("late_s", "outcome"), [(4.5, "locked"), (5.5, "armed")])
 def test_a_change_that_nobody_confirmed_is_returned_by_the_next_run(
     host: FalseHost, monkeypatch: pytest.MonkeyPatch, late_s: float, outcome: str
 ) -> None:
@@ -384,3 +385,35 @@ def test_programs_that_no_state_needs_are_removed_and_the_others_stay(host: Fals
     runs = [path for path in paths.LIB.iterdir() if path.name.startswith("mediamtx-")]
     assert list(json.loads(paths.MANIFEST.read_text())["programs"]) == [str(path) for path in runs]
     assert runs == [paths.LIB / "mediamtx-1.20.1-000000"]
+
+
+# --- new logins ------------------------------------------------------------------------------------
+def recorder(password: str) -> Wanted:
+    """The first state, with the three cameras of its first site as channels of one recorder."""
+    spec, files = wanted(tuple(FIRST.items()), (), password)
+    [address, *_] = [path.source.address for path in spec.paths if "/kcl-bg-1/" in path.name and path.source]
+    port = re.compile(rf"(@{re.escape(str(address))}):\d+/".encode())
+    return Wanted(spec, tuple(dataclasses.replace(f, content=port.sub(rb"\1:10554/", f.content)) for f in files))
+
+
+@pytest.mark.parametrize("answer", ["accepts", "refuses", "is silent"])
+def test_a_new_login_is_tried_by_two_paths_of_a_device_before_all_use_it(bare: FalseHost, answer: str) -> None:
+    """A device counts refusals and locks out: its other channels wait until it has answered, at most five seconds."""
+    before, after = recorder("old"), recorder("new")
+    channels = sorted(path.name for path in after.spec.paths if "/kcl-bg-1/" in path.name)
+    others = sorted(path.name for path in after.spec.paths if "/kcl-bg-2/" in path.name)
+    bare.apply(*before, "run-0")
+    bare.reads.clear()
+    bare.dark = set() if answer == "accepts" else set(channels)
+    said = [f"[path {name}] [RTSP source] bad status code: 401 (Unauthorized)" for name in channels[:2]] * 2
+    bare.log = "\n".join(json.dumps({"level": "ERR", "message": text}) for text in said) if answer == "refuses" else ""
+    job, began = bare.job(*after), bare.clock.monotonic()
+    assert bare.start(job, "run-1")["outcome"] == "armed"
+    waited_s = bare.clock.monotonic() - began
+    trial, last = (sorted(name for name, _ in quarantine.pulled_in(text)) for text in (bare.reads[0], bare.reads[-1]))
+    assert trial == sorted([*channels[:2], *others])
+    assert last == sorted([*others, *(channels if answer != "refuses" else [])])
+    assert quarantine.names() == (channels if answer == "refuses" else [])
+    assert (waited_s >= 5) is (answer == "is silent")
+    assert bare.confirm(job, "run-1")["outcome"] == "applied"
+    assert quarantine.whole(paths.MEDIAMTX_FILE.read_text()) == after.content(paths.MEDIAMTX_FILE)
