@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import Problem
 from provisioner.base.private_text import is_private
-from provisioner.base.text import are, counted, msg, nearest
+from provisioner.base.text import Sentence, are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.base import HOST_KEY_FORM
@@ -359,6 +359,12 @@ def listed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
             message = _unlisted_message(unlisted[0].object.replace("/", " ", 1) or file, len(unlisted))
             shown.append(replace(unlisted[0], code=_NOT_LISTED, message=message, hint=_LISTED_FIRST))
     return tuple(sorted(shown))
+
+
+def number_of(problem: Problem) -> int:
+    """Return how many problems a line stands for."""
+    more = problem.message.values.get("more_problems") if isinstance(problem.message, Sentence) else None
+    return int(str(more).partition(" ")[0]) if problem.code == _NOT_LISTED and more else 1
 
 
 def _unlisted_message(owner: str, number: int) -> str:

@@ -12,7 +12,7 @@ from provisioner.base.errors import RECEIVERS, Problem, Severity
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.inventory.allocation import allocate as allocations_for
-from provisioner.inventory.explanation.problems import listed
+from provisioner.inventory.explanation.problems import listed, number_of
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import valid_part
@@ -69,12 +69,14 @@ def validate(root: Path, environment: Mapping[str, str], *, today: date, cached:
     cache = cache_of(root, environment) if cached else None
     loaded = load(root, today=today, cache=cache)
     problems = problems_of(root, loaded, environment, cache)
-    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    numbers = Counter[Severity]()
+    for problem in problems:
+        numbers[problem.severity] += number_of(problem)
     has_signers = bool(loaded.frame and loaded.frame.signers)
     return Validation(
         listed(problems),
-        errors,
-        len(problems) - errors,
+        numbers[Severity.ERROR],
+        numbers[Severity.WARNING],
         _counts_in_inventory(loaded),
         _sign_offs(loaded),
         has_signers,

@@ -7,6 +7,7 @@ and every problem: code, place, message and hint.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.inventory.files.yaml import parse
+from tests import inventories
 
 CASES = Path(__file__).parents[2] / "cases" / "validate"
+SITE = "facilities/bac-giang/kcl-bg-001.yml"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir() and not path.name.startswith("_"))
 
 
@@ -50,6 +53,29 @@ def test_validate_answers_exactly_what_the_case_expects(
     problems = [answer(p) for p in document["problems"]]
     assert {"exit": code, "problems": problems} == expected.value
     assert document["ok"] == (code == 0)
+
+
+@pytest.mark.parametrize("mistakes", [2, 100, 101, 102, 300])
+@pytest.mark.parametrize("change", [{"port": "554"}, {"address": "203.0.113.9"}], ids=["of a type", "of a rule"])
+def test_the_last_line_counts_each_mistake_be_it_listed_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, str], mistakes: int
+) -> None:
+    """A hundred alike are listed; each wrong camera is an error more, read anew and from the cache."""
+
+    def errors(wrong: int) -> int:
+        cameras = [inventories.camera(f"cam-{n}", 1 + n % 250, port=1000 + n) for n in range(300)]
+        cameras = [camera | change if n < wrong else camera for n, camera in enumerate(cameras)]
+        root = inventories.write_inventory(tmp_path, {SITE: inventories.facility(cameras=cameras)})
+        counts = set()
+        for _ in range(2):
+            assert run(["-i", str(root), "validate", "--date", "2021-05-09"], {}) == 3
+            shown, _, last = capsys.readouterr().out.strip().rpartition("\n")
+            counts.add(int(re.match(r"invalid: (\d+) error", last)[1]))  # type: ignore[index]  # it is invalid
+            assert ("more problem" in shown) is (wrong > 100)
+        (number,) = counts
+        return number
+
+    assert errors(mistakes) - errors(1) == mistakes - 1
 
 
 def test_there_are_cases() -> None:
