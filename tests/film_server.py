@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import selectors
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
+from math import inf
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -17,6 +19,62 @@ from tests.films import CLOCK, Film
 #: What becomes of a packet by its number among those of a reader; None where it is lost.
 Change = Callable[[int, bytes], "bytes | None"]
 _PATIENCE_S: Final = 10.0
+
+
+class FilmClock:
+    """A clock of a reader and its films: however slow a machine is, no picture is late.
+
+    It stands still until so many films are shown. Then each look of the reader at connections that bring nothing is a
+    step, and what is due by then has been sent.
+    """
+
+    def __init__(self, films: int) -> None:
+        self._films, self._now = films, time.monotonic()
+        self._moved = threading.Condition()
+        self._due: dict[int, float] = {}
+        self._begun: dict[int, float] = {}
+        self._is_over = False
+
+    def monotonic(self) -> float:
+        """The time."""
+        return self._now
+
+    def selector(self) -> selectors.BaseSelector:
+        """A selector of which each look is a step."""
+        selector = selectors.DefaultSelector()
+        select = selector.select
+
+        def look(timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if not (found := select(0)):
+                self._step(timeout or 0.0)
+                found = select(timeout)
+            return found
+
+        selector.select = look  # type: ignore[method-assign]
+        return selector
+
+    def wait_until(self, seconds: float) -> bool:
+        """Wait for a moment of the film that this thread shows; return whether the server has stopped."""
+        film = threading.get_ident()
+        with self._moved:
+            due = self._due[film] = self._begun.setdefault(film, self._now) + seconds
+            self._moved.notify_all()
+            # After its last picture a film waits for nothing.
+            self._moved.wait_for(lambda: self._now >= due or due == inf or self._is_over)
+            return self._is_over
+
+    def stop(self) -> None:
+        """Let all films end."""
+        with self._moved:
+            self._is_over = True
+            self._moved.notify_all()
+
+    def _step(self, seconds: float) -> None:
+        with self._moved:
+            if len(self._due) == self._films:
+                self._now += seconds
+                self._moved.notify_all()
+                self._moved.wait_for(lambda: min(self._due.values()) > self._now, _PATIENCE_S)
 
 
 class FilmServer:
@@ -29,6 +87,7 @@ class FilmServer:
         joined: whether small units travel together.
         change: what becomes of packets.
         answers: what is answered instead to a method, as it is sent.
+        clock: by which it is shown; the kernel's own without one.
     """
 
     def __init__(
@@ -40,9 +99,10 @@ class FilmServer:
         joined: bool = False,
         change: Change = lambda _, packet: packet,
         answers: dict[str, bytes] | None = None,
+        clock: FilmClock | None = None,
     ) -> None:
         self._films, self._again, self._ends, self._joined, self._change = films, again, ends, joined, change
-        self._answers = answers or {}
+        self._answers, self._clock = answers or {}, clock
         self.asked: list[str] = []
         self._over = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -59,6 +119,8 @@ class FilmServer:
     ) -> None:
         """Hang up on everybody."""
         self._over.set()
+        if self._clock is not None:
+            self._clock.stop()
         # Whoever waits for readers is woken by it.
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -90,13 +152,19 @@ class FilmServer:
         begun, number = time.monotonic(), 0
         rounds = chain.from_iterable(self._rounds(film))
         for due, packets in rounds:
-            if self._over.wait(max(0.0, begun + due / CLOCK - time.monotonic())):
+            if self._clock is not None:
+                is_over = self._clock.wait_until(due / CLOCK)
+            else:
+                is_over = self._over.wait(max(0.0, begun + due / CLOCK - time.monotonic()))
+            if is_over:
                 return
             for packet in packets:
                 changed = self._change(number, packet)
                 number += 1
                 if changed is not None:
                     connection.sendall(bytes((0x24, channel)) + len(changed).to_bytes(2, "big") + changed)
+        if self._clock is not None:
+            self._clock.wait_until(inf)
         if self._ends:
             connection.shutdown(socket.SHUT_RDWR)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,7 @@ from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.look.stream_reader import ReadLimits, StreamTurn, read_streams
 from provisioner_host.machine import sandbox
 from provisioner_host.wire import LookToTake, PictureAnswer, ReadAnswer
-from tests.film_server import FilmServer
+from tests.film_server import FilmClock, FilmServer
 from tests.films import CLOCK, Film, FilmPicture, encode, is_set
 from tests.hostile import CAMERA, RELAY
 from tests.looks import read, read_all
@@ -400,13 +402,27 @@ def test_a_stream_without_a_packet_is_not_waited_for_and_a_quick_look_not_long_f
     assert [longer[path]["seconds"] for path in films] == pytest.approx([3.9, 0.8], abs=0.4)
 
 
+def clocked(monkeypatch: pytest.MonkeyPatch, films: int) -> FilmClock:
+    """A clock of the reader and the films that it reads."""
+    clock = FilmClock(films)
+    monkeypatch.setattr(stream_reader, "time", clock)
+    monkeypatch.setattr(stream_reader, "selectors", SimpleNamespace(DefaultSelector=clock.selector, **_EVENTS))
+    return clock
+
+
+_EVENTS = {name: getattr(selectors, name) for name in ("EVENT_READ", "EVENT_WRITE")}
+
+
 def test_a_quick_look_ends_once_the_next_key_frame_is_late(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream_reader, "_NEXT_S", 1.5)
     wanted: LookToTake = {**QUICK, "seconds": 0.5, "keys": 2, "most_s": 9}
-    with FilmServer({PATH: _keys_apart(filmed("one key frame"), 5, 0.2)}) as camera:
-        assert looked(looked_at(camera, [PATH], wanted)[PATH]) < 4
+    clock = clocked(monkeypatch, films=1)
+    with FilmServer({PATH: _keys_apart(filmed("one key frame"), 5, 0.2)}, clock=clock) as camera:
+        read = looked_at(camera, [PATH], wanted)[PATH]
+    # A picture of this film takes a fifteenth of a second, and a look of the reader at its connections a twentieth.
+    assert looked(read) == pytest.approx(1.6, abs=0.11)
 
 
 def test_what_another_visit_reads_again_is_no_failure_after_a_short_wait(
@@ -432,11 +448,13 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
     monkeypatch.setattr(stream_reader, "_SENDS_S", 0.3)
     monkeypatch.setattr(stream_reader, "_ALIVE_S", 0.3)
     keyless = _keys_apart(filmed("one key frame"), 3, 30)
-    with FilmServer({PATH: keyless, "silent": replace(keyless, pictures=keyless.pictures[:2])}) as camera:
+    films = {PATH: keyless, "silent": replace(keyless, pictures=keyless.pictures[:2])}
+    with FilmServer(films, clock=clocked(monkeypatch, films=2)) as camera:
         reads = looked_at(camera, [PATH, "silent"], LONGER, read_s=1)
     assert reads[PATH]["timed_out"]
     assert reads[PATH]["error"] == "no answer within 2.6 s"
-    assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.5, abs=0.3)
+    # All but the time of one picture and of one look of the reader at its connections.
+    assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.55, abs=0.11)
     # Who stops is not waited for longer.
     assert reads["silent"]["timed_out"]
     assert reads["silent"]["error"] == "no answer within 1 s"
