@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import grp
+import itertools
 import json
 import os
 import pwd
@@ -336,6 +337,37 @@ def test_a_host_that_cannot_be_observed_after_its_confirmation_is_confirmed_all_
         assert answer.get("facts") is None
 
 
+@pytest.mark.parametrize("step", ["_store_generation", "last_good.renew_keys", "last_good.keep", "keys.claim"])
+def test_a_confirmation_that_was_cut_off_is_finished_by_whoever_asks_next(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The power goes after the switch was disarmed: the change is confirmed, and the saved states follow."""
+    job = host.job(*MORE)
+    host.start(job, "run-2")
+    changed = host.state()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"provisioner_host.change.confirm.{step}", _cut_off)
+        with pytest.raises(CutOffError):
+            host.confirm(job, "run-2")
+    assert host.later("status", job, "run-2")["outcome"] == "applied"
+    assert host.state() == changed
+    assert {file["path"] for file in last_good.state_of(paths.LAST_GOOD)["files"]} == {
+        f"{host.root}{file.path}" for file in MORE.files
+    }
+    assert [generation["run"] for generation in last_good.generations()] == ["run-2", "run-1"]
+    assert host.start(host.job(*MORE, "run-2"), "run-3")["outcome"] == "armed"
+    assert host.confirm(job, "run-3")["outcome"] == "applied"
+    assert {change.name for change in host.job(*A).changes} == {TRUST_FILE}
+
+
+class CutOffError(BaseException):
+    """The power went."""
+
+
+def _cut_off(*_: object, **__: object) -> None:
+    raise CutOffError
+
+
 def test_steps_are_told_to_the_millisecond(host: FalseHost) -> None:
     for step in host.start(host.job(*B), "run-2")["steps"]:
         assert step["seconds"] >= 0
@@ -353,6 +385,29 @@ def test_a_write_that_mediamtx_did_not_see_is_made_once_more(host: FalseHost, lo
     if outcome == "rolled-back":
         assert answer["cause"] == "relay: MediaMTX has not read its new file"
         assert host.state()["files"] == before["files"]
+
+
+def test_a_relay_gets_its_new_paths_a_few_at_a_time(host: FalseHost) -> None:
+    """Cameras all dial at once after a reload: 50 new ones at most, until the last file has the others."""
+    many = wanted((*FIRST.items(), ("kcl-bg-4", 60), ("kcl-bg-5", 70)))
+    before = host.read
+    host.reads.clear()
+    assert host.start(host.job(*many), "run-2")["outcome"] == "armed"
+    assert host.reads[-1] == many.content(paths.MEDIAMTX_FILE)
+    names = [{name for name, _ in quarantine.pulled_in(text)} for text in (before, *host.reads)]
+    steps = [len(now - then) for then, now in itertools.pairwise(names)]
+    assert (steps, len(names[-1])) == ([50, 50, 30], 5 + 130)
+
+
+def test_a_relay_that_does_not_run_is_started_with_its_new_file_and_nothing_is_tried(bare: FalseHost) -> None:
+    bare.apply(*recorder("old"), "run-0")
+    bare.active.discard(paths.UNIT_MEDIAMTX)
+    bare.reads.clear()
+    after = recorder("new")
+    job = bare.job(*after)
+    assert bare.start(job, "run-1")["outcome"] == "armed"
+    assert bare.reads == [after.content(paths.MEDIAMTX_FILE)]
+    assert bare.confirm(job, "run-1")["outcome"] == "applied"
 
 
 @pytest.mark.parametrize("unit", [paths.UNIT_MEDIAMTX, paths.UNIT_QUARANTINE])

@@ -184,6 +184,7 @@ def test_a_relay_whose_second_answer_is_none_changes_nothing_of_the_first(
 
     monkeypatch.setattr(relay, "api", api)
     assert gate.latest(before) == before
+    assert gate.sessions()["paths"] is None
 
 
 @pytest.mark.parametrize("longest_s", [0.0, 0.05, 1.0, 7.0])
