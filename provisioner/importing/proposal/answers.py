@@ -36,6 +36,7 @@ class QuestionKind(StrEnum):
     TWIN = "twin"  #: Two sites of one name that a missing value could distinguish.
     RENAME = "rename"  #: A site whose name or place is like another's.
     MISSING = "missing"  #: A site of the inventory that its province's list lacks.
+    CAMERA = "camera-missing"  #: A camera of the inventory that its site's list of devices lacks.
 
 
 class Why(StrEnum):
@@ -68,19 +69,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a row, or about a site without a row."""
+    """A question about a row, or about a site or camera without a row."""
 
     kind: QuestionKind
-    position: CellPosition  #: The cell for the answer; the sheet for a missing site.
-    name: str  #: The row's name if a candidate's is like it, or the missing site's.
-    facility: str = ""  #: The missing site, or empty.
+    position: CellPosition  #: The cell for the answer; the sheet for a missing site or camera.
+    name: str  #: The row's name if a candidate's is like it, or the missing one's.
+    facility: str = ""  #: The missing site, or the missing camera's; else empty.
     candidates: tuple[Candidate, ...] = ()  #: Best first.
     bare: bool = False  #: Whether the row gives no place.
 
     @property
     def holds_a_row(self) -> bool:
         """Return whether a row waits for the answer."""
-        return self.kind is not QuestionKind.MISSING
+        return self.kind not in {QuestionKind.MISSING, QuestionKind.CAMERA}
 
 
 def read_answer(text: str) -> Answer:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from provisioner.importing.forms.columns import FormKind
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, error, in_order, note, warning
+from provisioner.importing.proposal.answers import Question, QuestionKind
 from provisioner.importing.proposal.contacts import ContactsDraft, representatives_not_named
 from provisioner.importing.proposal.devices import DeviceDraft
 from provisioner.importing.proposal.edits import FacilityDraft, FacilityEdit, edit_of
@@ -77,6 +78,7 @@ class _Attempt:
     edits: dict[str, FacilityEdit] = field(default_factory=dict)
     contact_drafts: dict[str, ContactsDraft] = field(default_factory=dict)
     resign: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unlisted_cameras: list[Question] = field(default_factory=list)
     _registry: FacilityRegistry = field(init=False)
     _rows: dict[FormKind, dict[str, list[ReadRow]]] = field(default_factory=dict)
     _invalid_rows: dict[FormKind, dict[str, list[ReadRow]]] = field(default_factory=dict)
@@ -93,7 +95,12 @@ class _Attempt:
         for facility, listed in self.rows_of(FormKind.SURVEYS).items():
             self._add_surveys(facility, listed)
         for facility, listed in self.rows_of(FormKind.CAMERAS).items():
-            DeviceDraft(self._draft_of(facility)).want(listed)
+            devices = DeviceDraft(self._draft_of(facility))
+            devices.want(listed)
+            if facility not in self._invalid_rows.get(FormKind.CAMERAS, {}):
+                sheet = replace(listed[0].position, row=0, column=0, header="")
+                missing = (Question(QuestionKind.CAMERA, sheet, name, facility) for name in devices.unlisted)
+                self.unlisted_cameras += missing
         self._take_contacts()
         if report_missing:
             self._report_missing()
@@ -232,7 +239,11 @@ class _Attempt:
     def proposal(self, earlier: Iterable[Finding], complete: Collection[str]) -> Proposal:
         registry = self._registry
         unlisted = unlisted_sites(self.baseline.sites, registry.listed, self._first_positions(), complete)
-        questions = (*sorted(registry.questions, key=lambda question: question.position), *unlisted)
+        questions = (
+            *sorted(registry.questions, key=lambda question: question.position),
+            *unlisted,
+            *self.unlisted_cameras,
+        )
         provinces = {facility: self.province(facility) for facility in self.edits}
         return Proposal(
             in_order([*earlier, *self.findings]), self.edits, provinces, self.contact_drafts, self.resign, questions

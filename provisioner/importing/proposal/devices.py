@@ -6,7 +6,7 @@ recorder's other rows. In tables with a row per stream, a camera has several row
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
@@ -84,6 +84,13 @@ class DeviceDraft:
                 self._process_recorder(row)
             else:
                 self._process_camera(row, kind)
+
+    @property
+    def unlisted(self) -> Sequence[str]:
+        """The known cameras without a row, if at least half of them have one."""
+        known = [device for device in self._cameras.values() if not device.new]
+        missing = [device.id for device in known if device.record is None]
+        return missing if 2 * len(missing) <= len(known) else ()
 
     def _kind_of(self, row: ReadRow) -> DeviceKind | None:
         """Return a row's kind of device; `None` for a contradiction."""

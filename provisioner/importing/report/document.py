@@ -68,7 +68,8 @@ class QuestionRow(Row):
     """A question that only a person can answer."""
 
     #: Twin: sites with one name, of which one lacks the values that distinguish them. rename: a name or place like that
-    #: of another site. missing: a site of the inventory that is not in the list of its province.
+    #: of another site. missing: a site of the inventory that is not in the list of its province. camera-missing: a
+    #: camera that is not in the list of its site's devices.
     kind: QuestionKind
     message: str
     answer: str  #: The way to answer.
@@ -76,7 +77,8 @@ class QuestionRow(Row):
     sheet: str = of("position", "sheet")  #: Empty for CSV.
     row: Count = of("position", "row")  #: The row with the question; 0 for a missing site.
     column: str  #: The letters of the column Mã cơ sở, which takes the answer; empty without such a column.
-    name: str  #: The row's name, if a candidate has a similar one; name and address of a missing site.
+    #: The row's name, if a candidate has a similar one; name and address of a missing site; id of a missing camera.
+    name: str
     object: str  #: The missing site as facility/ID, or empty.
     candidates: tuple[CandidateRow, ...]  #: The sites that the row may be, best first; five at most.
 

@@ -23,11 +23,13 @@ _ASKS: Mapping[Language, Mapping[QuestionKind, str]] = {
         QuestionKind.TWIN: "is this one of these sites, or a site of its own of the same name?",
         QuestionKind.RENAME: "is this one of these sites under another name, or a site of its own?",
         QuestionKind.MISSING: "in the inventory, and not in this list: is it closed, or has it another name?",
+        QuestionKind.CAMERA: "in the inventory, and not in this list of devices: was it removed?",
     },
     Language.VI: {
         QuestionKind.TWIN: "Đây là một trong các cơ sở sau, hay là cơ sở khác trùng tên?",
         QuestionKind.RENAME: "Đây là một trong các cơ sở sau nhưng ghi tên khác, hay là cơ sở khác?",
         QuestionKind.MISSING: "Có trong hệ thống nhưng không có trong danh sách này: đã đóng hay đã đổi tên?",
+        QuestionKind.CAMERA: "Có trong hệ thống nhưng không có trong danh sách thiết bị này: đã tháo bỏ?",
     },
 }
 _ANSWERS: Mapping[Language, Mapping[str, str]] = {
@@ -41,6 +43,8 @@ _ANSWERS: Mapping[Language, Mapping[str, str]] = {
         "rows": "if it is the site of row {rows}, keep one of the rows",
         "missing": "closed: a row with {facility} in Mã cơ sở and “Đã đóng” in Tình trạng hoạt động; another name: "
         "{facility} in the row of that name; as it was: a row with {facility} alone. Nothing is closed by itself",
+        "camera": "removed: provisioner camera remove {facility}/{camera}; still there: a row for it. Nothing is"
+        " removed by itself",
     },
     Language.VI: {
         "cell": "ghi vào ô {cell} (Mã cơ sở)",
@@ -52,6 +56,8 @@ _ANSWERS: Mapping[Language, Mapping[str, str]] = {
         "rows": "nếu là cơ sở ở dòng {rows} thì chỉ giữ một dòng",
         "missing": "đã đóng: thêm dòng ghi {facility} ở cột Mã cơ sở và Tình trạng hoạt động “Đã đóng”; đổi tên: ghi "
         "{facility} vào dòng có tên mới; vẫn như cũ: thêm dòng chỉ ghi {facility}. Hệ thống không tự đóng cơ sở nào",
+        "camera": "đã tháo: provisioner camera remove {facility}/{camera}; vẫn còn: thêm một dòng cho nó. Hệ thống"
+        " không tự xóa camera nào",
     },
 }
 _REASONS: Mapping[Language, Mapping[Why, str]] = {
@@ -173,6 +179,8 @@ def _answer_text(question: Question, language: Language) -> str:
     phrases = _ANSWERS[language]
     if question.kind is QuestionKind.MISSING:
         return phrases["missing"].format(facility=question.facility)
+    if question.kind is QuestionKind.CAMERA:
+        return phrases["camera"].format(facility=question.facility, camera=question.name)
     position, candidates = question.position, question.candidates
     where = phrases["cell" if position.column else "column"].format(cell=position.cell, row=position.row)
     free = [c.facility for c in candidates if c.facility and Why.LISTED not in c.reasons]

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from provisioner.base.language import Language
 from provisioner.importing.grid import FindingLevel
+from provisioner.importing.proposal.answers import QuestionKind
 from provisioner.importing.proposal.proposal import Proposal
+from provisioner.importing.report.text import question_text
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.hosts import Tombstone
 from provisioner.inventory.model.inventory import Inventory
+from tests import fleets
 from tests import inventories as make
 from tests.unit.importing import sheets as made
 from tests.unit.importing.sheets import Rows, book, placed_codes, proposal_of
@@ -265,6 +269,36 @@ def test_a_recorder_that_only_its_channels_describe() -> None:
     assert codes(proposal, FindingLevel.ERROR) == ["recorder-differs", "recorder-unnamed"]
     assert [r["id"] for r in after(proposal)["recorders"]] == ["nvr-01"]
     assert [(c["id"], c["channel"]) for c in after(proposal)["cameras"]] == [("cam-01", 1), ("cam-02", 2)]
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked"),
+    [
+        ((11, 12, 13), []),
+        ((11, 12), ["cam-03"]),
+        ((11, 12, 14), ["cam-03"]),  # another camera came in its place
+        ((11,), []),  # two of three lack a row: no list of all devices
+    ],
+)
+def test_a_camera_that_its_sites_list_lacks_is_asked_about_and_stays(listed: tuple[int, ...], asked: list[str]) -> None:
+    plain = fleets.facility(count=3)
+    rows = [device(address=f"192.168.1.{number}", make="Hikvision") for number in listed]
+    proposal = devices(plain, *rows)
+    assert [(q.kind, q.name, q.facility) for q in proposal.questions] == [
+        (QuestionKind.CAMERA, name, "kcl-bg-001") for name in asked
+    ]
+    assert not proposal.waiting
+    texts = [question_text(question, Language.EN) for question in proposal.questions]
+    assert all("provisioner camera remove kcl-bg-001/cam-03" in text.answer for text in texts)
+    if proposal.changed:
+        assert {f"cam-0{number}" for number in (1, 2, 3)} <= {camera["id"] for camera in after(proposal)["cameras"]}
+
+
+def test_a_camera_whose_row_has_an_error_is_not_asked_about() -> None:
+    plain = fleets.facility(count=2)
+    first, second = (camera["address"] for camera in plain["cameras"])
+    rows = [device(address=first, make="Hikvision"), device(address=second, make="Hikvision", sub="hai")]
+    assert devices(plain, *rows).questions == ()
 
 
 def test_a_camera_without_an_id_is_known_by_where_it_is() -> None:
