@@ -41,21 +41,6 @@ _LARGEST: Final = 65_535
 Accounts = Mapping[str, Mapping[str, result.DeviceAccount]]  #: Accounts by relay and device.
 
 
-# What another device than the agreed one answers in its place.
-_OF_ANOTHER = frozenset(
-    {
-        *(
-            result.Cause.WRONG_PASSWORD,
-            result.Cause.NO_SUCH_STREAM,
-            result.Cause.PICTURE_DIFFERS,
-            result.Cause.WRONG_ANSWER,
-            result.Cause.CAMERA_REFUSES,
-        ),
-        *(result.Cause.SILENT, result.Cause.UNKNOWN, result.Cause.REDIRECTED),
-    }
-)
-
-
 @dataclass(frozen=True, slots=True)
 class CloserLook:
     """A host's closer look.
@@ -400,7 +385,7 @@ def with_account(
     if report is None or report.state is not result.DeviceState.ANOTHER:
         return verdict
     flows = verdict.verdict in {result.Verdict.UP, result.Verdict.DEGRADED}
-    if report.misled and (flows or verdict.cause in _OF_ANOTHER):
+    if report.misled and (flows or verdict.cause in result.OF_ANOTHER_DEVICE):
         return _with_wrong_map(verdict, report)
     if not flows:
         return verdict

@@ -17,6 +17,8 @@ from provisioner.record.availability.path_state import PathState, StoredVerdict,
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.result import (
     IMPERFECT,
+    TELLING,
+    VAGUE,
     Cause,
     DeviceReport,
     Finding,
@@ -34,12 +36,6 @@ Devices = Mapping[tuple[str, str], set[str]]  #: The names of all paths of a dev
 
 _OF_CAMERA = frozenset({Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
 _OF_DEVICE = frozenset({Layer.SITE, Layer.RECORDER, Layer.CAMERA})
-# Causes of a missing picture, the most specific first: a less specific one is the same failure.
-_TELLING = (
-    *(Cause.WRONG_PASSWORD, Cause.REDIRECTED, Cause.CAMERA_HUNG, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
-    *(Cause.NO_SUCH_STREAM, Cause.STREAM_ENDS, Cause.SILENT),
-)
-_VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})
 
 NO_INCIDENT = frozenset({Verdict.UP, Verdict.MAINTENANCE})  #: Verdicts without an incident.
 _DOWN = frozenset({Verdict.DOWN, Verdict.QUARANTINED})
@@ -92,10 +88,10 @@ def with_specific_causes(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, 
         if (
             verdict.verdict is Verdict.DOWN
             and verdict.layer in {*_OF_CAMERA, Layer.RECORDER}
-            and verdict.cause in _TELLING
+            and verdict.cause in TELLING
         ):
             current = specific.setdefault((verdict.facility, verdict.camera), verdict)
-            if _TELLING.index(verdict.cause) < _TELLING.index(current.cause):
+            if TELLING.index(verdict.cause) < TELLING.index(current.cause):
                 specific[verdict.facility, verdict.camera] = verdict
     return tuple(
         _with_specific_cause(verdict, specific.get((verdict.facility, verdict.camera))) for verdict in verdicts
@@ -103,7 +99,7 @@ def with_specific_causes(verdicts: Sequence[PathVerdict]) -> tuple[PathVerdict, 
 
 
 def _with_specific_cause(verdict: PathVerdict, specific: PathVerdict | None) -> PathVerdict:
-    vague = verdict.verdict is Verdict.DOWN and verdict.cause in _VAGUE and verdict.layer in _OF_CAMERA
+    vague = verdict.verdict is Verdict.DOWN and verdict.cause in VAGUE and verdict.layer in _OF_CAMERA
     if not vague or specific is None or specific.cause is verdict.cause:
         return verdict
     name = verdict.path if specific.object == specific.path else specific.object

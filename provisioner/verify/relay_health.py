@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Final
 
 from provisioner.base.text import msg, printable
 from provisioner.desired.render.host import user_settings
@@ -19,7 +18,7 @@ from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.diff.users import USERS
 from provisioner.verify.evidence import RelayEvidence
-from provisioner.verify.result import Cause, Finding, Layer, PathVerdict, Verdict
+from provisioner.verify.result import OF_MEDIAMTX, Cause, Finding, Layer, PathVerdict, Verdict
 
 _SEVERAL = 2
 # A process of this age may have missed what a look of a minute or less saw.
@@ -34,22 +33,12 @@ _NAMED = 3
 _SHOWN = 60
 _ANYBODY = "any"
 
-# What MediaMTX's own state explains: all of it is said by MediaMTX, or of its streams.
-_EXPLAINED: Final = frozenset(
-    {
-        *(Cause.RELAY_STOPPED, Cause.SITE_SILENT, Cause.NOT_PUBLISHED, Cause.CAMERA_HUNG, Cause.SILENT, Cause.STARVED),
-        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.REDIRECTED, Cause.CENTRE_CANNOT_READ),
-        *(Cause.HUB_CANNOT_SERVE, Cause.KEY_FRAMES_RARE, Cause.STREAM_ENDS, Cause.NOT_CHECKED, Cause.CANNOT_CHECK),
-        Cause.UNKNOWN,
-    }
-)
-
 
 def with_illness(
     verdict: PathVerdict, illness: tuple[Cause, str] | None, said: wire.DeviceReplyAnswer | None
 ) -> PathVerdict:
     """Name the relay's own illness as the cause, if it is."""
-    if illness is None or verdict.verdict in {Verdict.UP, Verdict.QUARANTINED} or verdict.cause not in _EXPLAINED:
+    if illness is None or verdict.verdict in {Verdict.UP, Verdict.QUARANTINED} or verdict.cause not in OF_MEDIAMTX:
         return verdict
     if said is not None and (said["kind"] != "rtsp" or "redirect" in said):
         return verdict

@@ -218,6 +218,43 @@ INFERRED = frozenset(
 )
 
 
+#: Causes of a missing picture, the most specific first: a less specific one is the same failure.
+TELLING = (
+    *(Cause.WRONG_PASSWORD, Cause.REDIRECTED, Cause.CAMERA_HUNG, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
+    *(Cause.NO_SUCH_STREAM, Cause.STREAM_ENDS, Cause.SILENT),
+)
+VAGUE = frozenset({Cause.SILENT, Cause.UNKNOWN})  #: Causes that give way to a more specific one of the same camera.
+
+#: Causes of the whole device; others are of one stream.
+OF_DEVICE = frozenset(
+    {
+        *(Cause.WRONG_PASSWORD, Cause.CAMERA_REFUSES, Cause.CAMERA_UNPLUGGED, Cause.CAMERA_HUNG, Cause.CAMERA_SHUT),
+        Cause.WRONG_ANSWER,
+    }
+)
+
+#: Symptoms of lost large packets.
+STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.STREAM_ENDS, Cause.UNKNOWN})
+
+#: Causes that MediaMTX's own state explains: all of it is said by MediaMTX, or of its streams.
+OF_MEDIAMTX = frozenset(
+    {
+        *(Cause.RELAY_STOPPED, Cause.SITE_SILENT, Cause.NOT_PUBLISHED, Cause.CAMERA_HUNG, Cause.SILENT, Cause.STARVED),
+        *(Cause.CORRUPT, Cause.TIME_STUCK, Cause.RATE_TOO_LOW, Cause.REDIRECTED, Cause.CENTRE_CANNOT_READ),
+        *(Cause.HUB_CANNOT_SERVE, Cause.KEY_FRAMES_RARE, Cause.STREAM_ENDS, Cause.NOT_CHECKED, Cause.CANNOT_CHECK),
+        Cause.UNKNOWN,
+    }
+)
+
+#: Causes of the answers of another device in the agreed one's place.
+OF_ANOTHER_DEVICE = frozenset(
+    {
+        *(Cause.WRONG_PASSWORD, Cause.NO_SUCH_STREAM, Cause.PICTURE_DIFFERS, Cause.WRONG_ANSWER, Cause.CAMERA_REFUSES),
+        *(Cause.SILENT, Cause.UNKNOWN, Cause.REDIRECTED),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LastingFailure:
     """A present failure: start, looks, and whether they suffice for `down`."""

@@ -15,7 +15,7 @@ from provisioner.verify.delivery import delivered_check, ends_early, is_short, r
 from provisioner.verify.devices import chain_name
 from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
-from provisioner.verify.result import Cause, Finding, Layer
+from provisioner.verify.result import OF_DEVICE, STALLED, Cause, Finding, Layer
 
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
@@ -42,15 +42,6 @@ _KINDS: dict[str, tuple[Cause, str]] = {
 _STATUS = re.compile(r"^bad status code: \d{3}\b")
 _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
-# Cause by cause, whose failure it is.
-_OF_DEVICE = frozenset(
-    {
-        *(Cause.WRONG_PASSWORD, Cause.CAMERA_REFUSES, Cause.CAMERA_UNPLUGGED, Cause.CAMERA_HUNG, Cause.CAMERA_SHUT),
-        Cause.WRONG_ANSWER,
-    }
-)
-# Symptoms of lost large packets.
-_STALLED = frozenset({Cause.SILENT, Cause.CAMERA_HUNG, Cause.STREAM_ENDS, Cause.UNKNOWN})
 # So often a stream ended within the log's last minute and a half: it does so again and again.
 _MANY_ENDS = 2
 # Who waits for a key frame for longer than that need not expect one.
@@ -239,11 +230,11 @@ def _source_failure(case: Case, otherwise: Cause, detail: str) -> Check:
     )
     if cause is Cause.CAMERA_HUNG and _serves_others(case):
         cause, detail = Cause.SILENT, "the device sends another stream, and does not answer for this one"
-    if cause in _STALLED and (size := case.relay.closer.too_large(case.device[0])):
+    if cause in STALLED and (size := case.relay.closer.too_large(case.device[0])):
         return too_large(case.target.path.facility, size)
-    if cause in _STALLED and (line_loss := site_line_check(case)):
+    if cause in STALLED and (line_loss := site_line_check(case)):
         return line_loss
-    if cause in _OF_DEVICE:
+    if cause in OF_DEVICE:
         return failed(case.device_layer, case.device_name, cause, detail)
     if cause in {Cause.SILENT, Cause.STREAM_ENDS}:
         return failed(Layer.CAMERA, case.camera_name, cause, detail)
