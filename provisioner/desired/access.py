@@ -118,46 +118,6 @@ class SiteAccess(Protocol):
 _PREFIX = "the prefix of its devices"
 
 
-@dataclass(frozen=True, slots=True)
-class AddressMap:
-    """A device's overlay addresses (one a carrier), own address and reachable ports."""
-
-    device: str
-    overlay: tuple[IPv4Address, ...]
-    address: IPv4Address
-    ports: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AddressMaps:
-    """Address maps of a site, and its prefixes by tunnel address."""
-
-    entries: tuple[AddressMap, ...]
-    prefixes: Mapping[IPv4Address, IPv4Network]
-
-    @property
-    def template_values(self) -> Mapping[str, object]:
-        """Values for the templates of the site package.
-
-        `overlays` has for each tunnel address the overlay addresses, own addresses and ports of the devices.
-        """
-        maps = [(overlay, m.address) for m in self.entries for overlay in m.overlay]
-        return {
-            "nat_maps": sorted(maps),
-            "device_ports": sorted({(m.address, port) for m in self.entries for port in m.ports}),
-            "prefixes": dict(self.prefixes),
-            "overlays": {tunnel: self._inside(prefix) for tunnel, prefix in self.prefixes.items()},
-        }
-
-    def _inside(self, prefix: IPv4Network) -> list[tuple[IPv4Address, IPv4Address, tuple[int, ...]]]:
-        return [(overlay, m.address, m.ports) for m in self.entries for overlay in m.overlay if overlay in prefix]
-
-    @property
-    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices: id, overlay addresses, own address and port."""
-        return [(m.device, ", ".join(map(str, m.overlay)), m.address, port) for m in self.entries for port in m.ports]
-
-
 class NatMapAccess:
     """Access to a site that maps addresses."""
 
@@ -174,7 +134,7 @@ class NatMapAccess:
         port = device_endpoint(site.facility, device).onvif_port
         return _overlay(site, device), recorded(port, f"the port for ONVIF of {device}", site.facility.id, "allocate")
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> AddressMaps:
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
         """Return the address maps of a site."""
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         prefixes = {allocation.tunnel_address: allocation.prefix}
@@ -187,10 +147,23 @@ class NatMapAccess:
         maps = []
         for device, endpoint in device_places(facility).items():
             number = _device_number(allocation, facility, device)
-            overlay = tuple(prefix[number] for prefix in by_tunnel.values())
             ports = (endpoint.port, *([endpoint.onvif_port] if endpoint.onvif_port else []))
-            maps.append((number, AddressMap(device, overlay, endpoint.address, ports)))
-        return AddressMaps(tuple(address_map for _, address_map in sorted(maps, key=lambda pair: pair[0])), by_tunnel)
+            maps.append((number, device, [prefix[number] for prefix in by_tunnel.values()], endpoint.address, ports))
+        maps.sort()
+        mapped = [(overlay, address, ports) for _, _, overlays, address, ports in maps for overlay in overlays]
+        values = {
+            "nat_maps": sorted((overlay, address) for overlay, address, _ in mapped),
+            "device_ports": sorted({(address, port) for _, address, ports in mapped for port in ports}),
+            "prefixes": by_tunnel,
+            # By tunnel address: the overlay address, own address and ports of each device.
+            "overlays": {tunnel: [one for one in mapped if one[0] in prefix] for tunnel, prefix in by_tunnel.items()},
+        }
+        listed = [
+            (device, ", ".join(map(str, overlays)), address, port)
+            for _, device, overlays, address, ports in maps
+            for port in ports
+        ]
+        return DeviceMap(values, listed)
 
 
 def _prefix(site: LinkedSite) -> IPv4Network:
@@ -204,33 +177,6 @@ def _overlay(site: LinkedSite, device: str) -> IPv4Address:
 def _device_number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
     number = allocation.device_numbers.get(device)
     return recorded(number, f"the number of {device}", facility.id, "allocate")
-
-
-@dataclass(frozen=True, slots=True)
-class PortMap:
-    """A port of the tunnel address, and its device's address and port."""
-
-    device: str
-    port: int
-    address: IPv4Address
-    device_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class PortMaps:
-    """Port maps of a site, for video and ONVIF, sorted by port."""
-
-    entries: tuple[PortMap, ...]
-
-    @property
-    def template_values(self) -> Mapping[str, object]:
-        """Values for the templates of the site package."""
-        return {"port_maps": [(m.port, (m.address, m.device_port)) for m in self.entries]}
-
-    @property
-    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices: id, mapped port, own address and port."""
-        return [(m.device, str(m.port), m.address, m.device_port) for m in self.entries]
 
 
 class PortMapAccess:
@@ -249,16 +195,18 @@ class PortMapAccess:
         """Return the site's tunnel address and the device's port for ONVIF."""
         return site.address, _onvif_port(site.facility, site.allocation, device)
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PortMaps:
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:
         """Return the port maps of a site."""
         allocation = recorded(allocation, "its tunnel address", facility.id, "allocate")
         maps = []
         for device, (address, port, onvif) in device_places(facility).items():
             site_port = recorded(allocation.ports.get(device), f"the port of {device}", facility.id, "allocate")
-            maps.append(PortMap(device, site_port, address, port))
+            maps.append((site_port, device, address, port))
             if onvif is not None:
-                maps.append(PortMap(device, _onvif_port(facility, allocation, device), address, onvif))
-        return PortMaps(tuple(sorted(maps, key=lambda port_map: port_map.port)))
+                maps.append((_onvif_port(facility, allocation, device), device, address, onvif))
+        maps.sort()
+        values = {"port_maps": [(site_port, (address, port)) for site_port, _, address, port in maps]}
+        return DeviceMap(values, [(device, str(site_port), address, port) for site_port, device, address, port in maps])
 
 
 def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> int:
@@ -266,21 +214,8 @@ def _onvif_port(facility: Facility, allocation: SiteAllocation, device: str) -> 
     return recorded(port, f"the port for ONVIF of {device}", facility.id, "allocate")
 
 
-@dataclass(frozen=True, slots=True)
-class PulledPlaces:
-    """Devices that a gateway pulls, with their own addresses, sorted by id."""
-
-    entries: tuple[tuple[str, DeviceEndpoint], ...]
-
-    @property
-    def template_values(self) -> Mapping[str, object]:
-        """Values for the sheet."""
-        return {"places": [(device, address, port) for device, _, address, port in self.listed]}
-
-    @property
-    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices with their own address and port; no relay uses them."""
-        return [(device, "", endpoint.address, endpoint.port) for device, endpoint in self.entries]
+def _places(listed: Sequence[tuple[str, str, IPv4Address, int]]) -> DeviceMap:
+    return DeviceMap({"places": [(device, address, port) for device, _, address, port in listed]}, listed)
 
 
 class PublishAccess:
@@ -298,20 +233,9 @@ class PublishAccess:
         """Refuse, as `device_address`."""
         raise TypeError(f"{device} of {site.facility.id} is asked by no relay: its site pushes")
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> PulledPlaces:  # noqa: ARG002 (likewise)
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:  # noqa: ARG002 (likewise)
         """Return the devices with their own addresses."""
-        return PulledPlaces(tuple(device_places(facility).items()))
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPlaces(PulledPlaces):
-    """Devices with their own addresses, sorted by id."""
-
-    @property
-    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices with their own address, twice, and each port."""
-        ports = [(d, p.address, port) for d, p in self.entries for port in (p.port, p.onvif_port) if port is not None]
-        return [(device, str(address), address, port) for device, address, port in ports]
+        return _places([(device, "", place.address, place.port) for device, place in device_places(facility).items()])
 
 
 class RoutedAccess:
@@ -332,9 +256,15 @@ class RoutedAccess:
         port = recorded(endpoint.onvif_port, f"the port for ONVIF of {device}", site.facility.id, "camera replace")
         return endpoint.address, port
 
-    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> OwnPlaces:  # noqa: ARG002 (likewise)
-        """Return the devices with their own addresses."""
-        return OwnPlaces(tuple(device_places(facility).items()))
+    def device_map(self, facility: Facility, allocation: SiteAllocation | None) -> DeviceMap:  # noqa: ARG002 (likewise)
+        """Return the devices with their own address, twice, and each port."""
+        listed = [
+            (device, str(place.address), place.address, port)
+            for device, place in device_places(facility).items()
+            for port in (place.port, place.onvif_port)
+            if port is not None
+        ]
+        return _places(listed)
 
 
 ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType(

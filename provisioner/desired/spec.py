@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.base.frozen import FrozenFacility
@@ -433,16 +433,12 @@ class PushedStream(NamedTuple):
     ends: tuple[PushEnd, ...]
 
 
-class DeviceMap(Protocol):
-    """A gateway's map to its devices; each access mode has a form."""
+class DeviceMap(NamedTuple):
+    """A gateway's map to its devices."""
 
-    @property
-    def template_values(self) -> Mapping[str, object]:
-        """Values for the templates of the site package."""
-
-    @property
-    def listed(self) -> Sequence[tuple[str, str, IPv4Address, int]]:
-        """The devices: id, port or address for relays, own address and port."""
+    template_values: Mapping[str, object]  #: For the templates of the site package.
+    #: The devices: id, port or address for relays, own address and port.
+    listed: Sequence[tuple[str, str, IPv4Address, int]]
 
 
 @dataclass(frozen=True, slots=True)
