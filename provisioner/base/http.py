@@ -1,7 +1,4 @@
-"""HTTP client: one request, bounded answer, bounded attempts.
-
-It follows no redirect, uses no proxy, and sends no login of the machine.
-"""
+"""HTTP client: bounded, without redirects, proxies and the machine's logins."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Check signatures by public key; read Ed25519 keys. Pure.
-
-The crypto library is slow to import and most runs check no signature. Modules that most commands import defer this one.
-"""
+"""Signatures and Ed25519 keys, by a library that imports slowly. Pure."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 # --- the form that is kept, and the key that is compared --------------------------------------------
@@ -335,10 +335,6 @@ _VNI_LETTERS = {"ñ": "đ", "ô": "ơ", "ö": "ư", "í": "í", "ì": "ì", "æ"
 _VNI_PAIR = re.compile(f"([aeouyôö])([{''.join(_VNI_MARKS)}])|([^\x00-\x7f])", re.IGNORECASE)
 
 
-def _vni(text: str) -> str:
-    return _VNI_PAIR.sub(_vni_letter, text)
-
-
 def _vni_letter(match: re.Match[str]) -> str:
     letter = match[1] or match[3]
     if unicodedata.category(letter)[0] in "PZ":
@@ -356,7 +352,7 @@ _READERS: dict[LegacyEncoding, Callable[[str], str]] = {
     LegacyEncoding.TCVN3: _by_letter(
         {c: v for signs, letters in _TCVN3.items() for c, v in zip(signs, letters, strict=True)}
     ),
-    LegacyEncoding.VNI: _vni,
+    LegacyEncoding.VNI: partial(_VNI_PAIR.sub, _vni_letter),
     LegacyEncoding.VISCII: _by_letter({c: _VISCII_80[b - 0x80] for c, b in _WINDOWS_1252.items()}),
     LegacyEncoding.WINDOWS_1258: _windows_1258,
 }

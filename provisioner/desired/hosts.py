@@ -1,8 +1,4 @@
-"""Desired state of relays, centres and hubs. Pure.
-
-A relay has a tunnel, a firewall, media paths and their readers. A centre has a tunnel to each relay of its carriers, a
-guard and readers' secrets. A hub also has every path of its carriers, on demand, and its own readers.
-"""
+"""Desired state of relays, centres and hubs. Pure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Hosts and paths of a command: limits, logins, keys. Pure.
-
-A `--limit` selects hosts, facilities and paths; an empty selection is refused. Hosts are left out if files with their
-secrets could not be opened. A secret that is missing from opened files is an error.
-"""
+"""Hosts and paths of a command: limits, logins, keys. Pure."""
 
 from __future__ import annotations
 

@@ -103,11 +103,6 @@ class HostNames:
         return self.ours
 
     @property
-    def listed_table(self) -> str:
-        """The table as nft lists it."""
-        return f"table inet {self.table}"
-
-    @property
     def probe_user(self) -> str:
         """The user who reads streams."""
         return f"provisioner-probe-{self.side}" if self.side else "provisioner-probe"

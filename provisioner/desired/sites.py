@@ -1,8 +1,4 @@
-"""Desired state of a site's gateway, with its keys. Pure.
-
-It precedes the gateway's own key, which the package makes. During a key change a gateway has a present and a next
-pair of public and pre-shared key.
-"""
+"""Desired state of a site's gateway, with its keys. Pure."""
 
 from __future__ import annotations
 

@@ -319,7 +319,7 @@ def _write_guide(sheet: Worksheet) -> None:
     for form in FORMS:
         for column in (column for column in form.columns if column.asked):
             row += 1
-            chosen = _labels(column.choice)
+            chosen = "; ".join(column.choice.labels) if column.choice else ""
             texts = (form.title, column.header, "có" if column.required else "", column.advice, chosen)
             for column_number, text in enumerate(texts, start=1):
                 put(sheet, row, column_number, text)
@@ -328,10 +328,6 @@ def _write_guide(sheet: Worksheet) -> None:
     for name, width in zip("ABCDE", (12, 34, 10, 60, 70), strict=True):
         sheet.column_dimensions[name].width = width
     landscape(sheet, 1)
-
-
-def _labels(choice: Choice | None) -> str:
-    return "; ".join(choice.labels) if choice else ""
 
 
 # --- the proposal ----------------------------------------------------------------------------------

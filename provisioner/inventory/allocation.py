@@ -376,7 +376,8 @@ class _Allocation:
         recorded_onvif: Mapping[str, int] = old.device_onvif_ports if old else {}
         removed = {tombstone.port for tombstone in self.tombstones if tombstone.pool == f"site/{facility.id}"}
         used = removed | set(recorded.values()) | set(recorded_onvif.values())
-        free = _free_ports(self.inventory.settings.pools.first_site_port, used)
+        ports = range(self.inventory.settings.pools.first_site_port, _LAST_PORT + 1)
+        free = (port for port in ports if port not in used)
         return (
             self._ports_of_devices(facility, ported(facility, devices_of(facility)), recorded, free),
             self._ports_of_devices(facility, ported(facility, probed_devices_of(facility)), recorded_onvif, free),
@@ -468,7 +469,3 @@ class _Allocation:
 def _devices_in(length: int) -> int:
     """Return a prefix's capacity, without network and broadcast address."""
     return (1 << (32 - length)) - 2
-
-
-def _free_ports(first: int, used: Collection[int | None]) -> Iterator[int]:
-    return (port for port in range(first, _LAST_PORT + 1) if port not in used)

@@ -34,8 +34,8 @@ def completed(
 ) -> Secrets:
     """Return the secrets with missing ones generated, except camera logins.
 
-    An unopened file gets no new secrets, and secrets of frozen facilities (`frozen`) stay. Carriers `apart` have a
-    password of their own; they get the keys of their hosts.
+    An unopened file gets no new secrets, and secrets of frozen facilities (`frozen`) stay. Carriers with own logins get
+    the keys of their hosts.
     """
     carriers = dict(secrets.carriers)
     digest_key = secrets.digest_key
@@ -98,10 +98,7 @@ def _hub_secrets(inventory: Inventory, secrets: Secrets) -> dict[str, HubSecrets
 
 
 def tidied(stored: CarrierSecrets, inventory: Inventory, facilities: Collection[str] | None = None) -> CarrierSecrets:
-    """Make the next pre-shared key present if a gateway's key change ended.
-
-    Frozen facilities, which are not in the inventory, stay unchanged. `facilities` limits the others.
-    """
+    """Make next pre-shared keys present after key changes; frozen facilities stay."""
     sites = inventory.facilities if facilities is None else facilities
     gateways = ((name, inventory.facilities[name].gateway) for name in sites if name in inventory.facilities)
     present = {name: gateway.public_key for name, gateway in gateways if gateway}

@@ -114,10 +114,6 @@ class HostCut:
         """Return whether it cuts a path of this relay."""
         return self.everything or facility in self.facilities or path in self.paths
 
-    def cuts_reading(self, relay: str) -> bool:
-        """Return whether it cuts this centre's reading from a relay."""
-        return self.everything or relay in self.relays
-
     def plain(self) -> dict[str, object]:
         """Return the cut as plain values for the journal."""
         return {

@@ -122,7 +122,7 @@ def _facts_from_files(spec: HostSpec, files: Sequence[RenderedFile], new_files: 
         host=spec.id,
         files={file.path: _file(spec, file) for file in files},
         installed=frozenset(by_path),
-        units={name: _unit(_running(spec, name)) for name in units_of(spec)},
+        units={unit: _unit("inactive" if unit == spec.names.unit_revert else "active") for unit in units_of(spec)},
         tunnel=_tunnel_facts(spec),
         firewall={
             "present": bool(rules),
@@ -142,10 +142,6 @@ def _facts_from_files(spec: HostSpec, files: Sequence[RenderedFile], new_files: 
         "readers": [],
     }
     return replace(facts, relay=relay, runtime=runtime, program=_program_facts(spec.media.artefact, new_files))
-
-
-def _running(spec: HostSpec, unit: str) -> str:
-    return "inactive" if unit == spec.names.unit_revert else "active"
 
 
 def _content(files: Sequence[RenderedFile], path: str) -> str:

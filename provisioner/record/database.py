@@ -1,7 +1,4 @@
-"""The only access to the database: opening, migrating, writing entries.
-
-One process writes at a time. Alembic migrates older tables to our revision. An unusable database raises `StateError`.
-"""
+"""The only access to the database; an unusable one raises `StateError`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Evidence of runs, ages of keys, and packages, from the tables.
-
-The database counts: a year of nights is a million checks. Unreadable entries are left out.
-"""
+"""Evidence of runs, ages of keys, and packages, counted by the database."""
 
 from __future__ import annotations
 

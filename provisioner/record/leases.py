@@ -79,8 +79,8 @@ def take_epochs(
 ) -> dict[str, int]:
     """Take the next epoch of each host, or keep this run's.
 
-    The transaction must not overlap another writer of the inventory. `seen` has the epoch found on each host, or 0; a
-    record that was lost, or that another controller does not share, lacks that epoch.
+    The transaction must not overlap another writer of the inventory. `on_hosts` has the epoch found on each host, or 0;
+    a record that was lost, or that another controller does not share, lacks that epoch.
     """
     query = select(host_epochs.c.host, host_epochs.c.number, host_epochs.c.run)
     recorded = {

@@ -1,8 +1,4 @@
-"""The place of the state, and who runs the program.
-
-The state is in a folder, or in a database that several machines share. The record names this machine's user, and the
-pipeline's job if there is one.
-"""
+"""The place of the state, a folder or a database; who runs."""
 
 from __future__ import annotations
 

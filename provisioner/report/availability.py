@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from provisioner.base.document import Count, Moment, Positive, Printed, Row, Seconds, Share
+from provisioner.base.document import Count, Moment, Positive, Printed, Row, Seconds, Share, of
 from provisioner.base.text import are, counted, local_time, percent, printable
 from provisioner.record.availability.measured import AgreedLevel, GroupedBy, Measured, ShareRow, Span
 from provisioner.report.tables import text_table
@@ -127,16 +128,20 @@ def _more(rows: Sequence[ShareRow]) -> str:
 
 
 # --- document -------------------------------------------------------------------------------------
+_InSeconds = Annotated[Seconds, BeforeValidator(lambda time: time / 1_000_000)]
+
+
 class TimesRow(Row):
     """Seconds of paths by verdict, and their share."""
 
     #: The share of the measured time outside of maintenance in which pictures came; null without such time.
     available: Share | None
-    up_s: Seconds  #: Seconds of all paths together in which they were up.
-    degraded_s: Seconds  #: Seconds in which pictures came, but not as agreed; they count as available.
-    down_s: Seconds  #: Seconds in which paths were down or quarantined.
-    maintenance_s: Seconds  #: Seconds in an announced window, whatever the verdict.
-    unmeasured_s: Seconds  #: Seconds without a check, or with the verdict unknown.
+    up_s: _InSeconds = of("up")  #: Seconds of all paths together in which they were up.
+    #: Seconds in which pictures came, but not as agreed; they count as available.
+    degraded_s: _InSeconds = of("degraded")
+    down_s: _InSeconds = of("down")  #: Seconds in which paths were down or quarantined.
+    maintenance_s: _InSeconds = of("maintenance")  #: Seconds in an announced window, whatever the verdict.
+    unmeasured_s: _InSeconds = of("unmeasured")  #: Seconds without a check, or with the verdict unknown.
     unmeasured_share: Share
     outages: Count  #: The number of times that a path went down.
 
@@ -164,8 +169,11 @@ class AvailabilityRow(AgreedTimesRow, _Named):
 
 def agreed_times(row: ShareRow) -> AgreedTimesRow:
     """Return a row's times and agreed level, without its name."""
-    times = TimesRow.model_validate(row.measured).plain
-    return AgreedTimesRow(paths=row.paths, **times, agreed_percent=row.agreed, kept=row.kept)
+    return AgreedTimesRow.made_of(row.measured, **_agreed(row))
+
+
+def _agreed(row: ShareRow) -> dict[str, object]:
+    return {"paths": row.paths, "agreed_percent": row.agreed, "kept": row.kept}
 
 
 class AvailabilityDocument(Printed, name="availability", title="Availability"):
@@ -183,4 +191,4 @@ class AvailabilityDocument(Printed, name="availability", title="Availability"):
 
 def availability_row(row: ShareRow) -> AvailabilityRow:
     """Make the row of a document."""
-    return AvailabilityRow(name=row.name, **agreed_times(row).plain, before=row.before)
+    return AvailabilityRow.made_of(row.measured, name=row.name, before=row.before, **_agreed(row))

@@ -194,7 +194,10 @@ def _count_attributes(outcomes: Sequence[JUnitOutcome]) -> str:
 
 def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> str:
     """Return the JUnit report of a verification; `fail_on` is the limit."""
-    cases = [JUnitCase(_suite(path), path.path, outcome_of(path, result, fail_on)) for path in result.paths]
+    cases = [
+        JUnitCase(f"{path.province}.{path.facility}", path.path, outcome_of(path, result, fail_on))
+        for path in result.paths
+    ]
     cases += [JUnitCase(_frozen_suite(facility), facility.id, _frozen_outcome(facility)) for facility in result.held]
     if not any(map(was_requested, result.paths)):
         nothing = "no path was measured, so nothing is proved; see --limit, --sample and --level"
@@ -203,10 +206,6 @@ def junit_report(result: VerifyResult, fail_on: Verdict = Verdict.DEGRADED) -> s
         )
     seconds = max(0.0, (result.finished_at - result.started_at).total_seconds())
     return junit_xml("provisioner verify", cases, seconds=seconds, at=result.finished_at)
-
-
-def _suite(path: PathVerdict) -> str:
-    return f"{path.province}.{path.facility}"
 
 
 def _frozen_suite(facility: FrozenFacility) -> str:

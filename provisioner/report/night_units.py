@@ -1,8 +1,4 @@
-"""The systemd units of an inventory's night. Pure.
-
-A service of its own user, and a timer by Vietnam's clock. The units contain no secret: passwords and keys are
-credentials (`LoadCredential=`), which systemd hands to the service alone, in memory.
-"""
+"""The systemd units of an inventory's night, without any secret. Pure."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
@@ -28,7 +29,7 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page]) -
         _write_page(book.create_sheet(page.title), page, lines)
     book.properties.created = as_of.astimezone(UTC).replace(tzinfo=None)
     # The library writes down when it saved; the same report is the same bytes.
-    return steady_zip(saved(book), {"docProps/core.xml": _unmodified})
+    return steady_zip(saved(book), {"docProps/core.xml": partial(_MODIFIED.sub, b"")})
 
 
 def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
@@ -49,7 +50,3 @@ def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
     sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
     if page.total:
         sheet.append(cells_of(sheet, page.total, _TOTAL))
-
-
-def _unmodified(properties: bytes) -> bytes:
-    return _MODIFIED.sub(b"", properties)

@@ -68,10 +68,6 @@ _OF_CONFIGURATION = frozenset(
 Explains = Callable[[datetime, datetime], bool]
 
 
-def _unexplained(_before: datetime, _at: datetime) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """A maintenance window."""
@@ -106,7 +102,7 @@ def _is_cut(cut: HostCut, target: PathToCheck) -> bool:
     """Return whether a host's change cuts a path or its reading."""
     if cut.host == target.relay.id:
         return cut.cuts_path(target.path.facility, target.path.name)
-    return cut.cuts_reading(target.relay.id)
+    return cut.everything or target.relay.id in cut.relays
 
 
 class Onlooker(Protocol):
@@ -150,10 +146,6 @@ def _say_nothing(_sentence: str) -> None:
     """Ignore the text."""
 
 
-def _no_changes(_since: datetime) -> tuple[Window, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """The extent of a verification, and the past for it."""
@@ -168,7 +160,7 @@ class VerifyOptions:
     forgot: str = ""  #: Why there are no memories; empty if readable.
     windows: tuple[Window, ...] = ()  #: The inventory's maintenance windows.
     #: Returns windows for the cuts of hosts' changes since a time.
-    changes: Callable[[datetime], Sequence[Window]] = _no_changes
+    changes: Callable[[datetime], Sequence[Window]] = lambda _since: ()
     #: Accepted views of whole facilities, by path name.
     references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
     say: Callable[[str], None] = _say_nothing  #: Shows a person what the run waits for.
@@ -298,7 +290,10 @@ def needs_second_look(verdict: result.PathVerdict, memory: PathMemory) -> bool:
 
 
 def settled(
-    looks: Sequence[result.PathVerdict], memory: PathMemory, scope: result.Scope, explains: Explains = _unexplained
+    looks: Sequence[result.PathVerdict],
+    memory: PathMemory,
+    scope: result.Scope,
+    explains: Explains = lambda *_: False,
 ) -> result.PathVerdict:
     """Return the verdict on a path from ordered looks and memory."""
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])

@@ -1,8 +1,4 @@
-"""Messages of ffmpeg, MediaMTX and our probe in plain words. Pure.
-
-Other programs' messages are for their authors, and half of them concern our way of reading. A person at night gets what
-happened, without pipes, filters and error numbers.
-"""
+"""Messages of ffmpeg, MediaMTX and our probe in plain words. Pure."""
 
 from __future__ import annotations
 

@@ -350,15 +350,11 @@ def _phone_fault(text: str) -> FieldReading | None:
 
 
 def _wrong_characters(text: str) -> FieldReading:
-    with_zeros = _LETTER_O.sub(_zeros, text)
+    with_zeros = _LETTER_O.sub(lambda letters: "0" * len(letters[0]), text)
     if _FORM.fullmatch(with_zeros):
         return refused("phone-letter-o", _suggestion(with_zeros))
     bare = "".join(c for c in text if c in "0123456789+")
     return refused("phone-letters" if any(c.isalpha() for c in text) else "phone-signs", _suggestion(bare))
-
-
-def _zeros(letters: re.Match[str]) -> str:
-    return "0" * len(letters[0])
 
 
 def _is_several(text: str) -> bool:

@@ -133,14 +133,6 @@ def _personal_line(cell: Cell) -> CellReading:
     return reading_from(read_line(values.unquoted(cell.text)))
 
 
-def _phone(cell: Cell) -> CellReading:
-    return reading_from(read_phone(_bare(cell)))
-
-
-def _email(cell: Cell) -> CellReading:
-    return reading_from(read_email(_bare(cell)))
-
-
 def _bare(cell: Cell) -> object:
     return values.unquoted(cell.value) if isinstance(cell.value, str) else cell.value
 
@@ -167,7 +159,7 @@ CONTACTS = columns.Form(
             "Số điện thoại",
             "SĐT|Điện thoại|Số ĐT|ĐT|Điện thoại liên hệ|Số điện thoại liên hệ|Di động|Số di động"
             "|Điện thoại di động|SĐT liên hệ",
-            _phone,
+            lambda cell: reading_from(read_phone(_bare(cell))),
             columns.masked,
             own=True,
             required=True,
@@ -177,7 +169,7 @@ CONTACTS = columns.Form(
             "email",
             "Thư điện tử",
             "Email|E-mail|Địa chỉ email|Địa chỉ thư điện tử|Mail|Hộp thư|Hộp thư điện tử",
-            _email,
+            lambda cell: reading_from(read_email(_bare(cell))),
             own=True,
             required=True,
         ),

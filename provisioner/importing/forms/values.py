@@ -1,8 +1,4 @@
-"""From a cell to a value of the model. Pure.
-
-Values come as people write them and as Excel changes them: numbers, days, addresses, picture sizes, and marks of doubt
-(`?`, `chưa rõ`, `...`) or absence. Readers never raise.
-"""
+"""From a cell as people and Excel write it to values. Pure."""
 
 from __future__ import annotations
 

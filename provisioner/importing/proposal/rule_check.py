@@ -81,10 +81,7 @@ class _CellPositions:
 
 
 def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today: date) -> RuleCheck:
-    """Check an edited facility with the model and the rules.
-
-    `lan` is its LAN if it has no gateway.
-    """
+    """Check an edited facility (without gateway, its `lan`) with model and rules."""
     positions = _CellPositions(edit)
     try:
         new: Facility = validated(Facility, positions.document)

@@ -307,10 +307,7 @@ def read_input_files(paths: Iterable[Path]) -> InputFiles:
 
 
 def sheets_of(file: str, grids: Iterable[Grid]) -> list[SheetTables]:
-    """Return the sheets of a file; without any table, each reports it.
-
-    Merged ranges that would fill the memory raise `FileRefusedError`.
-    """
+    """Return a file's sheets; huge merged ranges raise `FileRefusedError`."""
     numbered = [(grid, CellPosition(file, number, grid.name)) for number, grid in enumerate(grids, start=1)]
     sheets = [read_sheet(grid, position, needs_table=False) for grid, position in numbered]
     if any(sheet.tables for sheet in sheets):

@@ -81,17 +81,13 @@ class FilledGrid:
                 by_row.setdefault(row, []).append(merged)
         return by_row
 
-    def merged_at(self, row: int, column: int) -> MergedRange | None:
-        """Return the merged range of a cell."""
-        return next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
-
     def merged_across(self, row: int) -> int:
         """Return the width of a row's widest merged range."""
         return max((m.last_column - m.first_column + 1 for m in self._merged.get(row, ())), default=1)
 
     def below(self, row: int, column: int) -> Cell | None:
         """Return the value from a range that begins above in this column."""
-        merged = self.merged_at(row, column)
+        merged = next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
         if merged is None or merged.first_row == row or merged.first_column != column:
             return None
         first = self.grid.at(merged.first_row, column)

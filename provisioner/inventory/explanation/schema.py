@@ -1,8 +1,4 @@
-"""JSON Schemas (draft 2020-12) of inventory files, for editors and tools. Pure.
-
-The schemas come from the models. `validate` checks the rest: existing days, host bits of networks, keys that have to
-agree, and everything between files.
-"""
+"""JSON Schemas (draft 2020-12) of inventory files, made from the models. Pure."""
 
 from __future__ import annotations
 

@@ -138,10 +138,7 @@ def commit_of(root: Path) -> str:
 
 
 def author_of(root: Path) -> tuple[str, ...]:
-    """Return the current commit's author: name, and address before the `@`.
-
-    The author configured both freely. Empty outside Git.
-    """
+    """Return a commit's self-declared author (name, address before `@`), if any."""
     try:
         checkout = _checkout_or_error(root)
         written = _git(
@@ -167,10 +164,7 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
 
 
 def lay_out_whole(root: Path, name: str) -> None:
-    """Extract a commit's inventory and approvals into its own, empty folder.
-
-    The folder must be in a checkout that only this program uses. Errors are as of `revision`.
-    """
+    """Extract a commit's inventory and approvals to an own folder, as `revision`."""
     checkout = _checkout_or_error(root)
     _lay_out(root, _blobs(checkout, root, name, name[:12], (*_READ, _APPROVAL)), checkout, name[:12])
 

@@ -69,10 +69,7 @@ class CachedFile(NamedTuple):
 
 
 def facts_of(model: BaseModel, rtsp_paths: Mapping[str, str]) -> CachedFile | None:
-    """Return facts about a file, or `None` if paths repeat a password.
-
-    `rtsp_paths` has facilities under the ids that the file uses.
-    """
+    """Return facts about a file, or `None` if paths repeat a password."""
     if isinstance(model, InventorySecrets):
         return CachedFile(digest_key=True)
     if isinstance(model, CarrierSecrets):

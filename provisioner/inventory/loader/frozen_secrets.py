@@ -19,10 +19,7 @@ from provisioner.inventory.renamed_ids import old_facilities
 def valid_secrets(
     root: Path, passwords: VaultPasswords, part: ValidPart, *, tolerate: Collection[str] = ()
 ) -> tuple[ValidPart, Secrets]:
-    """Return complete secrets; freeze facilities whose secrets are incomplete.
-
-    An unopened file raises `SecretsError`, an error that concerns all `InventoryError`, which has every problem.
-    """
+    """Freeze facilities with incomplete secrets, or raise `SecretsError` or `InventoryError`."""
     read = read_secrets(root, passwords)
     while True:
         unread = {f"facility/{name}" for name in part.held}

@@ -1,8 +1,4 @@
-"""Loading an inventory's files as typed values, with all their problems.
-
-`load` reads everything, whatever the problems. `load_settings` reads `inventory.yml` alone, for commands that need no
-facility.
-"""
+"""Loading an inventory's files as typed values, with all their problems."""
 
 from __future__ import annotations
 

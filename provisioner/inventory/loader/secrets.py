@@ -166,10 +166,7 @@ def _paths_by_file_id(base_inventory: BaseInventory, sites: Mapping[str, LoginSi
 
 
 def check(root: Path, loaded: LoadedSecrets, inventory: Inventory, unread: Collection[str] = ()) -> tuple[Problem, ...]:
-    """Return all problems of the secrets, sorted by position.
-
-    `unread` are owners of invalid inventory files: the users of their secrets are unknown.
-    """
+    """Return problems of secrets by position; users of `unread` owners are unknown."""
     facilities = inventory.facilities
     sites = login_sites(facilities.values())
     return check_sites(root, loaded, inventory, sites, lambda name: facilities[name].cameras, unread=unread)

@@ -1,8 +1,4 @@
-"""Facilities with their connections, and maintenance windows.
-
-Each `facilities/<province>/<facility>.yml` is one quarantine facility. `maintenance.yml` announces work, so that its
-outages raise no alarm.
-"""
+"""Facilities with their connections, and maintenance windows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Managed hosts, and the lock with their allocations.
-
-`carriers/<carrier>.yml` and `centres/<centre>.yml` name the hosts; entries of `allocations.lock.yml` are permanent.
-"""
+"""Managed hosts, and the lock with their permanent allocations."""
 
 from __future__ import annotations
 
@@ -128,12 +125,9 @@ class Relay(Model):
     @property
     def endpoints(self) -> tuple[tuple[str, HostPlace], ...]:
         """WireGuard endpoints of all peers, with their keys in the file."""
-        named = ((self._endpoint_key, self.wireguard_endpoint), ("endpoint_address", self.endpoint_address))
+        key = "endpoint" if self.endpoint is not None else "address"
+        named = ((key, self.wireguard_endpoint), ("endpoint_address", self.endpoint_address))
         return tuple((key, host) for key, host in named if host is not None)
-
-    @property
-    def _endpoint_key(self) -> str:
-        return "endpoint" if self.endpoint is not None else "address"
 
     @property
     def centre_endpoint(self) -> AnyAddress | None:

@@ -1,8 +1,4 @@
-"""Orders, designations of carriers, and reach intents.
-
-`instructions.yml` has orders and deadlines, `designations.yml` the carriers of provinces. `intents.yml` has required
-and forbidden traffic, whatever a plan changes.
-"""
+"""Orders, designations of carriers, and reach intents, which no plan changes."""
 
 from __future__ import annotations
 

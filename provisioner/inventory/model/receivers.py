@@ -1,9 +1,4 @@
-"""Receivers of notices, and keys that sign or approve plans.
-
-`receivers.yml` has receivers of notices, with their roles; `secrets/receivers.yml` has their secrets and addresses.
-`signers.yml` has the keys of DIC, Health and carriers that sign plans, and of approvers. Both files name offices and
-posts, never persons, and contain no e-mail address.
-"""
+"""Receivers of notices, and keys for plans: of posts, never of persons."""
 
 from __future__ import annotations
 

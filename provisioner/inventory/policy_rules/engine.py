@@ -256,16 +256,12 @@ def _watch(child: Running, bounds: RegoBounds) -> None:
             raise RegoFailureError(msg("it takes longer than {seconds}", counted(bounds.seconds, "second")))
         if _cpu_of(child.pid) > bounds.cpu_s:
             raise RegoFailureError(msg("it takes more than {cpu_s} s, its share of the time", f"{bounds.cpu_s:.1f}"))
-        if _resident_mib(child.pid) > bounds.mib:
+        if _number_of(child.pid, "statm", 1) * os.sysconf("SC_PAGE_SIZE") >> 20 > bounds.mib:
             raise RegoFailureError(msg("it takes more than {mib} MiB of memory", bounds.mib))
         time.sleep(_MOMENT_S)
     if code != 0:
         ending = msg("signal {value}", -code) if code < 0 else msg("code {code}", code)
         raise RegoFailureError(msg("the process that evaluates it ended by {ending}", ending))
-
-
-def _resident_mib(process: int) -> int:
-    return _number_of(process, "statm", 1) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def _cpu_of(process: int) -> float:

@@ -108,11 +108,6 @@ class RegoRule:
         """Word with the rule's name."""
         return self.words[1] if self.is_default else self.words[0]
 
-    @property
-    def is_function(self) -> bool:
-        """Whether the rule has arguments."""
-        return self.arguments is not None
-
 
 @dataclass(frozen=True, slots=True)
 class RegoModule:

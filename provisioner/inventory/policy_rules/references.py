@@ -128,7 +128,7 @@ def reference_faults(module: RegoModule, fields: InputFields, tested: RegoModule
         module,
         fields,
         rules=frozenset(rule.name for rule in listed),
-        functions=frozenset(rule.name for rule in listed if rule.is_function),
+        functions=frozenset(rule.name for rule in listed if rule.arguments is not None),
         known=fields.all_names | _OWN_FIELDS | _keys(module) | (_keys(tested) if tested else frozenset()),
     )
     faults = (fault for rule in module.rules for fault in scope.reference_problems(rule))

@@ -161,7 +161,9 @@ def carriers_are_designated(view: View) -> Iterator[Problem]:
     for owner, key, facility, plan in view.plans():
         if facility.operating is Operating.CLOSED:
             continue
-        designated = _designated(view, facility)
+        designated = sorted(
+            {d.carrier for d in view.designations_of(facility) if is_between(view.today, d.since, d.until)}
+        )
         if plan.carrier in designated:
             continue
         if key == "plan" and designated and _ended(view, facility, plan.carrier):
@@ -195,10 +197,6 @@ def _overdue_change(
     if facility.successor and facility.successor.carrier in designated:
         hint = "when the successor's connection is accepted, make it the plan and remove successor"
     yield view.warning(owner, ("plan", "carrier"), "carrier-change-due", message, hint)
-
-
-def _designated(view: View, facility: Outline) -> list[str]:
-    return sorted({d.carrier for d in view.designations_of(facility) if is_between(view.today, d.since, d.until)})
 
 
 def _ended(view: View, facility: Outline, carrier: str) -> bool:

@@ -126,7 +126,8 @@ def needs_of_relay(comparison: Comparison) -> Iterator[SitePackageNeed]:
                 )
             continue
         reason = (
-            _other_endpoint(comparison, site)
+            _other_name(comparison)
+            or _port_change_text(comparison, site)
             or _other_relay_address(comparison)
             or _need_of_site(comparison, peer, live.get(peer.public_key))
         )
@@ -150,10 +151,6 @@ def _pushing_site_needs(comparison: Comparison) -> Iterator[SitePackageNeed]:
         elif live is None and path.facility in comparison.cached_sites:
             needed.setdefault(path.facility, "its gateway has to push a stream more")
     yield from (SitePackageNeed(facility, comparison.spec.id, reason) for facility, reason in sorted(needed.items()))
-
-
-def _other_endpoint(comparison: Comparison, site: str) -> str:
-    return _other_name(comparison) or _port_change_text(comparison, site)
 
 
 def _other_name(comparison: Comparison) -> str:

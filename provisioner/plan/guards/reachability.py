@@ -1,7 +1,4 @@
-"""Guards of access: intents, lockout, `--limit`, and hosts' warnings. Pure.
-
-Before it loads rules, each host tests a lockout again with packets. These guards find it in the plan.
-"""
+"""Guards of access: intents, lockout, `--limit`, and hosts' warnings. Pure."""
 
 from __future__ import annotations
 

@@ -274,16 +274,13 @@ def saved_text(plan: Plan, facts: Mapping[str, HostItems], key: Secret, maker: P
     """Return a saved plan: the same bytes for the same input."""
     extra = {"seen": {host: dict(items) for host, items in facts.items()}, "made_by": maker.plain}
     document = plan_document(plan) | extra
-    return _pretty(document | {"seal": _seal(document, key)})
+    sealed = document | {"seal": _seal(document, key)}
+    return json.dumps(sealed, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def _seal(document: Document, key: Secret) -> str:
     """Return the seal: an HMAC of the rest of the document."""
     return "hmac-sha256:" + hmac.digest(key.reveal().encode(), canonical_text(document).encode(), "sha256").hex()
-
-
-def _pretty(document: Document) -> str:
-    return json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def read_saved(text: str, origin: str, key: Secret) -> Saved:

@@ -22,7 +22,6 @@ LONGEST_STANDING: Final = timedelta(hours=26)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_SECOND: Final = 1_000_000
 
 _UP, _DEGRADED, _DOWN, _MAINTENANCE, _UNKNOWN, _NOT = range(6)
 _KINDS: Final = {"up": _UP, "degraded": _DEGRADED, "down": _DOWN, "quarantined": _DOWN, "unknown": _UNKNOWN}
@@ -70,31 +69,6 @@ class Measured:
 
     def __add__(self, other: Measured) -> Measured:
         return total_of((self, other))
-
-    @property
-    def up_s(self) -> float:
-        """`up` in seconds."""
-        return self.up / _SECOND
-
-    @property
-    def degraded_s(self) -> float:
-        """`degraded` in seconds."""
-        return self.degraded / _SECOND
-
-    @property
-    def down_s(self) -> float:
-        """`down` in seconds."""
-        return self.down / _SECOND
-
-    @property
-    def maintenance_s(self) -> float:
-        """`maintenance` in seconds."""
-        return self.maintenance / _SECOND
-
-    @property
-    def unmeasured_s(self) -> float:
-        """`unmeasured` in seconds."""
-        return self.unmeasured / _SECOND
 
     @property
     def total(self) -> int:

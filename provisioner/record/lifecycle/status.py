@@ -1,8 +1,4 @@
-"""Every facility's state, next step, opening and drain. Pure.
-
-The state is compared with the order that governs the facility. A site's cameras must be connected before people come.
-The files, and what relays were found to hold, show how far a drain is.
-"""
+"""Every facility's state, next step, opening and drain. Pure."""
 
 from __future__ import annotations
 

@@ -345,7 +345,8 @@ def _prepare_file(file: DocxFile) -> None:
 def _lay_out(section: Section, *, across: bool) -> None:
     """Set a section's pages; annexes are landscape, with their own numbers."""
     section.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
-    section.page_width, section.page_height = (Mm(side) for side in _sides(across=across))
+    sides = (LONG_MM, SHORT_MM) if across else (SHORT_MM, LONG_MM)
+    section.page_width, section.page_height = map(Mm, sides)
     section.top_margin, section.bottom_margin = Mm(TOP_MM), Mm(BOTTOM_MM)
     section.left_margin, section.right_margin = Mm(LEFT_MM), Mm(RIGHT_MM)
     section.header_distance = section.footer_distance = Mm(10)
@@ -362,10 +363,6 @@ def _lay_out(section: Section, *, across: bool) -> None:
     (number,) = parse_xml(f"<w:hdr {nsdecls('w')}>{page_number(14)}</w:hdr>")
     empty = header.paragraphs[0]._p  # noqa: SLF001
     empty.getparent().replace(empty, number)
-
-
-def _sides(*, across: bool) -> tuple[int, int]:
-    return (LONG_MM, SHORT_MM) if across else (SHORT_MM, LONG_MM)
 
 
 def _add_placeholder(file: DocxFile, number: int) -> None:

@@ -101,10 +101,6 @@ class LackingRow(Row):
     cover: progress.Cover
 
 
-def _count_surveys(listing: FacilityList) -> progress.Surveys:
-    return progress.surveys(listing.facilities, listing.slug)
-
-
 def _surveys_document(report: progress.Surveys, listing: FacilityList) -> Document:
     return {
         "total": report.total,
@@ -179,19 +175,11 @@ def _survey_columns(listing: FacilityList) -> list[SheetColumn[Outline]]:
 #: The report on surveys.
 SURVEYS = Report(
     heading="KẾT QUẢ KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count_surveys,
+    count=lambda listing: progress.surveys(listing.facilities, listing.slug),
     document=_surveys_document,
     lines=_surveys_lines,
     pages=_surveys_pages,
 )
-
-
-def _count_minutes(listing: FacilityList) -> tuple[Outline, ...]:
-    return tuple(facility for facility in listing.facilities if facility.operating is not Operating.CLOSED)
-
-
-def _minutes_document(facilities: tuple[Outline, ...], listing: FacilityList) -> Document:
-    return {"facilities": [_facility_with_devices(facility, listing.files) for facility in facilities]}
 
 
 def _facility_with_devices(outline: Outline, files: FacilityReader) -> MinutesRow:
@@ -263,15 +251,15 @@ def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tu
 #: The report with the content of survey minutes.
 SURVEY_MINUTES = Report(
     heading="BIÊN BẢN KHẢO SÁT CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count_minutes,
-    document=_minutes_document,
+    count=lambda listing: tuple(
+        facility for facility in listing.facilities if facility.operating is not Operating.CLOSED
+    ),
+    document=lambda facilities, listing: {
+        "facilities": [_facility_with_devices(facility, listing.files) for facility in facilities]
+    },
     lines=_minutes_lines,
     pages=_minutes_pages,
 )
-
-
-def _counted_zones(listing: FacilityList) -> progress.Zones:
-    return progress.zones(listing.files.facility(facility.id) for facility in listing.facilities)
 
 
 def _zones_document(report: progress.Zones, _listing: FacilityList) -> Document:
@@ -322,7 +310,7 @@ def _with_cover(cover: progress.Cover, group: progress.ZoneGroup) -> int:
 #: The report on zones.
 ZONES = Report(
     heading="CÁC KHU VỰC CHƯA CÓ CAMERA TẠI CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_counted_zones,
+    count=lambda listing: progress.zones(listing.files.facility(facility.id) for facility in listing.facilities),
     document=_zones_document,
     lines=_zones_lines,
     pages=_zones_pages,

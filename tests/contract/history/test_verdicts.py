@@ -63,7 +63,7 @@ def test_since_when_and_how_often(sealed: StateFolder) -> None:
 def test_shares_of_time_and_nights(sealed: StateFolder) -> None:
     story(sealed)
     by_path = read_availability(sealed, "bac-giang/", WEEK)
-    assert (by_path[ONE].up_s, by_path[ONE].down_s) == (2 * 86_400, 5 * 86_400)
+    assert (by_path[ONE].up, by_path[ONE].down) == (2 * 86_400_000_000, 5 * 86_400_000_000)
     assert by_path[TWO].available == 1
     assert total_of(by_path.values()).available == pytest.approx(9 / 14)
     strip = read_nights(sealed, "", date(2021, 5, 15), 9)[ONE]
@@ -74,7 +74,7 @@ def test_a_gap_of_measurement_is_not_up(sealed: StateFolder) -> None:
     record(sealed, 0, ALL_UP)
     record(sealed, 5, ALL_UP)
     one = read_availability(sealed, "", WEEK)[ONE]
-    assert (one.up_s, one.unmeasured_s) == (2 * 26 * 3600, 7 * 86_400 - 2 * 26 * 3600)
+    assert (one.up, one.unmeasured) == (2 * 26 * 3_600_000_000, 7 * 86_400_000_000 - 2 * 26 * 3_600_000_000)
 
 
 def test_a_limit_says_nothing_of_what_it_left_out(sealed: StateFolder) -> None:
@@ -163,7 +163,7 @@ def test_a_row_that_was_changed_is_named_and_hides_no_other(sealed: StateFolder,
     assert (said[ONE].verdict, said[ONE].since, said[ONE].looks) == ("down", night(3), 4)
     assert read_nights(sealed, "", date(2021, 5, 11), 3)[ONE][1].verdict == "unknown"
     one = read_availability(sealed, "", WEEK)[ONE]
-    assert (one.up_s, one.down_s, one.unmeasured_s) == (2 * 86_400, 4 * 86_400, 86_400)
+    assert (one.up, one.down, one.unmeasured) == (2 * 86_400_000_000, 4 * 86_400_000_000, 86_400_000_000)
     assert faults(sealed) != []
 
 
