@@ -59,45 +59,72 @@ def settings(**pools: Any) -> dict[str, Any]:
     return plain | {"pools": plain["pools"] | pools}
 
 
+_ORDER = {"ref": "1", "issuer": "x", "issued_on": "2021-05-06", "before": "2021-05-08", "scope": ["ubnd_tinh"]}
+_PLAN = {"state": "agreed", "carrier": "viettel", "relay": "relay-viettel-1"}
 _SSH = {"user": "deploy", "host_key": make.HOST_KEY}
 _ELSEWHERE = make.carrier("vnpt", 21, management_networks=["203.0.113.192/27"])
 
 
-def _sends_to(endpoint: str, name: str = "relay-vnpt-1", number: int = 21, **changes: Any) -> dict[str, Any]:
-    return make.relay(name, number, endpoint=endpoint, **changes)
+def _of(**changes: Any) -> dict[str, Any]:
+    """One facility that differs."""
+    return {"facilities": [make.facility(**changes)]}
 
 
-def test_an_inventory_that_is_right_has_no_problems() -> None:
-    assert codes(complete(carriers=BOTH, facilities=[make.facility(), VNPT_SITE])) == []
+def _relay(**changes: Any) -> dict[str, Any]:
+    """A carrier's one relay that differs."""
+    return {"carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, **changes)])]}
+
+
+def _beside(number: int, name: str = "relay-vnpt-1", **changes: Any) -> dict[str, Any]:
+    """Another carrier's relay beside the first one."""
+    return {"carriers": [make.carrier(), make.carrier("vnpt", 21, relays=[make.relay(name, number, **changes)])]}
+
+
+_ASKED = make.recorder(onvif={"port": 8000, "model": "DS-7608NI", "serial": "D1234/5", "profile": "sub 1"})
 
 
 @pytest.mark.parametrize(
-    ("other", "expected"),
+    "changes",
     [
+        {"facilities": [make.facility(), VNPT_SITE]},
+        # LANs of sites overlap each other.
+        {"facilities": [make.facility(name) for name in ("kcl-bg-001", "kcl-bg-002")]},
+        {"designations": [make.designation(until="2021-05-07"), make.designation(since="2021-05-08")]},
+        # A closed one needs neither designation nor address nor key.
+        {"designations": []} | _of(operating="closed", gateway={"lan": "192.168.1.0/24", "lan_interface": "lan0"}),
+        # The same address at another port is another device.
+        _of(cameras=[make.camera(), make.camera("cam-02", port=555)]),
+        _of(
+            recorders=[_ASKED],
+            cameras=[make.camera(onvif={}), make.camera("cam-02", 12, onvif={"port": 80}), make.channel("cam-03", 1)],
+        ),
         # Behind one address translation each relay has a port of its own.
-        (_sends_to("203.0.113.11", wireguard_port=51821), []),
-        (make.relay("relay-vnpt-1", 11), ["host-address-duplicate"]),
+        _beside(21, endpoint="203.0.113.11", wireguard_port=51821),
     ],
-    ids=["another port", "one address"],
 )
-def test_two_relays_behind_one_address(other: dict[str, Any], expected: list[str]) -> None:
-    assert codes(complete(carriers=[make.carrier(), make.carrier("vnpt", relays=[other])])) == expected
-
-
-def test_an_endpoint_in_a_network_that_is_everywhere_is_no_second_problem() -> None:
-    everywhere = make.carrier(management_networks=["0.0.0.0/0"])
-    assert codes(complete(carriers=[everywhere, make.carrier("vnpt", 21)])) == ["management-network-open"]
-
-
-def test_lans_that_overlap_each_other_are_normal() -> None:
-    sites = [make.facility(name) for name in ("kcl-bg-001", "kcl-bg-002")]
-    assert codes(complete(carriers=BOTH, facilities=sites)) == []
+def test_an_inventory_that_is_right_has_no_problems(changes: dict[str, Any]) -> None:
+    assert codes(complete(**{"carriers": BOTH} | changes)) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"facilities": [make.facility(province="bac-ninh-cu")]}, "province-unknown"),
+        (_beside(11), "host-address-duplicate"),
+        # An endpoint in a network that is everywhere is no second problem.
+        (
+            {"carriers": [make.carrier(management_networks=["0.0.0.0/0"]), make.carrier("vnpt", 21)]},
+            "management-network-open",
+        ),
+    ],
+)
+def test_one_mistake_is_one_problem(changes: dict[str, Any], code: str) -> None:
+    assert codes(complete(**changes)) == [code]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        (_of(province="bac-ninh-cu"), "province-unknown"),
         ({"designations": [make.designation("bac-gian")]}, "province-unknown"),
         ({"designations": [make.designation(carrier="fpt"), make.designation()]}, "carrier-unknown"),
         ({"designations": []}, "carrier-not-designated"),
@@ -106,76 +133,30 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ({"designations": [make.designation(since="2021-05-10")]}, "carrier-not-designated"),
         ({"designations": [make.designation(), make.designation()]}, "designation-duplicate"),
         ({"designations": [make.designation(), make.designation(until="2021-05-01")]}, "designation-period"),
-        (
-            {
-                "instructions": [
-                    {
-                        "ref": "1",
-                        "issuer": "x",
-                        "issued_on": "2021-05-06",
-                        "before": "2021-05-06",
-                        "scope": ["ubnd_tinh"],
-                    }
-                ]
-            },
-            "instruction-deadline",
-        ),
-        (
-            {"carriers": [make.carrier(), make.carrier("vnpt", 21, relays=[make.relay("relay-viettel-1", 22)])]},
-            "host-id-duplicate",
-        ),
+        ({"instructions": [_ORDER | {"before": "2021-05-06"}]}, "instruction-deadline"),
+        (_beside(22, "relay-viettel-1"), "host-id-duplicate"),
         ({"centres": [make.centre(), make.centre("relay-viettel-1", 32)]}, "host-id-duplicate"),
         ({"centres": [make.centre(number=11)]}, "host-address-duplicate"),
-        (
-            {"carriers": [make.carrier(), make.carrier("vnpt", 21, relays=[_sends_to("203.0.113.11")])]},
-            "relay-endpoint-duplicate",
-        ),
+        (_beside(21, endpoint="203.0.113.11"), "relay-endpoint-duplicate"),
         *(
-            ({"carriers": [make.carrier(relays=[_sends_to(address, "relay-viettel-1")])]}, "relay-endpoint-unusable")
+            (_relay(endpoint=address), "relay-endpoint-unusable")
             for address in ("0.0.0.0", "127.0.0.1", "169.254.7.7", "224.0.0.1", "255.255.255.255")  # noqa: S104
         ),
-        (
-            {"carriers": [make.carrier(relays=[_sends_to("198.51.100.7", "relay-viettel-1")])]},
-            "endpoint-in-management-network",
-        ),
+        (_relay(endpoint="198.51.100.7"), "endpoint-in-management-network"),
         # Whoever's management network it is.
         (
-            {"carriers": [make.carrier(relays=[_sends_to("203.0.113.200", "relay-viettel-1")]), _ELSEWHERE]},
+            {"carriers": [*_relay(endpoint="203.0.113.200")["carriers"], _ELSEWHERE]},
             "endpoint-in-management-network",
         ),
-        *(
-            (
-                {"carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, ssh=_SSH | {"port": port})])]},
-                "ssh-port-taken",
-            )
-            for port in (8554, 9997)
-        ),
+        *((_relay(ssh=_SSH | {"port": port}), "ssh-port-taken") for port in (8554, 9997)),
         ({"carriers": [make.carrier(jump={"address": "10.91.0.9", "ssh": _SSH})]}, "jump-in-pool"),
-        (
-            {"facilities": [make.facility(gateway=make.facility()["gateway"] | {"lan": "203.0.113.0/24"})]},
-            "lan-over-endpoint",
-        ),
+        (_of(gateway=make.facility()["gateway"] | {"lan": "203.0.113.0/24"}), "lan-over-endpoint"),
         ({"centres": [make.centre(), make.centre("centre-2", 22)]}, "centre-without-management"),
         ({"carriers": [make.carrier(centres=["centre", "other"])]}, "centre-unknown"),
         ({"carriers": [make.carrier(centres=["centre", "centre"])]}, "centre-duplicate"),
-        (
-            {
-                "carriers": BOTH,
-                "facilities": [make.facility(plan={"state": "agreed", "carrier": "viettel", "relay": "relay-vnpt-1"})],
-            },
-            "relay-of-other-carrier",
-        ),
-        (
-            {"facilities": [make.facility(plan={"state": "agreed", "carrier": "viettel", "relay": "no"})]},
-            "relay-unknown",
-        ),
-        (
-            {
-                "carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, max_paths=1)])],
-                "facilities": [make.facility(cameras=[make.camera(streams=MAIN)])],
-            },
-            "relay-over-capacity",
-        ),
+        (_of(plan=_PLAN | {"relay": "relay-vnpt-1"}), "relay-of-other-carrier"),
+        (_of(plan=_PLAN | {"relay": "no"}), "relay-unknown"),
+        (_relay(max_paths=1) | _of(cameras=[make.camera(streams=MAIN)]), "relay-over-capacity"),
         ({"settings": settings(centres="10.91.3.0/24")}, "pool-overlap"),
         ({"settings": settings(centres="10.89.0.0/31")}, "pool-too-small"),
         ({"carriers": [make.carrier(own_networks=["10.0.0.0/8"])]}, "pool-over-carrier-network"),
@@ -183,50 +164,28 @@ def test_lans_that_overlap_each_other_are_normal() -> None:
         ({"carriers": [make.carrier(management_networks=["0.0.0.0/0"])]}, "management-network-open"),
         ({"centres": [make.centre(management_networks=["0.0.0.0/0"])]}, "management-network-open"),
         ({"centres": [make.centre(management_networks=["10.91.9.0/24"])]}, "pool-over-carrier-network"),
-        (
-            {"carriers": [make.carrier(relays=[make.relay("relay-viettel-1", 11, endpoint="10.91.0.77")])]},
-            "host-address-in-pool",
-        ),
+        (_relay(endpoint="10.91.0.77"), "host-address-in-pool"),
         ({"centres": [make.centre(address="10.90.0.7")]}, "host-address-in-pool"),
-        ({"facilities": [make.facility(cameras=[make.camera(), make.camera()])]}, "device-id-duplicate"),
-        ({"facilities": [make.facility(recorders=[make.recorder("cam-01")])]}, "device-id-duplicate"),
-        ({"facilities": [make.facility(cameras=[make.channel("cam-01", 1)])]}, "recorder-unknown"),
+        (_of(cameras=[make.camera(), make.camera()]), "device-id-duplicate"),
+        (_of(recorders=[make.recorder("cam-01")]), "device-id-duplicate"),
+        (_of(cameras=[make.channel("cam-01", 1)]), "recorder-unknown"),
         (
-            {
-                "facilities": [
-                    make.facility(recorders=[make.recorder()], cameras=[make.channel("a", 1), make.channel("b", 1)])
-                ]
-            },
+            _of(recorders=[make.recorder()], cameras=[make.channel("a", 1), make.channel("b", 1)]),
             "channel-duplicate",
         ),
-        ({"facilities": [make.facility(cameras=[make.camera(address="192.168.2.1")])]}, "address-outside-lan"),
-        ({"facilities": [make.facility(cameras=[make.camera(address="192.168.1.255")])]}, "address-outside-lan"),
-        ({"facilities": [make.facility(cameras=[make.camera(), make.camera("cam-02")])]}, "address-duplicate"),
-        ({"facilities": [make.facility(cameras=[make.camera(onvif={"port": 554})])]}, "onvif-port-duplicate"),
+        (_of(cameras=[make.camera(address="192.168.2.1")]), "address-outside-lan"),
+        (_of(cameras=[make.camera(address="192.168.1.255")]), "address-outside-lan"),
+        (_of(cameras=[make.camera(), make.camera("cam-02")]), "address-duplicate"),
+        (_of(cameras=[make.camera(onvif={"port": 554})]), "onvif-port-duplicate"),
+        (_of(cameras=[make.camera(onvif={}), make.camera("cam-02", port=80)]), "onvif-port-duplicate"),
         (
-            {"facilities": [make.facility(cameras=[make.camera(onvif={}), make.camera("cam-02", port=80)])]},
+            _of(cameras=[make.camera(onvif={}), make.camera("cam-02", port=555, onvif={"port": 80})]),
             "onvif-port-duplicate",
         ),
+        (_of(cameras=[make.camera(make="generic")]), "rtsp-path-missing"),
+        (_of(gateway={"lan": "192.168.1.0/24", "lan_interface": "br-lan"}), "gateway-key-missing"),
         (
-            {
-                "facilities": [
-                    make.facility(cameras=[make.camera(onvif={}), make.camera("cam-02", port=555, onvif={"port": 80})])
-                ]
-            },
-            "onvif-port-duplicate",
-        ),
-        ({"facilities": [make.facility(cameras=[make.camera(make="generic")])]}, "rtsp-path-missing"),
-        (
-            {"facilities": [make.facility(gateway={"lan": "192.168.1.0/24", "lan_interface": "br-lan"})]},
-            "gateway-key-missing",
-        ),
-        (
-            {
-                "facilities": [
-                    make.facility(),
-                    make.facility("kcl-bg-002", gateway=make.facility()["gateway"]),
-                ]
-            },
+            {"facilities": [make.facility(), make.facility("kcl-bg-002", gateway=make.facility()["gateway"])]},
             "public-key-duplicate",
         ),
     ],
@@ -238,11 +197,6 @@ def test_each_rule_finds_what_it_is_for(changes: dict[str, Any], code: str) -> N
     before = [make.facility("kcl-aa-001"), make.facility("kcl-aa-002", operating="closed")]
     listed = plain.get("facilities", [make.facility()])
     assert code in codes(complete(**plain | {"facilities": [*before, *listed]}))
-
-
-def test_two_designations_one_after_the_other_do_not_overlap() -> None:
-    periods = [make.designation(until="2021-05-07"), make.designation(since="2021-05-08")]
-    assert codes(complete(carriers=BOTH, designations=periods)) == []
 
 
 @MERGE_REQUEST
@@ -308,25 +262,9 @@ def test_a_designation_holds_on_its_first_and_on_its_last_day(day: int, *, held:
     assert ("carrier-not-designated" not in codes(inventory, date(2021, 5, day))) == held
 
 
-def test_a_closed_facility_needs_neither_designation_nor_address_nor_key() -> None:
-    site = make.facility(operating="closed", gateway={"lan": "192.168.1.0/24", "lan_interface": "lan0"})
-    assert codes(complete(carriers=BOTH, designations=[], facilities=[site])) == []
-
-
 def test_a_carrier_without_a_pool_is_told_to_get_one() -> None:
     inventory = make.inventory(settings=settings(carriers={"vnpt": "10.92.0.0/16"}))
     assert "pool-missing" in codes(inventory)
-
-
-def test_same_address_on_another_port_is_another_device() -> None:
-    cameras = [make.camera(), make.camera("cam-02", port=555)]
-    assert codes(complete(carriers=BOTH, facilities=[make.facility(cameras=cameras)])) == []
-
-
-def test_devices_that_are_asked_each_at_its_own_port_are_no_problem() -> None:
-    recorders = [make.recorder(onvif={"port": 8000, "model": "DS-7608NI", "serial": "D1234/5", "profile": "sub 1"})]
-    cameras = [make.camera(onvif={}), make.camera("cam-02", 12, onvif={"port": 80}), make.channel("cam-03", 1)]
-    assert codes(complete(carriers=BOTH, facilities=[make.facility(recorders=recorders, cameras=cameras)])) == []
 
 
 @pytest.mark.parametrize(
@@ -391,41 +329,31 @@ RELAY = {"relay-viettel-1": {"tunnel_address": "10.91.0.1"}}
 CENTRE = {"centre": {"tunnel_address": "10.90.0.1"}}
 
 
+def _site(**changes: Any) -> dict[str, Any]:
+    return {"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | changes}}
+
+
+def _buried(name: str, pool: str, **number: Any) -> dict[str, Any]:
+    return {"sites": SITE, "tombstones": [{"object": name, "pool": pool, **number}]}
+
+
 @pytest.mark.parametrize(
     ("lock", "code"),
     [
         ({"relays": RELAY, "centres": CENTRE}, "allocation-missing"),
         ({"relays": RELAY, "sites": SITE}, "allocation-missing"),
         ({"centres": CENTRE, "sites": SITE}, "allocation-missing"),
-        ({"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"ports": {}}}}, "allocation-missing"),
-        (
-            {"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"ports": {"cam-01": 10554, "cam-9": 10555}}}},
-            "allocation-missing",
-        ),
-        ({"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"carrier": "vnpt"}}}, "allocation-missing"),
+        (_site(ports={}), "allocation-missing"),
+        (_site(ports={"cam-01": 10554, "cam-9": 10555}), "allocation-missing"),
+        (_site(carrier="vnpt"), "allocation-missing"),
         ({"sites": SITE | {"kcl-bg-009": SITE["kcl-bg-001"]}}, "allocation-duplicate"),
-        ({"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"tunnel_address": "10.92.0.2"}}}, "allocation-outside-pool"),
+        (_site(tunnel_address="10.92.0.2"), "allocation-outside-pool"),
         ({"relays": {"relay-viettel-1": {"tunnel_address": "10.90.0.9"}}}, "allocation-outside-pool"),
         ({"relays": {"old-relay": {"tunnel_address": "10.91.0.9"}}}, "allocation-missing"),
         ({"centres": {"old-centre": {"tunnel_address": "10.90.0.9"}}}, "allocation-missing"),
-        (
-            {
-                "sites": SITE,
-                "tombstones": [{"object": "site/x", "pool": "carriers/viettel", "tunnel_address": "10.91.0.2"}],
-            },
-            "allocation-reused",
-        ),
-        (
-            {
-                "sites": SITE,
-                "tombstones": [{"object": "site/kcl-bg-001/cam-0", "pool": "site/kcl-bg-001", "port": 10554}],
-            },
-            "allocation-port-duplicate",
-        ),
-        (
-            {"sites": {"kcl-bg-001": SITE["kcl-bg-001"] | {"ports": {"a": 10554, "b": 10554}}}},
-            "allocation-port-duplicate",
-        ),
+        (_buried("site/x", "carriers/viettel", tunnel_address="10.91.0.2"), "allocation-reused"),
+        (_buried("site/kcl-bg-001/cam-0", "site/kcl-bg-001", port=10554), "allocation-port-duplicate"),
+        (_site(ports={"a": 10554, "b": 10554}), "allocation-port-duplicate"),
         ({"relays": RELAY}, "host-keys-missing"),
         ({"centres": CENTRE}, "host-keys-missing"),
     ],
@@ -435,8 +363,8 @@ def test_a_lock_that_is_not_right_is_told_why(lock: dict[str, Any], code: str) -
 
 
 def test_a_port_of_another_site_is_no_conflict() -> None:
-    stones = [{"object": "site/kcl-bg-002/cam-01", "pool": "site/kcl-bg-002", "port": 10554}]
-    inventory = make.inventory(allocations={"relays": RELAY, "centres": CENTRE, "sites": SITE, "tombstones": stones})
+    buried = _buried("site/kcl-bg-002/cam-01", "site/kcl-bg-002", port=10554)
+    inventory = make.inventory(allocations={"relays": RELAY, "centres": CENTRE, **buried})
     assert set(codes(inventory)) - {"host-keys-missing", "carrier-unknown"} == set()
 
 

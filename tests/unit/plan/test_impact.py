@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,12 @@ class Found:
         return self.world.hosts.hosts[RELAY]
 
     def plan(self, resource: Resource, name: str = "", *, inventory: Inventory | None = None) -> Change:
-        changes = self.world.plan(inventory or of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
-        (change,) = [c for c in changes if c.resource is resource and c.name.endswith(name) and c.host == RELAY]
+        (change,) = [c for c in self.pending(inventory) if c.resource is resource and c.name.endswith(name)]
         return change
+
+    def pending(self, inventory: Inventory | None = None) -> list[Change]:
+        changes = self.world.plan(inventory or of({"kcl-bg-001": 1, "kcl-bg-002": 1})).plan.pending
+        return [change for change in changes if change.host == RELAY]
 
     def edit(self, path: str, change: Callable[[bytes], bytes]) -> None:
         content, mode, owner, group = self.host.files[path]
@@ -55,10 +58,75 @@ def relay() -> Found:
 
 
 # --- MediaMTX's file ------------------------------------------------------------------------------
-def test_a_setting_that_restarts_paths_cuts_everybody(relay: Found) -> None:
-    relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b'readTimeout: "10s"', b'readTimeout: "20s"'))
-    change = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (change.impact, change.cut, change.reason) == (Impact.ALL, EVERYBODY, "settings differ: readTimeout")
+def peer_of(relay: Found, address: str) -> str:
+    return next(key for key, peer in relay.host.peers.items() if peer["allowed_ips"] == [address])
+
+
+def on_udp(text: bytes) -> bytes:
+    head, line, tail = text.partition(b'"bac-giang/kcl-bg-001/cam-01/sub": ')
+    return head + line + tail.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "udp"', 1)
+
+
+def without_file(relay: Found) -> None:
+    del relay.host.files[MEDIAMTX_FILE]
+    relay.host.runs_without_file = True
+
+
+def another_key(relay: Found, address: str) -> None:
+    relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(peer_of(relay, address))
+
+
+@pytest.mark.parametrize(
+    ("drift", "name", "found", "reason"),
+    [
+        (
+            lambda relay: relay.edit(MEDIAMTX_FILE, lambda text: text.replace(b': "10s"', b': "20s"')),
+            *("/mediamtx.yml", (Action.UPDATE, Impact.ALL, EVERYBODY), "settings differ: readTimeout"),
+        ),
+        (
+            lambda relay: relay.edit(MEDIAMTX_FILE, lambda text: text + b"pathDefaults:\n  maxReaders: 5\n"),
+            *("/mediamtx.yml", (Action.UPDATE, Impact.ALL, EVERYBODY), "2 foreign lines"),
+        ),
+        (without_file, "/mediamtx.yml", (Action.CREATE, Impact.ALL, EVERYBODY), ""),
+        (
+            lambda relay: setattr(relay.host, "sentinel", "cfg/000000000000"),
+            *("-mediamtx.service", (Action.UPDATE, Impact.ALL, EVERYBODY), "it has not read its file"),
+        ),
+        (
+            lambda relay: relay.host.units.discard("provisioner-mediamtx.service"),
+            *("-mediamtx.service", (Action.UPDATE, Impact.HOT, {}), ""),
+        ),
+        (
+            lambda relay: relay.edit(MEDIAMTX_FILE, on_udp),
+            *(SITE, (Action.UPDATE, Impact.PATH, {RELAY: {SITE: 2}}), "rtspTransport udp → tcp"),
+        ),
+        (
+            lambda relay: relay.host.peers[peer_of(relay, "10.91.0.2/32")].update(psk="another"),
+            "site/kcl-bg-001",
+            (Action.UPDATE, Impact.HOT, {}),
+            "pre-shared key differs: used from the next handshake on",
+        ),
+        (
+            lambda relay: another_key(relay, "10.91.0.2/32"),
+            *("site/kcl-bg-001", (Action.UPDATE, Impact.PATH, {RELAY: {SITE: 2}}), f"public key {'A' * 43}= → "),
+        ),
+        (
+            lambda relay: another_key(relay, "10.90.0.1/32"),
+            *("centre/centre", (Action.UPDATE, Impact.ALL, EVERYBODY), f"public key {'A' * 43}= → "),
+        ),
+    ],
+)
+def test_each_drift_is_told_with_its_reason_and_cuts_those_whom_it_cuts(
+    relay: Found,
+    drift: Callable[[Found], object],
+    name: str,
+    found: tuple[Action, Impact, Mapping[str, Mapping[str, int]]],
+    reason: str,
+) -> None:
+    drift(relay)
+    (change,) = [c for c in relay.pending() if c.name.endswith(name)]
+    assert (change.action, change.impact, change.cut) == found
+    assert reason in change.reason
 
 
 def without_probe(text: bytes) -> bytes:
@@ -189,37 +257,6 @@ def test_users_that_are_none_break_no_plan_and_show_no_password(relay: Found, us
     assert "s3cret" not in repr(planned)
 
 
-def test_lines_that_are_not_ours_may_mean_anything(relay: Found) -> None:
-    relay.edit(MEDIAMTX_FILE, lambda text: text + b"pathDefaults:\n  maxReaders: 5\n")
-    change = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (change.impact, change.cut) == (Impact.ALL, EVERYBODY)
-    assert "2 foreign lines" in change.reason
-
-
-def test_a_file_that_is_gone_under_a_running_relay_says_nothing_of_what_runs(relay: Found) -> None:
-    del relay.host.files[MEDIAMTX_FILE]
-    relay.host.runs_without_file = True
-    change = relay.plan(Resource.FILE, "mediamtx.yml")
-    assert (change.action, change.impact, change.cut) == (Action.CREATE, Impact.ALL, EVERYBODY)
-
-
-def test_a_relay_that_has_not_read_its_file_may_run_on_any(relay: Found) -> None:
-    relay.host.sentinel = "cfg/000000000000"
-    change = relay.plan(Resource.UNIT, "mediamtx.service")
-    assert (change.impact, change.cut, change.reason) == (Impact.ALL, EVERYBODY, "it has not read its file")
-
-
-def test_a_path_whose_setting_differs_tells_both_values_and_cuts_its_own_readers(relay: Found) -> None:
-    def on_udp(text: bytes) -> bytes:
-        head, line, tail = text.partition(b'"bac-giang/kcl-bg-001/cam-01/sub": ')
-        return head + line + tail.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "udp"', 1)
-
-    relay.edit(MEDIAMTX_FILE, on_udp)
-    change = relay.plan(Resource.PATH)
-    assert (change.name, change.reason, change.cut) == (SITE, "rtspTransport udp → tcp", {RELAY: {SITE: 2}})
-    assert (change.province, change.facility) == ("bac-giang", "kcl-bg-001")
-
-
 def test_a_setting_that_somebody_added_is_named_and_its_value_is_not(relay: Found) -> None:
     def hooked(text: bytes) -> bytes:
         return text.replace(b'"rtspTransport": "tcp"', b'"rtspTransport": "tcp", "runOnRead": "curl -u a:s3cret x"', 1)
@@ -231,33 +268,6 @@ def test_a_setting_that_somebody_added_is_named_and_its_value_is_not(relay: Foun
 
 
 # --- tunnel ---------------------------------------------------------------------------------------
-def peer_of(relay: Found, address: str) -> str:
-    return next(key for key, peer in relay.host.peers.items() if peer["allowed_ips"] == [address])
-
-
-def test_a_new_pre_shared_key_cuts_nobody(relay: Found) -> None:
-    relay.host.peers[peer_of(relay, "10.91.0.2/32")]["psk"] = "another"
-    change = relay.plan(Resource.PEER)
-    assert (change.name, change.impact) == ("site/kcl-bg-001", Impact.HOT)
-    assert change.reason == "pre-shared key differs: used from the next handshake on"
-
-
-def test_another_key_of_a_site_reconnects_the_site_and_no_other(relay: Found) -> None:
-    old = peer_of(relay, "10.91.0.2/32")
-    relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(old)
-    change = relay.plan(Resource.PEER)
-    assert (change.name, change.action, change.impact) == ("site/kcl-bg-001", Action.UPDATE, Impact.PATH)
-    assert change.reason == f"public key {'A' * 43}= → {old}"
-    assert change.cut == {RELAY: {SITE: 2}}
-
-
-def test_another_key_of_a_centre_reconnects_all_who_read_from_there(relay: Found) -> None:
-    old = peer_of(relay, "10.90.0.1/32")
-    relay.host.peers["A" * 43 + "="] = relay.host.peers.pop(old)
-    change = relay.plan(Resource.PEER)
-    assert (change.name, change.impact, change.cut) == ("centre/centre", Impact.ALL, EVERYBODY)
-
-
 def test_a_stranger_is_told_by_what_it_holds(relay: Found) -> None:
     relay.host.peers["B" * 43 + "="] = {
         "allowed_ips": ["10.99.0.9/32"],
@@ -353,12 +363,6 @@ def test_another_program_is_a_restart() -> None:
     assert [(c.resource, c.name, c.cut) for c in cutting] == [
         (Resource.UNIT, "provisioner-mediamtx.service", {RELAY: {SITE: 2}})
     ]
-
-
-def test_a_unit_that_is_stopped_has_nobody_to_cut(relay: Found) -> None:
-    relay.host.units.discard("provisioner-mediamtx.service")
-    change = relay.plan(Resource.UNIT, "mediamtx.service")
-    assert (change.impact, change.viewers) == (Impact.HOT, 0)
 
 
 def test_who_watches_is_not_known_where_the_relay_does_not_tell(relay: Found) -> None:
