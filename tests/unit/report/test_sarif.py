@@ -21,116 +21,48 @@ from provisioner.report.problem_catalogue import CATALOGUE
 from tests import inventories as make
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
-CLOSED = {"additionalProperties": False}
-# What the specification (SARIF 2.1.0, 3.13 and on) asks of the objects that are written here.
-SHAPE: dict[str, Any] = {
-    "type": "object",
-    "required": ["$schema", "version", "runs"],
-    "properties": {
-        "$schema": {"type": "string"},
-        "version": {"const": "2.1.0"},
-        "runs": {"minItems": 1, "maxItems": 1},
-    },
-    **CLOSED,
-}
-RUN: dict[str, Any] = {
-    "type": "object",
-    "required": ["tool", "results"],
-    "properties": {
-        "tool": {
-            "type": "object",
-            "required": ["driver"],
-            "properties": {
-                "driver": {
-                    "type": "object",
-                    "required": ["name", "version", "rules"],
-                    "properties": {
-                        "name": {"const": "provisioner"},
-                        "version": {"type": "string"},
-                        "rules": {
-                            "type": "array",
-                            "uniqueItems": True,
-                            "items": {
-                                "type": "object",
-                                "required": ["id", "name", "shortDescription", "help"],
-                                "properties": {
-                                    "id": {"type": "string"},
-                                    "name": {"type": "string", "pattern": "^([A-Z][a-z0-9]*)+$"},
-                                    "shortDescription": TEXT,
-                                    "help": {
-                                        "type": "object",
-                                        "required": ["text", "markdown"],
-                                        "properties": {"text": {"type": "string"}, "markdown": {"type": "string"}},
-                                        **CLOSED,
-                                    },
-                                },
-                                **CLOSED,
-                            },
-                        },
-                    },
-                    **CLOSED,
-                }
-            },
-            **CLOSED,
-        },
+STRING = {"type": "string"}
+
+
+def closed(optional: dict[str, Any] | None = None, /, **required: Any) -> dict[str, Any]:
+    """An object with these properties and no other."""
+    properties = required | (optional or {})
+    return {"type": "object", "required": [*required], "properties": properties, "additionalProperties": False}
+
+
+PLACE = closed(
+    {"region": closed(startLine={"type": "integer", "minimum": 1}, startColumn={"type": "integer", "minimum": 1})},
+    artifactLocation=closed(
+        uri={"type": "string", "pattern": r"^[A-Za-z0-9._~/%-]+$"}, uriBaseId={"const": "%SRCROOT%"}
+    ),
+)
+RESULT = closed(
+    {"properties": {"type": "object"}},
+    ruleId=STRING,
+    ruleIndex={"type": "integer", "minimum": 0},
+    level={"enum": ["error", "warning"]},
+    message=TEXT,
+    locations={"type": "array", "maxItems": 1, "items": closed(physicalLocation=PLACE)},
+    partialFingerprints={"type": "object", "additionalProperties": STRING},
+)
+RULE = closed(
+    id=STRING,
+    name={"type": "string", "pattern": "^([A-Z][a-z0-9]*)+$"},
+    shortDescription=TEXT,
+    help=closed(text=STRING, markdown=STRING),
+)
+RULES = {"type": "array", "uniqueItems": True, "items": RULE}
+RUN = closed(
+    {
         "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
         "originalUriBaseIds": {"type": "object"},
         "invocations": {"items": {"type": "object", "required": ["executionSuccessful"]}},
-        "results": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["ruleId", "ruleIndex", "level", "message", "locations", "partialFingerprints"],
-                "properties": {
-                    "ruleId": {"type": "string"},
-                    "ruleIndex": {"type": "integer", "minimum": 0},
-                    "level": {"enum": ["error", "warning"]},
-                    "message": TEXT,
-                    "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
-                    "properties": {"type": "object"},
-                    "locations": {
-                        "type": "array",
-                        "maxItems": 1,
-                        "items": {
-                            "type": "object",
-                            "required": ["physicalLocation"],
-                            "properties": {
-                                "physicalLocation": {
-                                    "type": "object",
-                                    "required": ["artifactLocation"],
-                                    "properties": {
-                                        "artifactLocation": {
-                                            "type": "object",
-                                            "required": ["uri", "uriBaseId"],
-                                            "properties": {
-                                                "uri": {"type": "string", "pattern": r"^[A-Za-z0-9._~/%-]+$"},
-                                                "uriBaseId": {"const": "%SRCROOT%"},
-                                            },
-                                            **CLOSED,
-                                        },
-                                        "region": {
-                                            "type": "object",
-                                            "required": ["startLine", "startColumn"],
-                                            "properties": {
-                                                "startLine": {"type": "integer", "minimum": 1},
-                                                "startColumn": {"type": "integer", "minimum": 1},
-                                            },
-                                            **CLOSED,
-                                        },
-                                    },
-                                    **CLOSED,
-                                }
-                            },
-                            **CLOSED,
-                        },
-                    },
-                },
-                **CLOSED,
-            },
-        },
     },
-    **CLOSED,
-}
+    tool=closed(driver=closed(name={"const": "provisioner"}, version=STRING, rules=RULES)),
+    results={"type": "array", "items": RESULT},
+)
+# What the specification (SARIF 2.1.0, 3.13 and on) asks of the objects that are written here.
+SHAPE = closed(**{"$schema": STRING, "version": {"const": "2.1.0"}, "runs": {"minItems": 1, "maxItems": 1}})
 
 
 def assert_sound(log: dict[str, Any]) -> None:
