@@ -310,14 +310,6 @@ def test_a_site_that_is_dark_everywhere_stays_as_nobody_knows_which_relays_it_kn
 
 
 @pytest.mark.soak
-def test_a_stranger_is_not_let_go_unproved(call: DrainTerminal) -> None:
-    call.both()
-    before = call.files()
-    code, _, err = call(*DRAIN, "--yes", "--unproved", "kcl-qn-001")
-    assert (code, "no site of these relays" in err, call.files()) == (2, True, before)
-
-
-@pytest.mark.soak
 def test_paths_that_come_worse_once_a_site_is_gone_end_the_drain(call: DrainTerminal) -> None:
     call.both()
 
@@ -400,23 +392,24 @@ def test_readers_beyond_the_limit_keep_the_old_relay_and_the_files_as_they_were(
     assert (code, document["done"]) == (0, True)
 
 
-@pytest.mark.soak
-def test_a_freeze_keeps_everything_as_it_is(call: DrainTerminal) -> None:
+@pytest.mark.parametrize(
+    ("why", "code", "said"),
+    [
+        ("other changes", 6, "would cut readers as well"),
+        pytest.param("a freeze", 6, "frozen", marks=pytest.mark.soak),
+        pytest.param("a stranger", 2, "no site of these relays", marks=pytest.mark.soak),
+    ],
+)
+def test_what_may_not_be_is_refused_between_two_steps(call: DrainTerminal, why: str, code: int, said: str) -> None:
     call.both()
-    call.edit("inventory.yml", "until: 2021-05-24T06:00", "until: 2099-05-24T06:00")
+    if why == "other changes":
+        call.other_channel("kcl-bg-001")
+        assert call("sign-off", "kcl-bg-001", "--successor", "--all-parties", "--source", "4")[0] == 0
+    elif why == "a freeze":
+        call.edit("inventory.yml", "until: 2021-05-24T06:00", "until: 2099-05-24T06:00")
     before = call.files()
-    code, _, err = call(*DRAIN, "--yes")
-    assert (code, "frozen" in err, call.files()) == (6, True, before), err
-
-
-def test_other_changes_that_would_cut_somebody_are_not_smuggled_in(call: DrainTerminal) -> None:
-    call.both()
-    call.other_channel("kcl-bg-001")
-    assert call("sign-off", "kcl-bg-001", "--successor", "--all-parties", "--source", "4")[0] == 0
-    before = call.files()
-    code, _, err = call(*DRAIN, "--yes")
-    assert (code, "would cut readers as well" in " ".join(err.split())) == (6, True), err
-    assert call.files() == before
+    ended, _, err = call(*DRAIN, "--yes", *(("--unproved", "kcl-qn-001") if why == "a stranger" else ()))
+    assert (ended, said in " ".join(err.split()), call.files()) == (code, True, before), err
 
 
 @pytest.mark.parametrize("host", [OLD, NEW])

@@ -125,13 +125,6 @@ def test_with_a_closed_vault_seals_are_not_checked_and_that_is_said(controller: 
     assert controller.check("--hosts", **controller.without_key()).code == 12
 
 
-def test_a_host_that_does_not_answer_is_named(controller: RecordingController) -> None:
-    controller.hosts.hosts[RELAY_1].reachable = False
-    checked = controller.check("--hosts")
-    assert checked.code == 5
-    assert [one["host"] for one in checked.document["unanswered"]] == [RELAY_1]
-
-
 def test_entries_of_an_older_version_are_counted_and_no_fault(controller: RecordingController) -> None:
     with controller.tampered() as connection:
         connection.execute("DROP TABLE provisioner_seals")
@@ -180,18 +173,32 @@ def test_seals_that_are_taken_away_alone_are_missed(controller: RecordingControl
 
 
 @LOCAL_USER
-def test_one_seal_that_is_taken_away_is_a_fault(controller: RecordingController) -> None:
+@pytest.mark.parametrize(
+    ("said", "statements"),
+    [
+        ("it is missing", ["DELETE FROM provisioner_entries WHERE number = 3"]),
+        ("unkeyed, and an entry before it is keyed", ["DELETE FROM provisioner_seals WHERE number = 4"]),
+        (
+            "by another key than the vault's",
+            ["UPDATE provisioner_seals SET seal = replace(seal, 'hmac-sha256:', 'hmac-sha256:0') WHERE number = 5"],
+        ),
+        (  # A check that hangs on an entry which is no verification's.
+            "no ended run's (4)",
+            [
+                "UPDATE provisioner_checks SET number = 4 WHERE rowid = (SELECT min(rowid) FROM provisioner_checks)",
+                "INSERT INTO provisioner_checks SELECT inventory, 3, facility, relay, content, at, pulled,"  # noqa: ISC004
+                " checked, proved FROM provisioner_checks WHERE number = 4",
+            ],
+        ),
+    ],
+)
+def test_rows_that_somebody_changed_or_removed_are_named(
+    controller: RecordingController, said: str, statements: list[str]
+) -> None:
     with controller.tampered() as connection:
-        connection.execute("DELETE FROM provisioner_seals WHERE number = 4")
-    assert any("unkeyed, and an entry before it is keyed" in fault for fault in controller.check().faults)
-
-
-@LOCAL_USER
-def test_a_seal_under_the_name_of_another_key_proves_nothing(controller: RecordingController) -> None:
-    with controller.tampered() as connection:
-        connection.execute("UPDATE provisioner_seals SET seal = replace(seal, 'hmac-sha256:', 'hmac-sha256:0')"
-                           " WHERE number = 5")  # fmt: skip
-    assert any("by another key than the vault's" in fault for fault in controller.check().faults)
+        for statement in statements:
+            connection.execute(statement)
+    assert any(said in fault for fault in controller.check().faults)
 
 
 @LOCAL_USER
@@ -259,13 +266,6 @@ def test_a_backup_that_people_know_of_is_no_fault(controller: RecordingControlle
 
 
 @LOCAL_USER
-def test_an_entry_in_the_middle_that_is_gone_or_swapped_is_named(controller: RecordingController) -> None:
-    with controller.tampered() as connection:
-        connection.execute("DELETE FROM provisioner_entries WHERE number = 3")
-    assert any("it is missing" in fault for fault in controller.check().faults)
-
-
-@LOCAL_USER
 def test_two_entries_that_are_swapped_do_not_follow(controller: RecordingController) -> None:
     with controller.tampered() as connection:
         for old, new in ((3, -1), (2, 3), (-1, 2)):
@@ -310,17 +310,6 @@ def test_a_run_that_is_replayed_at_the_end_is_not_genuine(controller: RecordingC
     assert any("not by the vault's key" in fault for fault in controller.check().faults)
     applied = controller.run("verify")
     assert "is damaged: its newest entry (6) is not as it was recorded" in applied.err
-
-
-@LOCAL_USER
-def test_a_proof_that_no_verification_made_is_a_fault(controller: RecordingController) -> None:
-    """A check that hangs on an entry which is no verification's."""
-    with controller.tampered() as connection:
-        connection.execute("UPDATE provisioner_checks SET number = 4 WHERE rowid = (SELECT min(rowid) FROM"
-                           " provisioner_checks)")  # fmt: skip
-        connection.execute("INSERT INTO provisioner_checks SELECT inventory, 3, facility, relay, content, at, pulled,"
-                           " checked, proved FROM provisioner_checks WHERE number = 4")  # fmt: skip
-    assert any("no ended run's (4)" in fault for fault in controller.check().faults)
 
 
 # --- who has the vault, and not the key that signs --------------------------------------------------
@@ -396,24 +385,26 @@ def test_neither_the_signing_key_nor_the_vault_s_is_in_the_record(
 
 # --- hosts in other hands ---------------------------------------------------------------------------
 @RELAY
-def test_a_relay_that_makes_an_entry_up_is_named_and_the_record_is_not_doubted(controller: RecordingController) -> None:
+@pytest.mark.parametrize(
+    ("told", "said", "hint"),
+    [
+        ({"sequence": 99, "head": "sha256:" + "0" * 64}, "made up there", "the record is not doubted"),
+        ({"sequence": 99, "seal": ""}, "", "its holder may have made it up"),
+        (None, "", ""),  # A version before records told of its run alone.
+    ],
+)
+def test_a_run_that_a_relay_makes_up_is_named_and_the_record_is_not_doubted(
+    controller: RecordingController, told: dict[str, object] | None, said: str, hint: str
+) -> None:
     manifest = controller.hosts.hosts[RELAY_2].manifest
     assert manifest is not None
-    manifest["record"] = {**manifest["record"], "sequence": 99, "head": "sha256:" + "0" * 64}
-    checked = controller.check("--hosts")
-    (fault,) = checked.document["faults"]
-    assert (fault["host"], fault["number"]) == (RELAY_2, 99)
-    assert "made up there" in fault["message"]
-    assert "the record is not doubted" in fault["hint"]
-
-
-@RELAY
-def test_a_relay_that_takes_the_seal_off_is_told_to_prove_nothing(controller: RecordingController) -> None:
-    manifest = controller.hosts.hosts[RELAY_2].manifest
-    assert manifest is not None
-    manifest["record"] = {**manifest["record"], "sequence": 99, "seal": ""}
+    record = manifest.pop("record")
+    manifest |= {"run": "20210601T000000Z-aaaaaa"} if told is None else {"record": {**record, **told}}
     (fault,) = controller.check("--hosts").document["faults"]
-    assert "its holder may have made it up" in fault["hint"]
+    assert fault["host"] == RELAY_2
+    assert (fault["run"] == "20210601T000000Z-aaaaaa") if told is None else (fault["number"] == 99)
+    assert said in fault["message"]
+    assert hint in fault["hint"]
 
 
 @RELAY
@@ -435,25 +426,20 @@ def test_an_entry_of_another_relay_shows_nothing(controller: RecordingController
 
 @RELAY
 @pytest.mark.parametrize(
-    "word", [7, [], {"run": 1}, {"run": "x", "sequence": "y", "head": "z", "seal": ""}, {"run": "\x1b[31m"}]
+    "word", [None, 7, [], {"run": 1}, {"run": "x", "sequence": "y", "head": "z", "seal": ""}, {"run": "\x1b[31m"}]
 )
-def test_a_relay_that_answers_nonsense_is_that_relay_s_error(controller: RecordingController, word: object) -> None:
-    manifest = controller.hosts.hosts[RELAY_2].manifest
-    assert manifest is not None
-    manifest["record"] = word
+def test_a_relay_that_answers_nonsense_or_nothing_is_that_relay_s_error(
+    controller: RecordingController, word: object
+) -> None:
+    relay = controller.hosts.hosts[RELAY_2]
+    assert relay.manifest is not None
+    if word is None:
+        relay.reachable = False
+    else:
+        relay.manifest["record"] = word
     checked = controller.check("--hosts")
     assert checked.code == 5
     assert [one["host"] for one in checked.document["unanswered"]] == [RELAY_2]
-
-
-@RELAY
-def test_a_run_that_only_a_host_of_an_older_version_knows_is_told(controller: RecordingController) -> None:
-    manifest = controller.hosts.hosts[RELAY_2].manifest
-    assert manifest is not None
-    manifest["run"] = "20210601T000000Z-aaaaaa"
-    del manifest["record"]
-    (fault,) = controller.check("--hosts").document["faults"]
-    assert (fault["host"], fault["run"]) == (RELAY_2, "20210601T000000Z-aaaaaa")
 
 
 def test_a_rolled_back_host_holds_the_entry_of_the_rollback(controller: RecordingController) -> None:
@@ -672,15 +658,18 @@ def test_a_packed_document_that_never_ends_fills_no_memory(
 
 
 @LOCAL_USER
-@pytest.mark.parametrize("table", ["entries", "checks", "holdings"])
-def test_no_name_in_the_database_writes_to_a_terminal(controller: RecordingController, table: str) -> None:
-    column = {"entries": "run", "checks": "relay", "holdings": "host"}[table]
+@pytest.mark.parametrize("table", ["entries", "checks", "holdings", "all entries"])
+def test_nothing_in_the_database_writes_to_a_terminal(controller: RecordingController, table: str) -> None:
+    column = {"entries": "run", "checks": "relay", "holdings": "host"}.get(table)
     with controller.tampered() as connection:
-        connection.execute(f"UPDATE provisioner_{table} SET {column} = {column} || char(27) || '[2J'")  # noqa: S608
+        if column:
+            connection.execute(f"UPDATE provisioner_{table} SET {column} = {column} || char(27) || '[2J'")  # noqa: S608
+        else:
+            hash_anew(connection, lambda content: content.replace('"user":"', '"user":"\\u001b[2J\\u202e'))
     for arguments in (("history",), ("history", "verify"), ("status", "--why", "kcl-bg-001"), ("apply", "--resume")):
         printed = controller.run(*arguments)
         assert printed.code != 70
-        assert "\x1b" not in printed.out + printed.err
+        assert not {"\x1b", "\u202e"} & set(printed.out + printed.err)
 
 
 @LOCAL_USER
@@ -710,16 +699,6 @@ def test_a_relay_that_sends_receipts_without_end_is_cut_short(controller: Record
     assert checked.code == 1
     assert len(checked.faults) == 100
     assert max(map(len, checked.faults)) < 400
-
-
-@LOCAL_USER
-def test_who_writes_the_database_writes_to_no_terminal(controller: RecordingController) -> None:
-    with controller.tampered() as connection:
-        hash_anew(connection, lambda content: content.replace('"user":"', '"user":"\\u001b[2J\\u202e'))
-    for arguments in (("history",), ("history", "verify")):
-        printed = controller.run(*arguments)
-        assert "\x1b" not in printed.out + printed.err
-        assert "\u202e" not in printed.out + printed.err
 
 
 # --- Git notes --------------------------------------------------------------------------------------
