@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from provisioner.desired.render.host import MEDIAMTX_FILE, TRUST_FILE
+from provisioner.hosts.observe import observe
 from provisioner.inventory.model.inventory import Inventory
+from provisioner.plan import build
 from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.diff import changes_of
 from tests import fleets, inventories
 from tests.hostile import CENTRE, MERGE_REQUEST, VIEWER
 from tests.hostile import RELAY as RELAY_IN_OTHER_HANDS
@@ -405,3 +408,50 @@ def test_a_viewer_that_comes_and_one_that_may_read_more_are_changes_of_trust(rel
     relay.world.apply(with_viewer("bac-giang"))
     less = relay.world.plan(with_viewer("bac-giang/kcl-bg-001")).plan.pending
     assert [change.name for change in less if change.resource is Resource.TRUST] == []
+
+
+def test_a_device_in_a_rule_is_named_by_its_address_and_its_port(relay: Found) -> None:
+    """Cameras behind one gateway have one address: the port tells which of them a plan lets in."""
+    inventory = of({"kcl-bg-001": 3, "kcl-bg-002": 1})
+    _, _, desired = relay.world.state(inventory)
+    spec, files = desired.hosts[RELAY], fleets.files_of(desired)[RELAY]
+    (facts, _errors) = observe([spec], {RELAY: files}, relay.world.hosts)
+    for path in spec.paths:
+        assert path.source
+        name = f"element cameras {path.source.address} . {path.source.port}"
+        firewall: Any = {"present": True, "differences": [{"name": name, "action": "create"}]}
+        changes = changes_of(spec, files, replace(facts[RELAY], firewall=firewall))
+        (change,) = [change for change in changes if change.name == name]
+        assert f"{path.device} of {path.facility}" in change.reason
+
+
+def test_a_file_that_is_not_desired_any_more_goes_and_only_a_hubs_cuts_readers() -> None:
+    """`mediamtx.yml` of a host that has no MediaMTX any more: who reads there is cut; another file serves nobody."""
+    world, inventory = World(), of({"kcl-bg-001": 1})
+    world.apply(inventory)
+    _, _, desired = world.state(inventory)
+    spec, files = desired.hosts["centre"], fleets.files_of(desired)["centre"]
+    (facts, _errors) = observe([spec], {"centre": files}, world.hosts)
+    live, other = facts["centre"], "/etc/provisioner/old.json"
+    there = next(iter(live.files.values()))
+    live = replace(
+        live,
+        installed=live.installed | {MEDIAMTX_FILE, other},
+        files={**live.files, MEDIAMTX_FILE: there, other: there},
+    )
+    removals = {c.name: c for c in changes_of(spec, files, live) if c.action is Action.DELETE}
+    assert {name: change.impact for name, change in removals.items()} == {MEDIAMTX_FILE: Impact.ALL, other: Impact.NONE}
+    assert "no hub any more" in removals[MEDIAMTX_FILE].reason
+    assert "hub" not in removals[other].reason
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_changes_outside_a_limit_are_named_or_counted_each(number: int) -> None:
+    changes = [Change(RELAY, Resource.PATH, f"p-{n}", Action.CREATE, Impact.NONE, "") for n in range(number)]
+    refusals = list(build._outside_refusals(changes))  # noqa: SLF001 (a world with nine changes outside is a large one)
+    assert len(refusals) == (number > 0)
+    for refusal in refusals:
+        named = len(re.findall(r"path p-\d on relay-viettel-1", refusal.message))
+        more = re.search(r" and (\d+) more$", refusal.message)
+        assert named + int(more[1] if more else 0) == number
+        assert (more is None) is (number <= 5)

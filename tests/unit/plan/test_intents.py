@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner.desired.render.host import NFT_FILE
 from provisioner.desired.render.templates import Templates
+from provisioner.inventory.loader.load import load
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.inventory.model.orders import Intents
-from tests import fleets
+from provisioner.inventory.model.orders import Intents, Program, Service
+from provisioner.plan.guards.reachability import problem_of
+from provisioner.plan.reach import packets, roads
+from provisioner.plan.reach.statements import ReachQuery, Statement, StatementResult
+from tests import fleets, inventories
 from tests.hostile import MERGE_REQUEST
 from tests.plans import World, of
 
@@ -68,3 +75,36 @@ def test_a_template_that_opens_what_is_shut_is_refused_without_any_intent(monkey
 def test_no_allowance_settles_it() -> None:
     refused = [one for one in World().plan(fleet(DENIED)).plan.refused if one.policy == "intent"]
     assert [one.allow for one in refused] == [""]
+
+
+@pytest.mark.parametrize(("place", "line"), [(0, 3), (1, 4), (None, 1)])
+def test_a_broken_intent_is_shown_at_its_line_and_a_built_in_statement_at_the_inventory(
+    tmp_path: Path, place: int | None, line: int
+) -> None:
+    intents = [DENIED, {**DENIED, "id": "no-ssh-2"}]
+    text = "version: 1\nintents:\n" + "".join(f"  - {json.dumps(intent)}\n" for intent in intents)
+    root = inventories.write_inventory(tmp_path)
+    (root / "intents.yml").write_text(text)
+    places = load(root, today=inventories.TODAY).places
+    statement = Statement("no-ssh", allows=False, wanted=ReachQuery((), ()), place=place)
+    problem = problem_of(places, StatementResult(statement, 1, ()))
+    assert (Path(problem.file).name, problem.line) == ("inventory.yml" if place is None else "intents.yml", line)
+
+
+@pytest.mark.parametrize(("service", "address"), [(Service.VIDEO, "10.91.0.1/32"), (Service.API, "127.0.0.1/32")])
+def test_a_relay_asks_itself_for_pictures_at_its_tunnel_address_and_its_api_on_loopback(
+    monkeypatch: pytest.MonkeyPatch, service: Service, address: str
+) -> None:
+    """MediaMTX listens for its Control API on loopback alone."""
+    desired = fleets.state_of(fleet())
+    (rules,) = (f.content.decode() for f in fleets.files_of(desired)[RELAY] if f.path == NFT_FILE)
+    relay, asked = roads.RuledHost(desired.hosts[RELAY], lambda _: rules), list[Any]()
+    real = roads._leaves  # noqa: SLF001 (the packet is the point)
+
+    def leaves(host: Any, program: Any, targets: Any, port: int, **more: Any) -> Any:
+        asked.append(targets)
+        return real(host, program, targets, port, **more)
+
+    monkeypatch.setattr(roads, "_leaves", leaves)
+    roads.relay_to_itself(relay, Program.PROBE, service)
+    assert asked == [packets.Networks((IPv4Network(address),))]
