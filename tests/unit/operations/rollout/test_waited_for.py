@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.desired.render.host import TUNNEL_FILE
-from provisioner.operations.rollout.answers import Look
+from provisioner.operations.rollout.answers import ChangeReport, ChangeState, Look
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RETURN_S, Job, RolloutOptions
 from provisioner.operations.rollout.looks import Looks
 from provisioner.plan.change import HOST, Action, Change, Impact, Resource
+from tests.simulated import SWITCHED
 from tests.unit.operations.rollout.world import Controller, state
 
 RELAY = "relay-viettel-1"
@@ -121,3 +122,20 @@ def test_where_no_gate_decides_no_look_is_in_vain_and_none_has_a_verdict() -> No
         assert looks.take(Look(), now[0]) is None
         now[0] += 1e6
         assert not looks.are_in_vain
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "heard", "late_enough"), [(10.1, 105.1, True), (10.1, 104.9, False), (9.5, 111, False)]
+)
+def test_a_look_by_the_hosts_clock_is_late_enough_if_half_of_its_wait_passed_here_too(
+    waited_s: float, heard: float, *, late_enough: bool
+) -> None:
+    """The host was asked at 100 to look ten seconds after its switch; an answer before 105 cannot be of that look."""
+    looks = Looks(JOB, RolloutOptions(clock=lambda: 100.0, gate=GateRules(watch_s=10)))
+    looks.begin(ChangeReport(ChangeState.ARMED, switched=SWITCHED), 100.0, is_waited_for=False)
+    looks.renew()
+    looks._at = 110.0  # noqa: SLF001 (when the gate's watch ends)
+    order = looks.order()
+    assert order.wait_s == pytest.approx(10, abs=0.1)
+    assert order.since == SWITCHED
+    assert looks._was_waited(waited_s, heard) is late_enough  # noqa: SLF001 (a host cannot show the moment between)

@@ -33,7 +33,8 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, as the system does: it waits no negative time."""
+        assert seconds >= 0
         self.now += seconds
 
 
