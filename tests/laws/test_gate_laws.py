@@ -58,6 +58,33 @@ def test_what_is_cut_for_good_always_returns(count: int, cut: Cut, chosen: int, 
     assert decision.verdict is GateVerdict.FAIL, decision.notes
 
 
+states = st.fixed_dictionaries(
+    {name: st.booleans() for name in ("served", "on_demand", "told", "available", "flowed")},
+)
+
+
+@given(paths=st.lists(states, max_size=6), over_s=st.sampled_from([0.0, 1.9, 2.0, 5.0]))
+def test_a_change_is_held_to_streams_that_flowed_before_it_of_paths_that_the_relay_still_serves(
+    paths: list[dict[str, bool]], over_s: float
+) -> None:
+    """Below two seconds between two counts a stream that brought nothing yet counts as well."""
+    listed, _ = relay_of(max(1, len(paths)), 1)
+    named = dict(zip((path.name for path in listed), paths, strict=False))
+    kept = ((path, named.get(path.name, {})) for path in listed)
+    served = {path.name: path._replace(on_demand=it["on_demand"]) for path, it in kept if it.get("served")}
+    told: dict[str, wire.SessionAnswer] = {
+        name: {**stream(flowed=it["flowed"]), "available": it["available"]} for name, it in named.items() if it["told"]
+    }
+    sessions: wire.SessionsAnswer = {**NO_SESSIONS, "paths": told, "over_s": over_s}
+    steady = Watch.since(GateResult(sessions=sessions), Served(paths=served)).steady
+    assert set(steady) == {
+        name
+        for name, path in named.items()
+        if path["served"] and path["told"] and path["available"] and not path["on_demand"]
+        if path["flowed"] or over_s < 2
+    }
+
+
 looks = st.lists(
     st.tuples(st.floats(0.5, 20), st.lists(st.sampled_from(["up", "dark", "unread"]), min_size=3, max_size=3)),
     max_size=8,

@@ -34,6 +34,13 @@ def test_whatever_a_host_says_of_its_time_is_no_error(seconds: Any, spans: Any, 
     json.dumps(verify_document(replace(judged(answers()), waits=Waits(hosts={RELAY: wait}))).plain, allow_nan=False)
 
 
+@given(st.floats(-1e6, 1e6))
+def test_no_time_of_a_host_is_less_than_none(told: float) -> None:
+    spans = [{"what": part, "at": 0.0, "seconds": told} for part in PARTS]
+    wait = host_wait(RELAY, {"seconds": told, "spans": spans}, 1.0)
+    assert {wait.visit_s, *wait.parts.values()} == {max(0.0, told)}
+
+
 def test_the_line_names_the_host_that_all_waited_for() -> None:
     waits = Waits(
         before_s=0.9,
