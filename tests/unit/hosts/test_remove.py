@@ -50,6 +50,7 @@ class Machine:
         self.users = {paths.USER, paths.PROBE_USER}
         self.at_work: set[str] = set()
         self.peers: set[str] = {"centre"}
+        self.groups: set[str] = set()
         self.tables: set[str] = {paths.TABLE[1], paths.PROBE_TABLE[1]}
 
     def run(self, argv: Sequence[str], *, check: bool = True, **_options: object) -> subprocess.CompletedProcess[str]:
@@ -62,7 +63,10 @@ class Machine:
         if argv[0] == "userdel":
             self.users.discard(argv[1])
         if argv[:2] == ["getent", "group"]:
-            code = 0 if argv[2] in self.users else 2
+            code = 0 if argv[2] in self.groups else 2
+        if argv[0] == "groupdel":
+            code = 0 if argv[1] in self.groups else 6
+            self.groups.discard(argv[1])
         if check and code:
             raise Failed(" ".join(argv))
         return subprocess.CompletedProcess(list(argv), code, "", "")
@@ -125,6 +129,20 @@ def test_all_of_ours_goes_and_nothing_else(machine: Machine) -> None:
     assert not (machine.root / "run/wireguard").exists()
     assert machine.users == set()
     assert machine.tables == set()
+
+
+@pytest.mark.parametrize("groups", [set(), {paths.USER}, {paths.USER, paths.PROBE_USER}])
+def test_a_group_that_its_user_leaves_behind_goes_too(machine: Machine, groups: set[str]) -> None:
+    """`userdel` removes a user's own group, unless somebody else is in it (`login.defs`, USERGROUPS_ENAB)."""
+    machine.groups = {*groups, "theirs"}
+    assert removed(REQUEST)["removed"]
+    assert machine.groups == {"theirs"}
+
+
+def test_a_host_without_a_mark_is_emptied_as_well(machine: Machine) -> None:
+    paths.OWNER.unlink()
+    assert removed(REQUEST) == {"removed": True, "notes": []}
+    assert machine.tree() == ["etc/systemd/system/theirs.service", "usr/local/lib/theirs", "var/lib/theirs"]
 
 
 @pytest.mark.parametrize("loaded", [set(), {paths.TABLE[1]}, {paths.PROBE_TABLE[1], "theirs"}])

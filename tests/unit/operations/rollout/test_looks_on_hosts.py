@@ -174,6 +174,7 @@ def test_a_relay_whose_second_answer_is_none_changes_nothing_of_the_first(
     host: Host, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     before = gate.look(None)
+    assert (before["relay"], before["waited_s"]) == (None, 0.0)
     assert before["sessions"]["paths"]
     assert host.paths
 
@@ -232,8 +233,9 @@ def test_a_table_that_is_not_loaded_has_no_rest_and_what_cannot_be_listed_is_not
     def refuses(_command: list[str], **_: Any) -> Any:
         raise Failed("nft: no")
 
-    monkeypatch.setattr(gate, "run", refuses)
-    assert gate.sessions()["rules"] is None
+    for run in (refuses, lambda *_, **__: SimpleNamespace(stdout=""), lambda *_, **__: SimpleNamespace(stdout="{}")):
+        monkeypatch.setattr(gate, "run", run)
+        assert gate.sessions()["rules"] is None
 
 
 @pytest.mark.usefixtures("host")

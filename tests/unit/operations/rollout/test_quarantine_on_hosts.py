@@ -13,6 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.desired.render.host import MEDIAMTX_FILE
 from provisioner_host.change import quarantine_watch
@@ -255,6 +257,56 @@ def test_the_log_is_followed_from_the_last_write_but_for_ten_minutes_at_most(
     with pytest.raises(Failed, match="no output"), quarantine_watch._open_relay_log():  # noqa: SLF001
         pass
     assert started[-2:] == ["killed", "ended"]
+
+
+@pytest.mark.parametrize("answer", [1, Failed("nft: no such program")])
+def test_a_halt_that_the_firewall_refuses_is_tried_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch, answer: int | Failed
+) -> None:
+    def run(argv: list[str], **more: Any) -> Any:
+        done = host._run(argv, **more)  # noqa: SLF001
+        if isinstance(answer, Failed):
+            raise answer
+        done.returncode = answer
+        return done
+
+    name = names_of(LOGINS[0])[0]
+    with leases.lock("an apply"):
+        with monkeypatch.context() as patch:
+            patch.setattr(quarantine_watch, "run", run)
+            host.refuse(name, name)
+            host.watcher.act()
+        host.watcher.act()
+        host.watcher.act()
+    assert [told.split()[0] for told in host.told] == ["add"] * 3
+
+
+@given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=9)), st.integers(1, 7))
+def test_lines_of_the_log_are_whole_however_they_arrive(lines: list[str], size: int) -> None:
+    """A line without an end is none of MediaMTX's: at the longest one it is forgotten."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    blocks = [text[at : at + size] for at in range(0, len(text), size)]
+    endless = b"x" * 100
+    assert _heard(blocks) == lines
+    assert _heard([endless[:-1], b"\n", *blocks]) == ["x" * 99, *lines]
+    assert _heard([endless, b"y\n", *blocks]) == ["y", *lines]
+
+
+def _heard(blocks: list[bytes]) -> list[str]:
+    """What the unit hears if its log brings these blocks, one at a time, and ends."""
+    read_end, write_end = os.pipe()
+    watcher: Any = SimpleNamespace(has_refused_logins=False)
+    heard: list[str] = []
+    with os.fdopen(read_end, "rb") as log, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quarantine_watch, "_LONGEST", 100)
+        batches = quarantine_watch._log_batches(log, watcher)  # noqa: SLF001
+        for block in blocks:
+            os.write(write_end, block)
+            heard += next(batches)
+        os.close(write_end)
+        with pytest.raises(Failed, match="journalctl has ended"):
+            next(batches)
+    return heard
 
 
 def test_an_apply_that_brought_another_password_meanwhile_is_left_alone(host: Host) -> None:
