@@ -103,6 +103,7 @@ class FalseHost:
         self.dark: set[str] = set()
         self.reads: list[str] = []
         self.ran: list[str] = []
+        self.unread_units: set[str] = set()
         self.public_keys: dict[str, str] = {}
         self.owners: dict[str, str] = {}
         self.clock = _Clock()
@@ -201,6 +202,8 @@ class FalseHost:
         names = [word for word in words if not word.startswith("-")]
         if verb == "show":
             return "\n\n".join(map(self._shown, names))
+        if verb == "daemon-reload":
+            self.unread_units.clear()
         if verb in {"enable", "disable"}:
             (self.enabled.update if verb == "enable" else self.enabled.difference_update)(names)
             self._link_revert()
@@ -217,7 +220,7 @@ class FalseHost:
             "Id": name,
             "ActiveState": "active" if name in self.active else "inactive",
             "UnitFileState": ("enabled" if name in self.enabled else "disabled") if exists else "",
-            "NeedDaemonReload": "no",
+            "NeedDaemonReload": "yes" if name in self.unread_units else "no",
             "FragmentPath": str(paths.UNIT_FOLDER / name) if exists else "",
             "DropInPaths": "",
             "MainPID": "1",

@@ -111,8 +111,8 @@ def test_what_a_plan_does_not_change_is_neither_written_nor_restarted(host: Fals
     kept = {file.path for file in A.files if file.content == next(f for f in B.files if f.path == file.path).content}
     same = {path for path, inode in before.items() if Path(f"{host.root}{path}").stat().st_ino == inode}
     assert same == kept
-    restarted = {words for words in host.ran if words.startswith("systemctl restart")}
-    assert restarted == {f"systemctl restart {paths.UNIT_REVERT}"}
+    told = [words for words in host.ran if words.startswith("systemctl") and " show " not in words]
+    assert told == [f"systemctl restart {paths.UNIT_REVERT}", f"systemctl stop --no-block {paths.UNIT_REVERT}"]
     assert not [words for words in host.ran if words.startswith(("wg setconf wg-prov ", "ip link"))]
 
 
@@ -253,6 +253,24 @@ def test_a_return_undoes_a_change_and_itself_can_be_undone(host: FalseHost) -> N
     assert is_free(host)
 
 
+def test_a_return_without_a_name_is_one_to_the_newest_state(host: FalseHost) -> None:
+    host.apply(*MORE, "run-2")
+    host.apply(*B, "run-3")
+    job = host.job(*B, "")
+    assert host.start(job, "run-4")["outcome"] == "armed"
+    assert host.confirm(job, "run-4")["outcome"] == "applied"
+    # What run 3 took away was revoked, and run 4 gives back none of it.
+    assert [generation["run"] for generation in last_good.generations()] == ["run-4", "run-2", "run-1"]
+    answer = host.start(host.job(*B, "run-3"), "run-5")
+    assert (answer["outcome"], answer["cause"]) == ("refused", "this host keeps no state of before run-3")
+    assert is_free(host)
+
+
+def test_a_host_that_keeps_no_state_returns_to_none(bare: FalseHost) -> None:
+    answer = bare.start(bare.job(*A, ""), "run-1")
+    assert (answer["outcome"], answer["cause"]) == ("refused", "this host keeps no state of before any run")
+
+
 # --- who asks later -------------------------------------------------------------------------------
 def test_a_run_s_status_is_that_of_its_last_step(host: FalseHost) -> None:
     job = host.job(*B)
@@ -269,6 +287,33 @@ def test_a_run_s_status_is_that_of_its_last_step(host: FalseHost) -> None:
     for kept in paths.RECEIPTS.iterdir():
         kept.unlink()
     assert [status("run-1"), status("run-2")] == ["not-started", "applied"]
+
+
+def test_only_a_refused_run_s_status_says_what_it_was_refused_for(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = host.job(*B)
+    with monkeypatch.context() as patch:
+        patch.setattr("provisioner_host.change.preflight.check", _refuse)
+        assert host.start(job, "run-2")["outcome"] == "refused"
+    assert host.later("status", job, "run-2")["refusal"] == "check"
+    host.start(job, "run-3")
+    host.later("abort", job, "run-3", cause="a person")
+    answer = host.later("status", job, "run-3")
+    assert (answer["outcome"], answer["cause"], "refusal" in answer) == ("rolled-back", "a person", False)
+
+
+def _refuse(*_: object) -> None:
+    raise Failed("check rules: nft: syntax error")
+
+
+def test_sessions_that_a_change_ended_are_in_its_receipt(host: FalseHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = ["ended 1 session of viewer, who may not read any more"]
+    monkeypatch.setattr("provisioner_host.relay.sessions.end_revoked", lambda _before, _now: ended)
+    job = host.job(*B)
+    assert host.start(job, "run-2")["notes"] == ended
+    assert host.confirm(job, "run-2")["outcome"] == "applied"
+    assert (last_good.receipt_of("run-2") or {})["sessions"] == ended
 
 
 def test_a_host_that_waits_for_one_run_is_locked_to_others_and_names_who_has_it(host: FalseHost) -> None:
@@ -408,6 +453,14 @@ def test_a_relay_that_does_not_run_is_started_with_its_new_file_and_nothing_is_t
     assert bare.start(job, "run-1")["outcome"] == "armed"
     assert bare.reads == [after.content(paths.MEDIAMTX_FILE)]
     assert bare.confirm(job, "run-1")["outcome"] == "applied"
+
+
+def test_systemd_reads_units_anew_if_it_says_that_it_should(host: FalseHost) -> None:
+    host.unread_units = {paths.UNIT_WG}
+    job = host.job(*B)
+    host.ran.clear()
+    assert host.start(job, "run-2")["outcome"] == "armed"
+    assert "systemctl daemon-reload" in host.ran
 
 
 @pytest.mark.parametrize("unit", [paths.UNIT_MEDIAMTX, paths.UNIT_QUARANTINE])
