@@ -466,7 +466,7 @@ def _refusal_of(case: Case, centre: HostSpec, evidence: CentreEvidence, read: Re
         return failed(Layer.RELAY, read_at, Cause.ANOTHER_CERTIFICATE, detail)
     if centre.hub is None or (read.status is None and _route_check(case, centre, evidence) is not None):
         return None
-    why = words.of_status(read.status) if read.status is not None else words.of_read(None, read.error)
+    why = words.of_read(read.status, read.error)
     detail = msg("the hub {id} pulls it from {relay} and does not serve it: {why}", centre.id, relay, why)
     return failed(Layer.RELAY, centre.id, Cause.HUB_CANNOT_SERVE, detail)
 
