@@ -426,3 +426,25 @@ def test_a_prefix_that_is_full_is_told_and_nobody_moves() -> None:
         allocate(make.with_lock(inventory(7), lock))
     assert [problem.code for problem in raised.value.problems] == ["prefix-exhausted"]
     assert str(allocate(inventory(7)).sites["kcl-bg-001"].prefix).endswith("/28"), "a new one has room for all"
+
+
+@pytest.mark.parametrize(
+    ("lan", "address", "says"),
+    [
+        ("192.168.1.0/24", "192.168.1.0", "is the LAN's network or broadcast address"),
+        ("192.168.1.0/24", "192.168.1.255", "is the LAN's network or broadcast address"),
+        ("192.168.1.0/24", "192.168.2.0", "lies outside the LAN"),
+        ("192.168.1.0/24", "192.168.0.255", "lies outside the LAN"),
+        ("192.168.1.0/24", "192.168.1.1", ""),
+        ("192.168.1.0/31", "192.168.1.0", ""),
+        ("192.168.1.0/31", "192.168.1.1", ""),
+        ("192.168.1.0/31", "192.168.1.2", "lies outside the LAN"),
+    ],
+)
+def test_a_device_stands_between_the_edges_of_its_lan(lan: str, address: str, says: str) -> None:
+    """A network of two addresses has no edges (RFC 3021)."""
+    site = make.facility(cameras=[make.camera("cam-01", 11, address=address)])
+    site["gateway"] = site["gateway"] | {"lan": lan}
+    inventory = complete(facilities=[site])
+    told = [p.message for p in make.check(inventory, today=make.TODAY) if p.code == "address-outside-lan"]
+    assert [says in message for message in told] == ([True] if says else [])

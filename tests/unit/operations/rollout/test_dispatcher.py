@@ -90,3 +90,23 @@ def test_a_call_that_has_not_been_sent_can_be_taken_back_and_one_that_has_been_c
     runner.let_go.set()
     heard = [answer.host for answer in (calls.receive() for _ in range(5)) if answer]
     assert heard == ["hangs-1"]
+
+
+@pytest.mark.parametrize("tick_s", [0.0, 0.01, 0.4, 3.0])
+def test_a_call_that_falls_due_between_two_looks_at_the_clock_is_waited_for_no_negative_time(tick_s: float) -> None:
+    """Each look at the clock takes a moment; `time.sleep` refuses a negative time."""
+    now, slept = [0.0], list[float]()
+
+    def clock() -> float:
+        now[0] += tick_s
+        return now[0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    sent = Dispatcher(SomeHang(), clock, sleep)
+    sent.send(HostCall(SPEC, {"operation": "look"}), 60, after_s=2.0)
+    while sent.receive() is None:
+        assert len(slept) < 9
+    assert all(0 <= seconds <= 2 for seconds in slept)

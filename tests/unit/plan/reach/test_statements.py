@@ -238,3 +238,21 @@ def test_rules_that_nobody_understands_are_an_error_and_no_answer() -> None:
     at = reachability(inventory, edits={RELAY: ("ct state invalid drop", "meta mark 7 drop")})
     with pytest.raises(RenderError):
         list(at.cells(ALL))
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        (f"site/{FIRST}", {f"site/{FIRST}"}),
+        (f"site/{SECOND}", {f"site/{SECOND}"}),
+        ("site/nowhere", set()),
+        ("sites", {f"sites of {RELAY}", f"pushing sites of {RELAY}"}),
+        ("province/bac-giang", {"province/bac-giang", "pushing province/bac-giang"}),
+        ("province/hai-duong", set()),
+    ],
+)
+def test_a_site_that_pushes_from_outside_is_asked_for_as_one_that_has_a_tunnel(source: str, names: set[str]) -> None:
+    sites = [fleets.pushing(FIRST), fleets.facility(SECOND, 1)]
+    inventory = fleets.complete(inventories.inventory(facilities=sites))
+    cells = reachability(inventory).cells(ReachQuery((source,), ("relays",)))
+    assert {cell.source for cell in cells} == names
