@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import json
 import os
 import subprocess
@@ -23,6 +25,7 @@ from provisioner_host.firewall.lockout import LockedOut, refusal_in, refusal_of
 from provisioner_host.machine import paths, units
 from provisioner_host.machine.files import cached, identity
 from provisioner_host.machine.shell import Failed
+from provisioner_host.relay import relay
 from provisioner_host.wire import StatusRequest
 from tests.lab.direct import BOOTSTRAP, MARK, whole_bundle
 
@@ -232,6 +235,32 @@ def test_a_folder_where_a_file_of_ours_belongs_is_refused_before_anything_is_tou
     change = _apply_of(tmp_path, **{str(place): {"content": "0", "mode": 0o600, "owner": "root", "group": "root"}})
     with pytest.raises(Failed, match=r"check files: .*wg-prov.conf is a folder.*move it away, and plan again"):
         preflight.check(change, _facts_of())
+
+
+@pytest.mark.parametrize("readers", [b"", b"key and certificates"])
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_relays_file_is_tried_with_a_copy_of_what_readers_are_shown_and_no_copy_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: bytes, *, refuses: bool
+) -> None:
+    """Who tries a program may read no file of ours: neither the live key nor the folder that it lies in."""
+    monkeypatch.setattr(paths, "RUN", tmp_path)
+    monkeypatch.setattr(paths, "PROBE_USER", grp.getgrgid(os.getgid()).gr_name)
+    content = f'rtspServerKey: "{paths.READERS_FILE}"\nrtspServerCert: "{paths.READERS_FILE}"\n'
+    tried: list[tuple[str, bytes]] = []
+
+    def check(program: Path, conf: Path) -> None:
+        copy = conf.with_name(paths.READERS_FILE.name)
+        tried.append((conf.read_text().replace(str(copy), "COPY"), copy.read_bytes() if copy.exists() else b""))
+        assert program == Path("/mediamtx")
+        assert {path.stat().st_mode & 0o777 for path in conf.parent.iterdir()} == {0o640}
+        if refuses:
+            raise Failed("MediaMTX refuses its new file")
+
+    monkeypatch.setattr(relay, "check", check)
+    with pytest.raises(Failed) if refuses else contextlib.nullcontext():
+        preflight.check_relay(Path("/mediamtx"), content.encode(), readers)
+    assert tried == [(content.replace(str(paths.READERS_FILE), "COPY") if readers else content, readers)]
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- a relay that hangs ---------------------------------------------------------------------------
