@@ -217,7 +217,7 @@ def schema_of_document(name: str, model: type[Row]) -> Document:
 
 
 def field_notes(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Yield the notes (`#:`) of a model's own fields, by their printed name."""
+    """Yield the notes (`#:`) of a model's fields, by printed name."""
     lines = dedent(inspect.getsource(model)).splitlines()
     (body,) = ast.parse("\n".join(lines)).body
     for field in body.body if isinstance(body, ast.ClassDef) else ():

@@ -147,7 +147,7 @@ def _reader(kind: Hashable) -> SchemaValidator:
 
 @cache
 def _schema(hint: object) -> CoreSchema:
-    """Return the schema of a type in `wire`, or of a frozen dataclass."""
+    """Return the schema of a `wire` type, or of a dataclass."""
     origin, inner = get_origin(hint), get_args(hint)
     schema: CoreSchema
     if hint in _PLAIN:

@@ -355,7 +355,7 @@ def check(program: Path, conf: Path) -> None:
 
 
 def _version_told(command: list[str], folder: Path) -> str:
-    """Return which version the program says it is; the inventory may declare another."""
+    """Return the version that the program says; the inventory may declare another."""
     with tempfile.TemporaryFile(dir=folder) as output, _started(command, output) as process:
         try:
             process.wait(_VERSION_S)

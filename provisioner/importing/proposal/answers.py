@@ -69,7 +69,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a row, or about a site or camera without a row."""
+    """A question about a row, or a site or camera without one."""
 
     kind: QuestionKind
     position: CellPosition  #: The cell for the answer; the sheet for a missing site or camera.

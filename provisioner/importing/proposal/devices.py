@@ -87,7 +87,7 @@ class DeviceDraft:
 
     @property
     def unlisted(self) -> Sequence[str]:
-        """The known cameras without a row, if at least half of them have one."""
+        """Known cameras without a row, if half of them have one."""
         known = [device for device in self._cameras.values() if not device.new]
         missing = [device.id for device in known if device.record is None]
         return missing if 2 * len(missing) <= len(known) else ()

@@ -143,7 +143,10 @@ class ForgeClient:
         return http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
 
     def _refuse_missing(self, request: str, seconds: float) -> None:
-        """Raise an error if the merge request is missing: Forgejo lists its comments with 500 (seen on 7.0.8)."""
+        """Raise an error if the merge request is missing.
+
+        Forgejo lists the comments of a missing one with 500 (seen on 7.0.8).
+        """
         if self._exchange("GET", request, b"", seconds).status == http.NOT_FOUND:
             raise http.ReachError(
                 f"it has no merge request {request.rpartition('/')[2]}", "write --request NUMBER", lasting=True

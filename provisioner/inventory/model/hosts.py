@@ -309,7 +309,10 @@ SealedBox = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{128}$")]
 
 
 class SealedKey(Model):
-    """A relay's WireGuard private key, sealed to the recovery key on the relay; public, as only that key opens it."""
+    """A relay's WireGuard private key, sealed to the recovery key on the relay.
+
+    It is public, as only that key opens it.
+    """
 
     recovery: PublicKey  #: The recovery key's public half.
     public_key: PublicKey  #: The public half of the sealed key.
