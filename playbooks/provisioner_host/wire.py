@@ -146,30 +146,30 @@ class KeysRequest(TypedDict):
     following: NotRequired[str]
 
 
-class RemoveRequest(TypedDict):
-    """Remove everything of ours from the host.
+class GivenUpRequest(TypedDict):
+    """The owner of a host, and what the controller last saw of it.
 
     Keys:
-        run: the last confirmed run that the controller saw, or empty.
-        marked: the time of the mark that it saw, or empty. An old copy of the bundle does not affect a host that was
-            set up anew.
-        peers: public keys of remaining peers that serve no site.
+        run: the last confirmed run, or empty.
+        marked: the time of the mark, or empty. An old copy of the bundle does not affect a host that was set up anew.
     """
 
-    operation: Literal["remove"]
     owner: OwnerToMark
     run: str
     marked: str
+
+
+class RemoveRequest(GivenUpRequest):
+    """Remove everything of ours; `peers` are public keys of remaining peers that serve no site."""
+
+    operation: Literal["remove"]
     peers: list[str]
 
 
-class ReleaseRequest(TypedDict):
-    """Mark the host as released; `run` and `marked` as in `RemoveRequest`."""
+class ReleaseRequest(GivenUpRequest):
+    """Mark the host as released."""
 
     operation: Literal["release"]
-    owner: OwnerToMark
-    run: str
-    marked: str
     who: str
 
 

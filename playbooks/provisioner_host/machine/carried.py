@@ -76,9 +76,9 @@ ObserveRequest operation digest_key files:[str] units:[str] program:str|null rec
 
 KeysRequest operation relay:bool owner?:OwnerToMark who? seal?:SealOrder restores? following?
 
-ReleaseRequest operation owner:OwnerToMark run marked who
+ReleaseRequest owner:OwnerToMark run marked operation who
 
-RemoveRequest operation owner:OwnerToMark run marked peers:[str]
+RemoveRequest owner:OwnerToMark run marked operation peers:[str]
 
 ProbeRequest deadline_s:float max_readers:int sample_s:float read_s:float connect_s?:float cpu_share?:float
   operation observe:ObserveRequest relay?:RelayToProbe centre?:CentreToProbe

@@ -83,7 +83,7 @@ def release(request: wire.ReleaseRequest, _folder: Path) -> wire.ReleaseAnswer:
     return {"released": True}
 
 
-def refuse_changed(request: wire.ReleaseRequest | wire.RemoveRequest, deed: str) -> None:
+def refuse_changed(request: wire.GivenUpRequest, deed: str) -> None:
     """Raise `Failed` if the host's owner, mark or run is another.
 
     Each of these calls ends the mark that it names, so a kept copy of the call does nothing.
