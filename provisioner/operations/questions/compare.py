@@ -9,7 +9,7 @@ all is compared.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -56,14 +56,11 @@ class _Revision:
     frame: BaseInventory
     outlines: Mapping[str, Outline]
     contents: Mapping[str, str]
-    facility: object
-
-    def build(self, name: str) -> Facility:
-        return self.facility(name)  # type: ignore[no-any-return, operator]
+    facility: Callable[[str], Facility]
 
     def reduced_to(self, names: Collection[str]) -> Inventory:
         """Return the inventory with only some facilities."""
-        facilities = {name: self.build(name) for name in sorted(names) if name in self.outlines}
+        facilities = {name: self.facility(name) for name in sorted(names) if name in self.outlines}
         return Inventory.model_construct(**dict(self.frame), facilities=facilities)
 
 
@@ -188,7 +185,7 @@ def _older_revision(
     texts = {site.outline.id: site.text for site in sites.values() if site.outline}
 
     def build(name: str) -> Facility:
-        return site_loader.validated_text(Facility, texts[name]) if name in texts else new.build(name)
+        return site_loader.validated_text(Facility, texts[name]) if name in texts else new.facility(name)
 
     return _Revision(base_inventory, outlines, contents, build)
 
