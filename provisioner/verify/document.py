@@ -12,10 +12,8 @@ from typing import Annotated, Final, Literal, TypeVar, get_args
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    AwareDatetime,
     BeforeValidator,
     Field,
-    PlainSerializer,
     ValidationError,
     model_validator,
 )
@@ -23,20 +21,24 @@ from pydantic import WithJsonSchema as Schema
 
 from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form
 from provisioner.base.errors import UnreadableError
-from provisioner.base.text import Document, LongList, printable, utc_text
+from provisioner.base.text import Document, LongList, printable
 from provisioner.hosts.facts import Condition
 from provisioner.plan.change import Action, Resource
 from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import HIGHEST, LEVELS
 from provisioner.verify.result import (
     PARTS,
+    CameraSample,
     Cause,
     DeviceState,
     Finding,
     HostReport,
     Incident,
+    LastingFailure,
     Layer,
+    Moment,
     PathVerdict,
+    ToLookAt,
     Verdict,
     VerifyResult,
     summary_of,
@@ -57,7 +59,6 @@ def _one_of(*words: str) -> Schema:
     return Schema({"enum": list(words)})
 
 
-Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str), form(format="date-time")]
 Number = Annotated[int | float, Schema({"type": "number"})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]
@@ -89,14 +90,6 @@ class _Older(Row):
     def model_post_init(self, _context: object, /) -> None:
         """Share the set of given fields, 2 KiB for each path."""
         object.__setattr__(self, "__pydantic_fields_set__", _GIVEN)
-
-
-class FailingRow(Row):
-    """A present failure."""
-
-    since: Moment
-    looks: Positive
-    confirmed: bool
 
 
 class ProofRow(Row):
@@ -132,15 +125,6 @@ class PictureRow(Row):
     suspects: tuple[Annotated[str, _SUSPECTS], ...]
     labels: tuple[str, ...]
     undecided: str = ""  #: The reason that the view was not compared, or that no statement about it is possible.
-
-
-class DoubtRow(Row):
-    """A suspected fault for a person to check."""
-
-    word: str
-    since: Moment
-    checks: Positive
-    detail: str
 
 
 class SettingRow(Row):
@@ -180,13 +164,14 @@ class PathRow(_Older):
     layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
     object: str = ""
     detail: str = ""
-    failing: FailingRow | None  #: The present failure. An unconfirmed one occurred once, which is not enough for down.
+    #: The present failure. An unconfirmed one occurred once, which is not enough for down.
+    failing: LastingFailure | None
     #: For a path that is not up: the highest level ever proved, and the time of its last proof.
     last_proof: ProofRow | None
     maintenance: WindowRow | None  #: The path's maintenance window, and its verdict without the window.
     picture: PictureRow | None
     #: Suspected faults for a person to check, seen in several checks over time. They change no verdict.
-    to_look_at: tuple[DoubtRow, ...] = ()
+    to_look_at: tuple[ToLookAt, ...] = ()
     reference: ReferenceRow | None  #: The accepted references of its picture; null without one.
     #: Settings under change, of which the old and the new value are accepted; absent without one.
     accept: Annotated[tuple[SettingRow, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
@@ -284,20 +269,11 @@ class SummaryRow(Row):
     quarantined: Count = 0
 
 
-class SampleRow(Row):
-    """A sample of cameras to measure."""
-
-    asked: str
-    week: str
-    cameras: Count
-    of_cameras: Count
-
-
 class ScopeRow(_Older):
     """The requested extent of a run."""
 
     level: Proved = HIGHEST.number  #: The highest level of the run.
-    sample: SampleRow | None  #: The sample of the chosen cameras; null if it is all of them.
+    sample: CameraSample | None  #: The sample of the chosen cameras; null if it is all of them.
     deadline_s: Number | None
     once: bool = False  #: Whether one failed check was enough for the verdict down.
     measured: Count = 0  #: The number of paths with a result of this run.

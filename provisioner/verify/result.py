@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
+from pydantic import AwareDatetime, PlainSerializer
+
+from provisioner.base.document import Count, Positive, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import FrozenFacility
-from provisioner.base.text import msg
+from provisioner.base.text import msg, utc_text
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
@@ -38,6 +41,9 @@ _SHOWN_S = 0.1
 
 TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
 REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
+
+#: A time, written in UTC.
+Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str), form(format="date-time")]
 
 OLD: Final = "old"
 NEW: Final = "new"
@@ -257,11 +263,11 @@ OF_ANOTHER_DEVICE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class LastingFailure:
-    """A present failure: start, looks, and whether they suffice for `down`."""
+    """A present failure."""
 
-    since: datetime
-    looks: int
-    confirmed: bool
+    since: Moment
+    looks: Positive
+    confirmed: bool  #: Whether the looks suffice for `down`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,11 +387,11 @@ class SuspectSign:
 
 @dataclass(frozen=True, slots=True)
 class ToLookAt:
-    """A lasting suspicion, for which a person should look."""
+    """A suspected fault for a person to check."""
 
     word: str
-    since: datetime  #: The first check that found it, without a good one since.
-    checks: int  #: Their number.
+    since: Moment  #: The first check that found it, without a good one since.
+    checks: Positive  #: Their number.
     detail: str = ""
 
 
@@ -529,12 +535,12 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class CameraSample:
-    """The sampled cameras of a run."""
+    """A sample of cameras to measure."""
 
     asked: str  #: The share or number, as written.
     week: str  #: The sample's week, e.g. `2021-W19`.
-    cameras: int
-    of_cameras: int
+    cameras: Count
+    of_cameras: Count
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from provisioner.verify.document import DoubtRow, PathRow, VerifyDocument, finding_of, latest_rows
-from provisioner.verify.result import NO_FINDING, Finding, WithFinding
+from provisioner.verify.document import PathRow, VerifyDocument, finding_of, latest_rows
+from provisioner.verify.result import NO_FINDING, Finding, ToLookAt, WithFinding
 
 #: Verdicts of paths, most urgent first.
 WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
@@ -43,7 +43,7 @@ class BoardPath(WithFinding):
     until: datetime | None = None  #: The end of its maintenance window.
     reason: str = ""
     would_be: str = ""  #: Its verdict without that window.
-    suspicions: tuple[DoubtRow, ...] = ()
+    suspicions: tuple[ToLookAt, ...] = ()
     where: str = ""  #: The camera's location; empty if unknown.
     zone: str = ""  #: Empty if the inventory no longer has the camera.
 

@@ -166,7 +166,7 @@ def _path_whereabouts(facility: FacilityRow, path: BoardPath) -> Whereabouts:
 
 def _without_evidence(path: BoardPath) -> BoardPath:
     """Remove details, which contain addresses and ports of devices."""
-    suspicions = tuple(suspicion.model_copy(update={"detail": ""}) for suspicion in path.suspicions)
+    suspicions = tuple(replace(suspicion, detail="") for suspicion in path.suspicions)
     return replace(path, finding=replace(path.finding, detail=""), suspicions=suspicions)
 
 

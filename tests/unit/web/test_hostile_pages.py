@@ -7,8 +7,7 @@ from typing import cast
 
 import pytest
 
-from provisioner.verify.document import DoubtRow
-from provisioner.verify.result import Cause, Finding, Layer
+from provisioner.verify.result import Cause, Finding, Layer, ToLookAt
 from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow
 from tests.boards import AT, GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
@@ -32,7 +31,7 @@ def dressed(text: str) -> Board:
     every = Finding(cast("Cause", _Word(text)), cast("Layer", text), text, text)
 
     def path(row: BoardPath) -> BoardPath:
-        look = DoubtRow(word=text, since=AT, checks=1, detail=text)
+        look = ToLookAt(word=text, since=AT, checks=1, detail=text)
         row = replace(row, finding=replace(every, layer=row.layer), reason=text, where=text, relay=text)
         return replace(row, zone=text, would_be=text, until=row.checked_at, suspicions=(look,))
 
