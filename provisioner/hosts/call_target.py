@@ -4,58 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 from provisioner.base.addresses import HostPlace, host_address
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, canonical_json
 from provisioner.desired.owner import Owner
+from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model.hosts import JumpHost, Ssh
-
-
-class CallTarget(Protocol):
-    """The part of a `HostSpec` that carriers of calls may see."""
-
-    @property
-    def id(self) -> str:
-        """The relay's or centre's id."""
-
-    @property
-    def carriers(self) -> tuple[str, ...]:
-        """The host's carriers; one for a relay."""
-
-    @property
-    def address(self) -> HostPlace:
-        """The address for logins."""
-
-    @property
-    def ssh(self) -> Ssh:
-        """The login and the host key."""
-
-    @property
-    def jump(self) -> JumpHost | None:
-        """The jump host, if any."""
-
-    @property
-    def side(self) -> str:
-        """The inventory's side on a shared centre, else empty."""
-
-    @property
-    def identity(self) -> Secret:
-        """The key left on the host, with which it proves its identity."""
-
-    @property
-    def owner(self) -> Owner | None:
-        """The mark of this inventory; `None` if not needed."""
-
-    @property
-    def adopted(self) -> Owner | None:
-        """The former owner, if the host is being adopted."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetHost:
-    """A plain `CallTarget`, for nodes and hosts with unknown keys."""
+    """The part of a `HostSpec` that a call needs, for nodes and hosts with unknown keys."""
 
     id: str
     carriers: tuple[str, ...]
@@ -66,6 +26,9 @@ class TargetHost:
     identity: Secret = field(repr=False, default=Secret(""))
     owner: Owner | None = None
     adopted: Owner | None = None
+
+
+CallTarget = HostSpec | TargetHost
 
 
 def target_document(host: CallTarget) -> Document:

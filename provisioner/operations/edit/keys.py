@@ -14,12 +14,12 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.files import write_atomic
 from provisioner.base.recovery_key import RecoveryPair, new_pair, vouched
 from provisioner.base.text import did_you_mean, printable
 from provisioner.base.vault import VaultPasswords
+from provisioner.hosts.call_target import TargetHost
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
@@ -58,15 +58,10 @@ class GatewayKey:
     diff: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeyedHost:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedHost(TargetHost):
     """A host, and its key's path in its carrier's or centre's file."""
 
-    id: str
-    carriers: tuple[str, ...]
-    address: HostPlace
-    ssh: host_models.Ssh
-    jump: host_models.JumpHost | None
     file: Path
     place: KeyPath
 
@@ -330,8 +325,9 @@ def _keyed_relay(root: Path, base_inventory: BaseInventory, host: str) -> KeyedH
         return None
     carrier, relay = base_inventory.relays[host]
     index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == host)
-    file, key_path = root / "carriers" / f"{carrier.id}.yml", ("relays", index, "ssh", "host_key")
-    return KeyedHost(host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay), file, key_path)
+    target = host, (carrier.id,), relay.address, carrier.ssh_to(relay), carrier.jump_to(relay)
+    place = ("relays", index, "ssh", "host_key")
+    return KeyedHost(*target, file=root / "carriers" / f"{carrier.id}.yml", place=place)
 
 
 def _keyed_centre(root: Path, base_inventory: BaseInventory, host: str) -> KeyedHost | None:
@@ -339,7 +335,8 @@ def _keyed_centre(root: Path, base_inventory: BaseInventory, host: str) -> Keyed
         return None
     centre, file = base_inventory.centres[host], root / "centres" / f"{host}.yml"
     carriers = tuple(name for name, carrier in base_inventory.carriers.items() if host in carrier.centres)
-    return KeyedHost(host, carriers, centre.address, centre.ssh_to, centre.jump_to, file, ("ssh", "host_key"))
+    target = host, carriers, centre.address, centre.ssh_to, centre.jump_to
+    return KeyedHost(*target, file=file, place=("ssh", "host_key"))
 
 
 def with_host_key(keyed: KeyedHost, host_key: str) -> file_edit.FileEdit:

@@ -18,7 +18,6 @@ from provisioner.desired.trust import host_key_text
 from provisioner.hosts import bare_host, preparation
 from provisioner.hosts.answers import parsed, wire
 from provisioner.hosts.artefact import refusal_here
-from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.identity import SCAN_S, host_key_of, is_host_key_line, may_be_declared_new, show_key_call
 from provisioner.hosts.keys import own_public_keys, public_keys_of
@@ -289,9 +288,8 @@ def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> 
 
     Raises `HostError` if it shows none, or is not reached; `UsageError` for the file of nodes.
     """
-    target = TargetHost(host.id, host.carriers, host.address, host.ssh, host.jump)
-    answer = key_askers(environment, root).call([show_key_call(target)], timeout_s=SCAN_S)[target.id]
-    return SshHostKey(host_key_of(target, answer))
+    answer = key_askers(environment, root).call([show_key_call(host)], timeout_s=SCAN_S)[host.id]
+    return SshHostKey(host_key_of(host, answer))
 
 
 def is_host_key(text: str) -> bool:
