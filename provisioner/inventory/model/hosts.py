@@ -351,16 +351,21 @@ class NextRelayKey(Model):
     sealed_key: SealedKey | None = None  #: The private half, sealed; `None` if the inventory has no recovery key.
 
 
-class RelayAllocation(Model):
-    """Values of a relay that `allocate` and `keys init` recorded. `certificates` begins with the relay's own.
-
-    Packages of sites that push also name `next_certificate`, until it replaces the present one.
-    """
+class HostAllocation(Model):
+    """Values of a relay or centre that `allocate` and `keys init` recorded."""
 
     tunnel_address: TunnelAddress
     public_key: PublicKey | None = None
     api_hash: HashedSecret | None = None
     probe_hash: HashedSecret | None = None
+
+
+class RelayAllocation(HostAllocation):
+    """Values of a relay that `allocate` and `keys init` recorded. `certificates` begins with the relay's own.
+
+    Packages of sites that push also name `next_certificate`, until it replaces the present one.
+    """
+
     sealed_key: SealedKey | None = None
     certificates: tuple[CertificateText, ...] | None = None
     next_certificate: NextCertificate | None = None
@@ -388,13 +393,9 @@ class RelayAllocation(Model):
         return self.next_key.port if self.next_key and ends else port
 
 
-class CentreAllocation(Model):
+class CentreAllocation(HostAllocation):
     """Values of a centre that `allocate` and `keys init` recorded; only a hub has hashes and certificates."""
 
-    tunnel_address: TunnelAddress
-    public_key: PublicKey | None = None
-    api_hash: HashedSecret | None = None
-    probe_hash: HashedSecret | None = None
     certificates: tuple[CertificateText, ...] | None = None
 
 
