@@ -147,7 +147,7 @@ class KeysRequest(TypedDict):
 
 
 class GivenUpRequest(TypedDict):
-    """The owner of a host, and what the controller last saw of it.
+    """A host's owner, and its last state that the controller saw.
 
     Keys:
         run: the last confirmed run, or empty.
@@ -160,7 +160,10 @@ class GivenUpRequest(TypedDict):
 
 
 class RemoveRequest(GivenUpRequest):
-    """Remove everything of ours; `peers` are public keys of remaining peers that serve no site."""
+    """Remove everything of ours.
+
+    `peers` are public keys of remaining peers that serve no site.
+    """
 
     operation: Literal["remove"]
     peers: list[str]

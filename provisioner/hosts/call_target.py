@@ -15,7 +15,7 @@ from provisioner.inventory.model.hosts import JumpHost, Ssh
 
 @dataclass(frozen=True, slots=True)
 class TargetHost:
-    """The part of a `HostSpec` that a call needs, for nodes and hosts with unknown keys."""
+    """The parts of a `HostSpec` that a call needs."""
 
     id: str
     carriers: tuple[str, ...]
