@@ -147,7 +147,6 @@ def _reader(kind: Hashable) -> SchemaValidator:
 
 @cache
 def _schema(hint: object) -> CoreSchema:
-    """Return the schema of a `wire` type, or of a dataclass."""
     origin, inner = get_origin(hint), get_args(hint)
     schema: CoreSchema
     if hint in _PLAIN:
@@ -179,7 +178,6 @@ def _field(hint: object, *, is_needed: bool) -> core.TypedDictField:
 
 
 def _bounded(schema: CoreSchema, bound: object) -> CoreSchema:
-    """Limit a schema to a bound of `wire`."""
     kind = schema["type"]
     match bound:
         case wire.Bounds() if kind == "list":

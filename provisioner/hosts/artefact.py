@@ -63,7 +63,6 @@ def architecture_of(artefact: Path, program: str) -> str:
 
 
 def _header_of_program(archive: Path, program: str) -> bytes:
-    """Return the first bytes of a program in an archive, or empty."""
     try:
         with gzip.open(archive) as unfolded, tarfile.open(fileobj=unfolded, mode="r|") as entries:
             for entry in entries:
@@ -103,7 +102,6 @@ def refusal_here(artefact: MediamtxArtefact, arch: str, environment: Mapping[str
 
 
 def _source_of(artefact: MediamtxArtefact, arch: str, environment: Mapping[str, str]) -> _ArtefactSource:
-    """Return an artefact's path, address and checksum for an architecture."""
     if arch not in ARCHITECTURES:
         raise HostError(
             msg(

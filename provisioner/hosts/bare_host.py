@@ -169,7 +169,6 @@ def login_proof_in(answer: wire.BareAnswer) -> LoginProof:
 
 
 def _fields_of(answer: wire.BareAnswer, needed: frozenset[str], more: frozenset[str]) -> dict[str, bytes]:
-    """Decode an answer's words by name."""
     text, fields = answer["said"], dict[str, bytes]()
     for part in text.removesuffix(";").split(";"):
         pair = _PAIR.fullmatch(part)
@@ -212,7 +211,6 @@ def _python_version(text: str) -> tuple[int, int] | None:
 
 
 def _account(entry: str) -> Account | None:
-    """Parse a line of passwd(5)."""
     if not entry.strip():
         return None
     parts = entry.strip().split(":")

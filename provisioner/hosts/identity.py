@@ -133,7 +133,6 @@ class HostKeyScans(OpenRunner):
         return HostAnswer(host.id, CallOutcome.ANSWERED, {"host_key": key})
 
     def _scanned(self, address: str, port: int) -> str:
-        """Read a host's SSH key, or raise `HostError`."""
         argv = ["ssh-keyscan", "-T", "10", "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", address]
         environment = small_environment(self._environment)
         try:

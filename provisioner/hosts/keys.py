@@ -71,9 +71,8 @@ def make_host_keys(
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Let hosts create missing keys; return keys and errors by host.
 
-    The on-host program stays there with the identity key. No host may have a key of `recorded`, keys with
-    their owners, unless it is its own. `who` is the person for the owner's mark; `recovery` is empty without a
-    recovery key.
+    The on-host program stays there with the identity key. No host may have a key of `recorded`, keys with their owners,
+    unless it is its own.
     """
     host_files = [_program_files(spec, templates.for_side(spec.side).host_program, unproved=unproved) for spec in specs]
     calls = [
@@ -112,10 +111,9 @@ def restore_host_keys(
     who: str,
     following: RestoredKey | None = None,
 ) -> HostKeys:
-    """Put a tunnel's key on a replacement host, or raise `HostError`.
+    """Put a tunnel's keys on new hardware, or raise `HostError`.
 
-    The host creates the others, and the on-host program stays there too. `following` is the next key, if the relay died
-    during a rotation.
+    The host creates the others, and the on-host program stays there too.
     """
     request: wire.KeysRequest = {**_keys_request(spec, who, ""), "restores": restored.public_key}
     files = _program_files(spec, program, unproved=unproved) | {
@@ -173,7 +171,6 @@ def has_passwords(spec: HostSpec) -> bool:
 
 
 def _keys(spec: HostSpec, answer: HostAnswer, recovery: str, *, follows: bool = False) -> HostKeys:
-    """Convert a host's keys, with the sealed ones if requested."""
     if answer.outcome is not CallOutcome.ANSWERED:
         raise unanswered(spec, answer)
     fields = read_answer(spec.id, wire.KeysAnswer, answer.document)

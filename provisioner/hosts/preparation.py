@@ -277,7 +277,6 @@ def preparation(facts: BareHostFacts, wanted: Wanted) -> Preparation:
 
 # --- refusals ---------------------------------------------------------------------------------------
 def _refused(host: BareHost, wanted: Wanted, family: Family | None) -> Iterator[ByHand]:
-    """Return reasons that prevent any preparation."""
     user = wanted.user
     if family is None:
         names = ", ".join(sorted({known_family.name for known_family in FAMILIES.values()}))

@@ -239,7 +239,6 @@ class AttendedRunner(OpenRunner):
 
 
 def _paths(request: Mapping[str, object]) -> int:
-    """Count the paths in a request: relay, centre and gate."""
     parts = [request.get("relay"), request.get("gate")]
     centre = request.get("centre")
     if isinstance(centre, Mapping) and isinstance(relays := centre.get("relays"), Sequence):

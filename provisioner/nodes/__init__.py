@@ -13,9 +13,9 @@ NODES: Final = "PROVISIONER_NODES"  #: Names the nodes file, for calls to carrie
 
 
 def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:
-    """Return the runner for an environment, `local` without a nodes file.
+    """Return the runner for an environment, or raise `UsageError`.
 
-    `inventory` is its folder: the nodes file must lie outside its checkout. Raises `UsageError`.
+    A nodes file must lie outside the checkout of `inventory`, a folder.
     """
     if not (named := environment.get(NODES)):
         return local

@@ -235,7 +235,6 @@ def _taken_back(call: CarriedCall, memory: NodeMemory, now: datetime) -> NodeMem
 
 
 def _refusal_of_skipped_checks(call: CarriedCall) -> str:
-    """Return the refusal of a change without the usual checks, or empty."""
     request = call.request
     if not request["lockout"]["check"] or request["gate"] is None or not 0 < request["confirm_s"] <= _LONGEST_SWITCH_S:
         return "it would skip a check that every change has"
@@ -245,7 +244,6 @@ def _refusal_of_skipped_checks(call: CarriedCall) -> str:
 def _refusal_of_apply(
     call: CarriedCall, rules: ApprovalRules, memory: NodeMemory, now: datetime
 ) -> tuple[str, NodeMemory]:
-    """Return why an apply is refused, or empty, and the new memory."""
     if not call.warrant:
         text = f"its file asks for {_people(rules)}, and this change brings none"
         if call.request.get("lift"):

@@ -82,10 +82,7 @@ def new_authority(now: datetime) -> CertifiedKey:
 
 
 def issued(authority: CertifiedKey, name: str, places: Sequence[str], now: datetime, days: int) -> CertifiedKey:
-    """Create a key and its certificate by the authority, or raise `ValueError`.
-
-    `places` are a server's host names and addresses; empty for a client.
-    """
+    """Create a server's (by `places`) or client's certified key, or raise `ValueError`."""
     try:
         issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
         signer = serialization.load_pem_private_key(authority.key.reveal().encode(), password=None)
@@ -103,7 +100,6 @@ def _signed_certificate(
     places: Sequence[str],
     valid: tuple[datetime, int],
 ) -> CertifiedKey:
-
     private = _new_key()
     usage = ExtendedKeyUsageOID.SERVER_AUTH if places else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
@@ -123,12 +119,10 @@ def _signed_certificate(
 
 
 def _new_key() -> EllipticCurvePrivateKey:
-
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:
-
     return x509.KeyUsage(
         digital_signature=not signs,
         content_commitment=False,
@@ -143,7 +137,6 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 
 def _alternative_name(text: str) -> x509.GeneralName:
-
     try:
         return x509.IPAddress(ip_address(text))
     except ValueError:
@@ -151,7 +144,6 @@ def _alternative_name(text: str) -> x509.GeneralName:
 
 
 def _as_pem(certificate: x509.Certificate, private: EllipticCurvePrivateKey) -> CertifiedKey:
-
     key = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

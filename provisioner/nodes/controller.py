@@ -42,8 +42,6 @@ class NodePace:
 
 @dataclass
 class _Waiting:
-    """A unit that waits for reports."""
-
     carrier: str
     reports: queue.SimpleQueue[UnitReport | MailboxError] = field(default_factory=queue.SimpleQueue)
 
@@ -223,13 +221,6 @@ class NodeRunner(OpenRunner):
             waiter.reports.put(error)
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """An error of one part of the calls."""
-
-    error: BaseException
-
-
 class RoutedRunner(OpenRunner):
     """Carries each call through its only carrier's node, or from here."""
 
@@ -244,11 +235,11 @@ class RoutedRunner(OpenRunner):
         if len(parts) == 1:
             yield from self._runner_of(*parts).stream(calls, timeout_s=timeout_s)
             return
-        results: queue.SimpleQueue[HostAnswer | _Failed | None] = queue.SimpleQueue()
+        results: queue.SimpleQueue[HostAnswer | BaseException | None] = queue.SimpleQueue()
         for node, part in parts.items():
             threading.Thread(target=self._stream_to_queue, args=(node, part, timeout_s, results), daemon=True).start()
         going = len(parts)
-        failures: list[_Failed] = []
+        failures: list[BaseException] = []
         while going:
             result = results.get()
             if isinstance(result, HostAnswer):
@@ -257,7 +248,7 @@ class RoutedRunner(OpenRunner):
             going -= 1
             failures += [result] if result is not None else []
         if failures:
-            raise failures[0].error
+            raise failures[0]
 
     def expect(self, specs: Sequence[CallTarget]) -> None:
         """Prepare connections to hosts that are called from here."""
@@ -287,20 +278,19 @@ class RoutedRunner(OpenRunner):
         node: str,
         calls: Sequence[HostCall],
         timeout_s: float,
-        results: queue.SimpleQueue[HostAnswer | _Failed | None],
+        results: queue.SimpleQueue[HostAnswer | BaseException | None],
     ) -> None:
-        failed: _Failed | None = None
+        failed: BaseException | None = None
         try:
             for answer in self._runner_of(node).stream(calls, timeout_s=timeout_s):
                 results.put(answer)
         except BaseException as error:  # noqa: BLE001 (a thread's end must reach who waits for it)
-            failed = _Failed(error)
+            failed = error
         finally:
             results.put(failed)
 
 
 def _next_report(waiting: _Waiting, until: float) -> UnitReport | None:
-    """Return the next report, or `None` after a timeout or error."""
     try:
         report = waiting.reports.get(timeout=max(0.01, until - time.monotonic()))
     except queue.Empty:
@@ -309,7 +299,6 @@ def _next_report(waiting: _Waiting, until: float) -> UnitReport | None:
 
 
 def _end_reason(carrier: str, report: UnitReport) -> str:
-    """Return why a report ends its unit, or empty."""
     match report.state:
         case UnitState.REFUSED:
             return f"the node of {carrier} refuses: {report.reason}"

@@ -123,7 +123,6 @@ class ExchangeKey:
         return X25519PrivateKey.from_private_bytes(self._derived(b"sealing"))
 
     def _derived(self, purpose: bytes) -> bytes:
-
         return HKDF(SHA256(), length=_HALF_BYTES, salt=None, info=f"{_KEY_LABEL}/".encode() + purpose).derive(self.seed)
 
 
@@ -317,7 +316,6 @@ def _checked_header(document: Document) -> EnvelopeHeader:
 
 
 def _envelope_key(shared: bytes, public: bytes, recipient: bytes) -> bytes:
-
     return HKDF(SHA256(), length=32, salt=public + recipient, info=_ENVELOPE_LABEL).derive(shared)
 
 

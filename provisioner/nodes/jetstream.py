@@ -96,8 +96,6 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """One end of the link."""
-
     name: str  #: Its name at the broker.
     own: str  #: The address for answers, and its consumer.
     stream: str  #: The stream that it reads.
@@ -135,7 +133,6 @@ class JetStreamMailbox:
             self._run(self._publish(client.jetstream(domain=envelope.DOMAIN), subject, part), _SEND_S + 1)
 
     async def _publish(self, stream: JetStreamContext, subject: str, part: bytes) -> None:
-
         try:
             await stream.publish(subject, part, timeout=_SEND_S)
         except NoStreamResponseError:
@@ -193,7 +190,6 @@ class JetStreamMailbox:
             return self._client
 
     async def _connect(self) -> Client:
-
         first_failure = self._loop.create_future()
 
         async def failed(error: Exception) -> None:
@@ -288,7 +284,6 @@ class JetStreamMailbox:
         return printable(self._broker.url.partition("://")[2], _SHOWN)
 
     def _error_of(self, error: Exception) -> MailboxError:
-
         hint = _HINT
         if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
             text, hint = "gives no answer", _HUNG
@@ -334,7 +329,6 @@ def controller_mailbox(broker: Broker, carriers: Sequence[str]) -> JetStreamMail
 
 
 async def _make_streams(stream: JetStreamContext) -> None:
-
     for name, subject, retention in (
         (envelope.UNITS, f"{envelope.UNITS_SUBJECT}.*", RetentionPolicy.WORK_QUEUE),
         (envelope.REPORTS, f"{envelope.REPORTS_SUBJECT}.*.*", RetentionPolicy.LIMITS),
@@ -353,7 +347,6 @@ async def _make_streams(stream: JetStreamContext) -> None:
 
 
 async def _make_consumer(stream: JetStreamContext, stream_name: str, name: str, subject: str, *, lasts: bool) -> None:
-
     await stream.add_consumer(
         stream_name,
         ConsumerConfig(

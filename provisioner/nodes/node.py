@@ -207,7 +207,6 @@ class NodeRules:
         return self._refusal_of_content(call)
 
     def _refusal_of_content(self, call: CarriedCall) -> str:
-        """Return why a call's content is refused, or empty."""
         sizes = {name: len(content) for name, content in call.files.items()}
         if sizes.keys() & {"artefact", "request.json"}:
             return "it brings MediaMTX's program as another file"
@@ -260,8 +259,6 @@ class _Carrying:
 
 @dataclass
 class _CarriedSession:
-    """A session's runner."""
-
     runner: OpenRunner
     used: float
     units: int = 0
@@ -384,7 +381,6 @@ class Node:
         return carrying if same else None
 
     def _untimely_reason(self, header: envelope.EnvelopeHeader) -> str:
-        """Return why a unit comes too late or too early, or empty."""
         now = time.time()
         if now > header.until:
             late = f"it was to be begun until {_moment(header.until)}, and by the node's clock it is"
@@ -452,7 +448,8 @@ class Node:
         """Yield the answers of a unit's calls, refusals first."""
         allowed = []
         for call in unit.calls:
-            if refusal := self._parts.rules.refusal(call) or self._unapproved(call):
+            approvals, now = self._parts.approvals, datetime.now(UTC)
+            if refusal := self._parts.rules.refusal(call) or (approvals.refusal(call, now) if approvals else ""):
                 self._parts.tell(f"unit {header.unit[:8]}: {call.spec.id} is refused: {refusal}")
                 error = f"the node of {header.carrier} refuses: {refusal}"
                 yield HostAnswer(call.spec.id, CallOutcome.REFUSED, error=error)
@@ -466,12 +463,8 @@ class Node:
             with self._open_session(header) as runner, self._with_written_artefacts(carried) as calls:
                 yield from runner.stream(calls, timeout_s=unit.timeout_s)
 
-    def _unapproved(self, call: CarriedCall) -> str:
-        return "" if self._parts.approvals is None else self._parts.approvals.refusal(call, datetime.now(UTC))
-
     @contextmanager
     def _with_written_artefacts(self, calls: Iterable[CarriedCall]) -> Iterator[list[HostCall]]:
-        """Yield calls with their artefacts written for the runner."""
         folder: Path | None = None
         places: dict[str, Path] = {"": Path()}
         try:

@@ -96,10 +96,7 @@ class NodeService:
     tell: Callable[[str], None]
 
     def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set, and report to systemd.
-
-        Raises `StateError` or `UsageError` if its key or folder cannot be used.
-        """
+        """Run until `stop`, for systemd, or raise `StateError` or `UsageError`."""
         settings, notice = self.settings, ServiceNotice(self.environment)
         key, started = read_exchange_key(settings.key), self._open_started()
         mailbox = node_mailbox(settings.broker, settings.rules.carrier)

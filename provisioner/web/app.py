@@ -59,9 +59,7 @@ SIGN_IN: Final = "/sign-in"
 class Guard:
     """Refuses requests that no browser sends; adds security headers to answers.
 
-    Attributes:
-        names: accepted `Host` headers, with the port unless it is the scheme's own. Others are refused (DNS rebinding).
-        secure: whether users connect over TLS.
+    Other `Host` headers than `names`, with the port unless it is the scheme's own, are refused (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, *, names: Collection[str], secure: bool) -> None:
@@ -284,8 +282,7 @@ def _facilities(sheet: pages.PageSheet, request: Request) -> str | None:
 
 
 def _nobody(_: Request, error: Exception) -> Response:
-    sentence = error.sentence if isinstance(error, NobodyError) else ""
-    return PlainTextResponse(f"{sentence}\n", 403, _NO_STORE)
+    return PlainTextResponse(f"{error}\n", 403, _NO_STORE)
 
 
 def _sign_in(request: Request, _: Exception) -> Response:

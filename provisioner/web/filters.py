@@ -192,11 +192,6 @@ def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
     return sorted({incident.layer for incident in incidents if incident.layer})
 
 
-def query_of(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return a query without empty values."""
-    return urlencode([(key, value) for key, value in pairs if value])
-
-
 def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
     """Group facilities' failing paths into incidents, worst and largest first."""
     by_id = {facility.id: facility for facility in facilities}

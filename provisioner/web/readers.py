@@ -51,15 +51,7 @@ ENGINEER = WebUser()
 
 
 class NobodyError(Exception):
-    """The request's user is unknown or not trusted.
-
-    Attributes:
-        sentence: the reason and the next step for the operator.
-    """
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    """An unknown or untrusted user's request, with the operator's next step."""
 
 
 class SignInError(Exception):

@@ -101,21 +101,15 @@ def refuse_certificate(address: ServerAddress) -> None:
 
 
 class Guest(socket.socket):
-    """An accepted connection.
-
-    Attributes:
-        source: the client's address or network, for the count of connections.
-        waits_since: the time of the connection, or of the last complete answer.
-        protocol: the HTTP side; `None` before the end of the TLS handshake.
-    """
+    """An accepted connection."""
 
     def __init__(self, accepted: socket.socket, address: AnyAddress, listener: Listener) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_STALLED_S * 1000))
         self.address = address
-        self.source = source_of(address)
-        self.waits_since = monotonic()
-        self.protocol: H11Protocol | None = None
+        self.source = source_of(address)  #: The client's address or network, for the count of connections.
+        self.waits_since = monotonic()  #: The time of the connection, or of the last complete answer.
+        self.protocol: H11Protocol | None = None  #: The HTTP side; `None` before the end of the TLS handshake.
         self._listener = listener
         self._number = self.fileno()
         listener.guests[self._number] = self
@@ -161,21 +155,15 @@ class Listener(socket.socket):
     """A listening socket with bounded connections, per source and in total.
 
     Above a bound the newest connection is accepted, and the oldest without a request in progress ends. So silent
-    connections block no client.
-
-    Attributes:
-        proxies: networks without a bound per source.
-        is_secure: whether each connection begins with a TLS handshake.
-        guests: by file descriptor.
-        counts: connections per source.
+    connections block no client. `proxies` have no bound per source.
     """
 
     def __init__(self, family: socket.AddressFamily, proxies: Sequence[Network], *, is_secure: bool = False) -> None:
         super().__init__(family, socket.SOCK_STREAM)
         self.proxies, self.is_secure = proxies, is_secure
         self._second, self._new = 0, Counter[str]()
-        self.guests: dict[int, Guest] = {}
-        self.counts: Counter[str] = Counter()
+        self.guests: dict[int, Guest] = {}  #: By file descriptor.
+        self.counts: Counter[str] = Counter()  #: Connections per source.
         self._accepted = 0
 
     def accept(self) -> tuple[socket.socket, object]:

@@ -167,10 +167,7 @@ class Provider:
         self._asked_s["metadata"] = monotonic()
 
     def keys(self, *, again: bool = False) -> Document:
-        """Return the signing keys, or raise `ProviderError`.
-
-        `again` reads them anew, unless too often.
-        """
+        """Return the signing keys, `again` maybe anew, or raise `ProviderError`."""
         address = self.endpoint("jwks_uri")
         with self._lock:
             if self._is_old("keys", _AGAIN_S if again else _KEPT_S):
@@ -221,8 +218,6 @@ class NoRoleError(Exception):
 
 @dataclass
 class _Session:
-    """A session of one browser."""
-
     user: WebUser
     person: str  #: The subject at the provider.
     nonce: str = field(repr=False)
@@ -310,7 +305,6 @@ class SessionIdentification:
         return session.user
 
     def _is_valid(self, session: _Session) -> bool:
-        """Return whether a session is valid, with the provider if needed."""
         now = self._clock()
         is_old = now - session.vouched_s >= ASK_S or now >= session.token_ends_s
         if session.is_vouched and is_old and now < session.ends_s and session.lock.acquire(timeout=1):

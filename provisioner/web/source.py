@@ -195,11 +195,9 @@ class _RecordedPast:
     place: StateFolder | None
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
-        """Return the last days of each path with this prefix."""
         return {} if self.place is None else read_nights(self.place, prefix, last, number)
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """Return the measured times of each path with this prefix."""
         return {} if self.place is None else read_availability(self.place, prefix, span)
 
 

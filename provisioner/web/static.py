@@ -100,7 +100,6 @@ class _ProvincePast:
         self._shares: dict[str, dict[str, Measured]] = {}
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
-        """Return the last days of each path of a facility."""
         province = prefix.partition("/")[0] + "/"
         if self._asked != (province, last, number):
             self._asked, self._known = (province, last, number), {}
@@ -109,7 +108,6 @@ class _ProvincePast:
         return self._known.get(prefix, {})
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
-        """Return the measured times of each path of a facility."""
         province = prefix.partition("/")[0] + "/"
         if self._span != (province, span):
             self._span, self._shares = (province, span), {}

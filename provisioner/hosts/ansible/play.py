@@ -184,10 +184,7 @@ class Play:
         return self._number
 
     def prove(self, spec: CallTarget) -> None:
-        """Let a host prove its identity over its shared connection.
-
-        The worker keeps the result for the first call over that connection.
-        """
+        """Let a host prove its identity over its shared connection."""
         connection = self._connection(spec, shares=True)
         challenge = self._proofs.challenge(spec)
         if connection == OWN or not challenge["needed"]:

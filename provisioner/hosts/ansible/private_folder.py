@@ -93,7 +93,6 @@ def _sweep(parent: Path) -> None:
 
 
 def _own_folders(parent: Path) -> Iterator[tuple[Path, int, str]]:
-    """Yield the caller's private folders with process and start time."""
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             match = _OWN_NAME.fullmatch(entry.name)

@@ -146,7 +146,6 @@ def _host_block(leg: _Leg, known_hosts: Path) -> list[str]:
 
 
 def _ssh_target(leg: _Leg) -> str:
-    """Return ssh's target: an address or a host name."""
     text = str(leg.address)
     if isinstance(leg.address, HostName):
         is_sound = is_host_name(text)

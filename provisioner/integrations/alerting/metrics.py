@@ -77,11 +77,7 @@ def _without_measured(incidents: Iterable[Incident], measured: set[str], hosts: 
 def night_sheet(
     inventory: str, looks: Sequence[RecordedLook], now: datetime, nights: Mapping[str, datetime] = NO_NIGHTS
 ) -> MetricSheet:
-    """Return the metrics of recorded verifications.
-
-    `looks` are newest first, back to the last full one, if any. `nights` are ends of the last nightly runs that
-    were `complete`, or at least a `part`.
-    """
+    """Return metrics of recorded verifications, newest first to the last full."""
     latest, sheet = _LatestState(), MetricSheet(inventory, NIGHT)
     for look in reversed(looks):
         latest.add(look.document)

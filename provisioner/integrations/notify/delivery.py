@@ -93,8 +93,7 @@ def post(
 ) -> int:
     """Post a JSON body; return the status code; or raise `ReachError`.
 
-    The inventory's validation checked the address. The server may be silent for `seconds`. Empty `authorities`
-    means the usual CA certificates. Hosts in `named` may have any address; `None` allows all addresses.
+    The inventory's validation checked the address. Hosts in `named` may have any address; `None` allows all addresses.
     """
     request = http.Request("POST", url, body, headers, login, named=named)
     return http.successful_answer(

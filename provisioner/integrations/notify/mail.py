@@ -264,17 +264,13 @@ def mail_of(letter: Letter, sender: Secret, addresses: Sequence[Secret], at: dat
 
 
 def _parsed_address(text: Secret) -> Address:
-    """Parse a plain address, or raise `ValueError`."""
     if not _PLAIN_ADDRESS.fullmatch(text.reveal()):
         raise ValueError("it is no plain e-mail address")
     return Address(addr_spec=text.reveal())
 
 
 def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], *, seconds: float) -> Mapping[str, int]:
-    """Send a mail; return refused addresses with their codes.
-
-    Raises `ReachError` if the server accepted no address.
-    """
+    """Send a mail, unless all are refused (`ReachError`); return refused addresses."""
     try:
         return _send_over_smtp(mail, server, addresses, seconds)
     except smtplib.SMTPAuthenticationError:
@@ -301,7 +297,6 @@ def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], 
 def _send_over_smtp(
     mail: EmailMessage, server: MailServer, addresses: Sequence[str], seconds: float
 ) -> Mapping[str, int]:
-    """Send a mail; return the refused addresses with their codes."""
     context = ssl.create_default_context(cafile=server.authorities or None)
     *others, last = allowed_addresses(server.host, server.port, server.named, RECEIVER_HOSTS)
     client: smtplib.SMTP | None = None

@@ -323,8 +323,6 @@ ProvinceOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class _ComparedItem:
-    """An item of the night with its change."""
-
     change: NewsChange
     night_item: NightItem
     place: Whereabouts
@@ -369,15 +367,12 @@ def news_for(receiver_scope: ReaderScope, night: NightReport, last: LastNotice, 
 
 
 class _Places:
-    """Owners of paths and hosts, for one receiver."""
-
     def __init__(self, receiver_scope: ReaderScope, province_of: ProvinceOf) -> None:
         self._receiver_scope = receiver_scope
         self._province_of = province_of
         self.has_numbers_alone = receiver_scope.reach(Matter.STATUS) is Reach.COUNTS
 
     def of(self, facility: str, carriers: frozenset[str]) -> Whereabouts:
-        """Return the owner of a facility's path, or of a host."""
         return Whereabouts(self._province_of(facility) if facility else "", facility, carriers)
 
     def counts(self, place: Whereabouts) -> bool:
@@ -411,7 +406,6 @@ _Key = tuple[NewsChange, Finding]
 
 
 def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, ...]:
-    """Group compared items by change and finding; return news in order."""
     by_turn: dict[NewsChange, list[_ComparedItem]] = defaultdict(list)
     for item in turned:
         by_turn[item.change].append(item)
@@ -453,7 +447,6 @@ def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) ->
 
 
 def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
-    """Return items for hosts and devices without faults now."""
     return tuple(
         NewsItem(NewsChange.BACK, Verdict.UP, Finding(problem.cause, Layer.HOST, host_in(name)), (), problem.first)
         if name.startswith(HOST_ITEM)

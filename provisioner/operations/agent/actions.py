@@ -239,7 +239,8 @@ class CommitReports:
         rows = [row for row in reversed(read_commit_states(self._place)) if row.due]
         self._push_notes([row for row in rows if NOTES in row.due][:_MOST_TOLD])
         waiting = [row for row in rows if FORGE in row.due][-_MOST_TOLD:]
-        if waiting and self._settings.forge is not None and not self._is_telling():
+        is_telling = self._teller is not None and self._teller.is_alive()
+        if waiting and self._settings.forge is not None and not is_telling:
             self._teller = threading.Thread(target=self._tell_forge, args=(waiting,), daemon=True)
             self._teller.start()
 
@@ -248,9 +249,6 @@ class CommitReports:
         if self._teller is not None:
             self._teller.join(seconds)
         self._settle()
-
-    def _is_telling(self) -> bool:
-        return self._teller is not None and self._teller.is_alive()
 
     def _settle(self) -> None:
         """Record sent reports, unless the commit's state has changed."""

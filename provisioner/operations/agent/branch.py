@@ -320,10 +320,7 @@ def _moment(text: str) -> datetime:
 
 
 def judge_commit(commit: bytes, signers: tuple[AllowedSigner, ...], now: datetime) -> CommitVerdict:
-    """Check the signature in a commit object (`git cat-file commit`).
-
-    `now` is the current time: the signer's own time is not trusted.
-    """
+    """Check a commit object's signature at `now`: signers' own times are untrusted."""
     armour, message = _parted_commit(commit)
     if not armour:
         is_odd = any(line.startswith(_SIGNATURE_HEADER) for line in commit.partition(b"\n\n")[0].split(b"\n"))

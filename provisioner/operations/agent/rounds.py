@@ -158,10 +158,7 @@ class AgentRounds:
 
     # --- known commits ----------------------------------------------------------------------------
     def _reached_commit(self, work: _Work) -> str:
-        """Return the last reached commit, the newer of history and own memory.
-
-        The other one is updated, since either may be lost.
-        """
+        """Return the last reached commit; mend history or own memory, either lost."""
         row = reached_last(work.rows.values())
         recorded, remembered = row.commit if row else "", self.branch.remembered()
         reached = self._newer_commit(recorded, remembered)
@@ -313,7 +310,6 @@ class AgentRounds:
 
     # --- records ----------------------------------------------------------------------------------
     def _record(self, now: decision.Situation, step: decision.AgentStep, work: _Work) -> None:
-        """Record the tip's state if it is new."""
         states = {
             decision.Act.REFUSE: decision.CommitState.REFUSED,
             decision.Act.WAIT: decision.CommitState.WAITING,
@@ -388,7 +384,6 @@ def _correctable_impacts(looked: actions.PlannedLook) -> frozenset[Impact]:
 
 
 def _commit_record(row: CommitRow | None) -> decision.CommitRecord | None:
-    """Return a commit's record; `None` if its words are unknown."""
     if row is None or row.state not in set(decision.CommitState):
         return None
     cause = decision.CommitCause(row.cause) if row.cause in set(decision.CommitCause) else None

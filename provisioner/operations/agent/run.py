@@ -59,10 +59,7 @@ class Agent:
 
     # --- a single round ---------------------------------------------------------------------------
     def once(self) -> RoundEnd:
-        """Do one round under the lease and wait for its reports.
-
-        Raises `LockedError` if another agent leads, `ProvisionerError` if the round failed.
-        """
+        """Do a round under the lease, or raise `LockedError` or `ProvisionerError`."""
         with agent_lease(self._place, self._holder()) as lease:
             rounds, tidings = self._begin(lease)
             end = rounds.round(due=True, again=self.again)
@@ -73,10 +70,7 @@ class Agent:
 
     # --- for ever ---------------------------------------------------------------------------------
     def run(self, stop: threading.Event) -> None:
-        """Follow the branch until stopped; a run stops at a safe point.
-
-        Raises `UsageError` if it cannot listen at its address.
-        """
+        """Follow the branch, stopping at safe points; or raise `UsageError`."""
         self._stop = stop
         with self._web_server(), self._watchdog():
             self._notice.ready("begins")

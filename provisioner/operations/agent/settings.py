@@ -135,15 +135,12 @@ def _refuse_wrong_values(values: Mapping[str, str], file: str) -> None:
             "write https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH or an absolute path; no login stands in it"
         )
         _refuse(f"{file}: remote is no address of a Git remote", hint)
-    if _is_ssh(values["remote"]) and (lacking := [name for name in ("ssh_key", "known_hosts") if name not in values]):
+    is_ssh = values["remote"].startswith("ssh://") or _SCP.fullmatch(values["remote"])
+    if is_ssh and (lacking := [name for name in ("ssh_key", "known_hosts") if name not in values]):
         hint = "write the file, beside this one or whole: no key of the machine's users is taken"
         _refuse(f"{file}: the remote is reached over SSH, and {lacking[0]} is missing", hint)
     if "webhook_secret" in values and "listen" not in values:
         _refuse(f"{file}: webhook_secret is there and listen is not", 'write where it listens, e.g. listen = "9465"')
-
-
-def _is_ssh(remote: str) -> bool:
-    return remote.startswith("ssh://") or _SCP.fullmatch(remote) is not None
 
 
 def _forge_settings(table: object, file: str, folder: Path) -> dict[str, object]:

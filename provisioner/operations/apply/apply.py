@@ -223,10 +223,7 @@ def _last_unfinished(session: Session, *, proved: bool = True) -> Iterator[tuple
 
 
 def abort(session: Session) -> Applied:
-    """End the last unfinished run: roll back unconfirmed hosts, start no others.
-
-    Raises `UsageError` without such a run, `LockedError` if another process carries it out.
-    """
+    """Roll back unconfirmed hosts, start no others; or raise `UsageError` or `LockedError`."""
     with _last_unfinished(session, proved=False) as (last, _):
         return _aborted(session, last)
 

@@ -190,10 +190,7 @@ def remaining_changes(session: Session, results: Iterable[HostResult]) -> tuple[
 
 
 def end_killed_runs(session: Session, facts: Mapping[str, HostFacts]) -> tuple[ClosedRun, ...]:
-    """End killed runs whose hosts have all been read.
-
-    Paused, interrupted and unproved runs are left to people.
-    """
+    """End killed runs whose hosts were all read; others are for people."""
     ended = []
     try:
         waiting = [last for last in proved_unfinished(keyed_state_folder(session)) if _has_ended(session, last, facts)]

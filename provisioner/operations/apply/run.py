@@ -187,7 +187,8 @@ class Unfinished:
     def progress_by_facts(self, facts: Mapping[str, HostFacts]) -> RunProgress:
         """Add hosts that report this run, since last steps may be lost."""
         recorded = self.progress.started.keys() | self.progress.results.keys()
-        changed = {host for host, host_facts in facts.items() if self.run.id in _runs_on(host_facts)} - recorded
+        runs = {host: [*seen.generations, *([seen.armed] if seen.armed else [])] for host, seen in facts.items()}
+        changed = {host for host, known in runs.items() if self.run.id in {each["run"] for each in known}} - recorded
         # Such a host has waited, or is through: what the journal lost it says itself.
         more = {host: StartedHost(armed=True, confirming=True) for host in changed}
         return replace(self.progress, started={**self.progress.started, **more})
@@ -311,10 +312,6 @@ def _refuse_unproved(folder: StateFolder, recorded: Recorded, history: History, 
 def beginning_of(events: Iterable[Event]) -> Event | None:
     """Return a run's first event with its intent; `None` before any change."""
     return next((event for event in events if event.step == "run" and event.state == "begin"), None)
-
-
-def _runs_on(facts: HostFacts) -> set[str]:
-    return {generation["run"] for generation in facts.generations} | ({facts.armed["run"]} if facts.armed else set())
 
 
 def _is_paused(events: Sequence[Event]) -> bool:

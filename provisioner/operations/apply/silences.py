@@ -366,7 +366,6 @@ def _fully_stopped(stopped: set[str], owned: Iterable[tuple[str, str]]) -> froze
 
 
 def _device_names(path: MediaPath) -> Iterator[str]:
-    """Yield a path's camera, and its recorder, as alerts name them."""
     yield f"{path.facility}/{path.camera}"
     if path.device != path.camera:
         yield f"{path.facility}/{path.device}"
@@ -499,7 +498,6 @@ def to_silence(
 def _servers_and_warnings(
     session: Session, receivers: Iterable[Receiver], relays: Iterable[HostSpec]
 ) -> tuple[tuple[tuple[SilencedServer, frozenset[str]], ...], tuple[str, ...]]:
-    """Return Alertmanagers with the relays that each knows, and warnings."""
     try:
         transports = ReceiverTransports(session.loaded, open_receivers(session.root, session.passwords))
     except ProvisionerError as error:

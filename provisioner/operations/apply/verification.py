@@ -155,7 +155,6 @@ def _proof_of_facilities(state: DesiredState, contents: Contents, result: Verify
 def _facility_checks(
     spec: HostSpec, facility: str, content: str, verdicts: Mapping[tuple[str, str], PathVerdict]
 ) -> Iterator[FacilityCheck]:
-    """Yield the recorded check of a facility at a relay, if any."""
     pulled = [path.name for path in spec.paths if path.facility == facility and not path.on_demand]
     path_verdicts = [verdicts[spec.id, name] for name in pulled if (spec.id, name) in verdicts]
     visited = [verdict for verdict in path_verdicts if verdict.cause is not Cause.NOT_ASKED]

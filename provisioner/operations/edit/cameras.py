@@ -218,7 +218,6 @@ def _device_changes(key_path: KeyPath, entry: Camera | Recorder, request: Device
 def _former_streams_edit(
     key_path: KeyPath, entry: Camera | Recorder, request: DeviceRequest, until: date
 ) -> dict[KeyPath, object]:
-    """Return the edit that accepts a request's former streams until a day."""
     former: dict[KeyPath, object] = {}
     for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None

@@ -301,7 +301,8 @@ def names_of(root: Path) -> Names:
             hosts.update(_relays_in(file.path))
         else:
             hosts.add(name)
-    return Names(*map(_sorted_names, (carriers, provinces, facilities, hosts)))
+    kinds = (carriers, provinces, facilities, hosts)
+    return Names(*(tuple(sorted(filter(_ID_NAME.fullmatch, names))) for names in kinds))
 
 
 def _relays_in(path: Path) -> Iterator[str]:
@@ -313,10 +314,6 @@ def _relays_in(path: Path) -> Iterator[str]:
     for relay in relays if isinstance(relays, list) else ():
         if isinstance(relay, dict) and isinstance(relay.get("id"), str):
             yield relay["id"]
-
-
-def _sorted_names(names: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in names if _ID_NAME.fullmatch(name)))
 
 
 def text_of_file(path: Path) -> FacilityText:
@@ -379,7 +376,6 @@ def frame_of(loaded: Loaded) -> BaseInventory:
 
 
 def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
-    """Return the problems of the inventory with edits applied."""
     problems: list[Problem] = []
     outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
     is_understood = loaded.frame is not None

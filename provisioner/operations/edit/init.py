@@ -173,8 +173,6 @@ class OptionAnswer:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads values of an answers file as option values."""
-
     path: Path
     marks: PlacesIn
 
@@ -216,11 +214,7 @@ class KeyAskers:
         self._environment, self._root = environment, root
 
     def scanned_key(self, host: FirstHost, carriers: tuple[str, ...]) -> SshHostKey:
-        """Return a host's key, which a person must verify.
-
-        Raises `HostError` if it shows none, or is not reached; `UsageError` if its address or the file of nodes cannot
-        be used.
-        """
+        """Return a host's unproved key, or raise `HostError` or `UsageError`."""
         try:
             target = TargetHost(
                 host.id, carriers, host_address(host.address.lower()), Ssh(user=host.user, port=host.port)
@@ -502,7 +496,6 @@ def _make_outer_parts(places: NewPlaces, written: tuple[str, ...], made: list[Pa
 
 
 def _write_new(path: Path, text: str, made: list[Path]) -> None:
-    """Write a new private file and note its path, or raise `UsageError`."""
     try:
         make_own_folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

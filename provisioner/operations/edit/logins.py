@@ -144,8 +144,6 @@ def _owner_of(root: Path, secrets: secret_files.LoadedSecrets, facility: Facilit
 
 @dataclass(frozen=True)
 class _Edit:
-    """A vault file's text, not yet written."""
-
     result: LoginsFile
     vault_id: str
     text: str = field(repr=False)
@@ -194,7 +192,6 @@ class _Edit:
 
 
 def _opened_file(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Path, str, bytes]:
-    """Return a vault file's path, vault id and text, or raise `SecretsError`."""
     path = root / f"{owner}.yml"
     data = read_regular(path, most=MAX_ENCRYPTED_BYTES) if path.is_file() else b""
     if data and not is_encrypted(data):
@@ -236,7 +233,6 @@ def _new_login(name: str, request: LoginsRequest, old: Credentials | None) -> Cr
 
 
 def _former_login(name: str, request: LoginsRequest, old: Credentials | None) -> FormerCredentials | None:
-    """Return the former login to keep beside the new one."""
     if request.accept_old_until is None:
         return old.old if old else None
     if old is None:
@@ -265,7 +261,6 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
 def _with_login(
     path: Path, text: str, entry: tuple[str, str], login: Credentials, of_site: Mapping[str, Credentials]
 ) -> str:
-    """Return a file's text with one login set, or raise `InventoryError`."""
     facility, device = entry
     values: dict[str, object] = {"username": login.username, "password": login.password.reveal()}
     if login.old is not None:

@@ -62,34 +62,26 @@ def recorded_certificates(inventory: Inventory) -> tuple[RelayCertificate, ...]:
         RelayCertificate(
             name,
             carrier.id,
-            _present_certificate(lock.relays.get(name)),
+            _certificate_in(lock.relays.get(name)),
             carrier.certificates.warn_days,
-            _next_certificate_of(lock.relays.get(name)),
+            _certificate_in(lock.relays[name].next_certificate if name in lock.relays else None),
         )
         for name, (carrier, _) in inventory.relays.items()
         if carrier.certificates is not None
     ]
     listed += [
-        RelayCertificate(name, "", _present_certificate(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
+        RelayCertificate(name, "", _certificate_in(lock.centres.get(name)), centre.hub.reader_tls.warn_days)
         for name, centre in inventory.centres.items()
         if centre.hub is not None
     ]
     return tuple(sorted(listed, key=lambda certificate: certificate.relay))
 
 
-def _present_certificate(
-    entry: host_models.RelayAllocation | host_models.CentreAllocation | None,
+def _certificate_in(
+    entry: host_models.RelayAllocation | host_models.CentreAllocation | host_models.NextCertificate | None,
 ) -> x509.ReaderCertificate | None:
     try:
         return x509.read_certificate(entry.certificates[0]) if entry and entry.certificates else None
-    except ValueError:
-        return None
-
-
-def _next_certificate_of(entry: host_models.RelayAllocation | None) -> x509.ReaderCertificate | None:
-    try:
-        after = entry.next_certificate if entry else None
-        return x509.read_certificate(after.certificates[0]) if after else None
     except ValueError:
         return None
 
@@ -269,14 +261,12 @@ class _CertificateHost:
         return tuple(sorted({connection.facility.id for connection in pushed}))
 
     def refuse_next(self) -> None:
-        """Raise `UsageError` if there is a next certificate."""
         if self.following is not None:
             since, command = self.following.since.isoformat(), f"provisioner certificate renew {self.host}"
             message = f"{self.host} has a next certificate since {since}, which packages of sites that push name"
             raise UsageError(message, hint=f"{command} --finish; or take it back: {command} --cancel", object=self.host)
 
     def refuse_none(self) -> NoReturn:
-        """Raise `UsageError`: there is no next certificate."""
         hint = f"draw one: provisioner certificate renew {self.host}"
         raise UsageError(f"{self.host} has no next certificate", hint=hint, object=self.host)
 

@@ -219,7 +219,6 @@ def see_decommission(session: Session, host: str, *, allow: Mapping[str, int]) -
 
 
 def _refuse_used(session: Session, inventory: Inventory, host: str) -> None:
-    """Raise `PolicyError` if the inventory uses or protects a host."""
     refuse_changing(inventory.allocations, host, "be taken out of service")
     if host in inventory.relays:
         plans = (

@@ -264,7 +264,6 @@ def _refuse_foreign(spec: HostSpec, bare: bare_host.BareHost) -> None:
 
 
 def _login_proof(session: Session, spec: HostSpec) -> bare_host.LoginProof:
-    """Log in as the inventory's own user, or raise `HostError`."""
     answer = _call(session, spec, bare_host.proving(spec.ssh.user, names=spec.names), _LOOK, LOOK_TIMEOUT_S)
     if answer.outcome is CallOutcome.ANSWERED:
         return parsed(spec.id, wire.BareAnswer, answer.document, bare_host.login_proof_in)
@@ -284,10 +283,7 @@ def _facts(session: Session, spec: HostSpec) -> HostFacts | None:
 
 
 def scanned_key(environment: Mapping[str, str], root: Path, host: KeyedHost) -> SshHostKey:
-    """Return a host's key, which a person must verify.
-
-    Raises `HostError` if it shows none, or is not reached; `UsageError` for the file of nodes.
-    """
+    """Return a host's unproved key, or raise `HostError` or `UsageError`."""
     answer = key_askers(environment, root).call([show_key_call(host)], timeout_s=SCAN_S)[host.id]
     return SshHostKey(host_key_of(host, answer))
 

@@ -43,7 +43,6 @@ class _NewHardware:
 
     @property
     def relay(self) -> str:
-        """The relay's id."""
         return self.called.spec.id
 
 

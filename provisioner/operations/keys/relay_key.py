@@ -262,7 +262,6 @@ class _OwnKeyChange:
 
     # --- refusals -----------------------------------------------------------------------------
     def existing_next_key(self) -> NextRelayKey:
-        """Return the next key in the lock; without one raise `UsageError`."""
         if self.next_key is None:
             hint = f"begin one: provisioner keys rotate --relay {self.request.relay} --port PORT"
             message = f"no change of the key of {self.request.relay} is under way"

@@ -293,10 +293,7 @@ def refuse_cutting_plan(planned: Planned, relay: str, *, spare: Callable[[Change
 def rotate_keys(
     sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: StepTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
-    """Take all possible steps of gateways' key changes; a repeated call resumes.
-
-    Raises `UsageError` if a facility or carrier is unknown, or no relay carries the facility.
-    """
+    """Take all possible steps of gateways' key changes, or raise `UsageError`."""
     session = sessions()
     if not terms.dry_run and draw_psks(session):  # a call that was ended between a file and the vault
         session = sessions()
@@ -321,10 +318,7 @@ def rotate_keys(
 def keep_keys(
     sessions: Sessions, edits: Edits, request: KeyChangeRequest, terms: StepTerms, attendant: KeyAttendant
 ) -> KeyOutcome:
-    """Cancel key changes: relays forget the next keys.
-
-    Raises `UsageError` if a gateway already used its next key, or no change of its key is in progress.
-    """
+    """Cancel key changes, unless a gateway used its next key (`UsageError`)."""
     session = sessions()
     sites = chosen_sites(session.readable.inventory, request.facilities, request.carriers)
     progress = progress_of_keys(session, sites, allow=terms.allow)
@@ -423,7 +417,6 @@ class _RotationRun:
         self.tidy(sites)
 
     def apply_ready(self, full_plan: Planned, sites_by_relay: Mapping[str, Sequence[str]]) -> None:
-        """Apply the relays that have work for their sites."""
         ready: list[str] = []
         for relay, names in sites_by_relay.items():
             try:

@@ -274,10 +274,7 @@ def send_test(board: Switchboard, name: str) -> Sending:
 
 
 def last_verification(session: Session) -> tuple[str, VerifyDocument]:
-    """Return the newest recorded verification's run and document.
-
-    Raises `UsageError` without one, `StateError` if the history or its document cannot be read.
-    """
+    """Return the newest verification's document, or raise `UsageError` or `StateError`."""
     history = find_history(keyed_state_folder(session))
     if history is not None:
         with closing(history):

@@ -188,10 +188,7 @@ class Session:
             return desired_state(inventory, secrets, frozen, self.today)
 
     def read_limit(self, limit: Limit) -> Limit:
-        """Resolve a limit's names; unknown ones raise `UsageError`.
-
-        Those of frozen facilities count, too.
-        """
+        """Resolve a limit's names, also frozen ones; unknown ones raise `UsageError`."""
         return limit.of(self.inventory, also=names_of_frozen(self.held.values()))
 
     def left_out(self, limit: Limit) -> tuple[LeftOutHost, ...]:
@@ -215,10 +212,7 @@ class Session:
         return rendered
 
     def settle(self, facts: Mapping[str, HostFacts]) -> None:
-        """Set the logins that relays now use for devices under change.
-
-        It updates desired state and files; repeating it changes no more.
-        """
+        """Set logins that relays now use for devices under change; idempotent."""
         hosts = self.state.hosts
         for host, spec in with_live_logins(hosts.values(), facts).items():
             hosts[host], self.files[host] = spec, render_host(spec, self.templates)

@@ -172,8 +172,8 @@ def make_plan(
 ) -> Planned:
     """Observe hosts, compare them with the desired state, judge the difference.
 
-    `now` is the time for freeze windows. `lift` are paths whose quarantine is lifted. Without `is_judged` Rego rules
-    do not apply: for mere display. `observing` are the limit's hosts, if already being read.
+    `now` is the time for freeze windows. `lift` are paths whose quarantine is lifted. Without `is_judged` Rego rules do
+    not apply: for mere display.
     """
     limit = session.read_limit(limit)
     hosts = chosen_hosts(session.state, limit)
@@ -384,7 +384,6 @@ def _with_last_proof(path: PathVerdict, memories: Memories) -> PathVerdict:
 
 
 def _with_frozen(session: Session, limit: Limit, result: VerifyResult, read: Mapping[str, HostFacts]) -> VerifyResult:
-    """Add live paths of frozen facilities to a result."""
     relays = [(session.state.hosts[host], facts) for host, facts in sorted(read.items())]
     ids_on = {spec.id: frozen_on(spec, facts) for spec, facts in relays}
     frozen = [
@@ -509,8 +508,6 @@ def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict
 
 @dataclass(frozen=True)
 class _KeysRequest:
-    """Parameters of key calls: keys with owners, trusted number, caller, recovery."""
-
     known: Mapping[str, str]
     trusted: int
     who: str
@@ -532,11 +529,7 @@ def _keys_of(
 
 @dataclass(frozen=True)
 class SitePackages:
-    """Site packages, and facilities without one.
-
-    `shut` names the closed files of facilities, `held` frozen facilities. `digest_key` is the vault's, `None` if
-    closed.
-    """
+    """Site packages, and facilities without one: closed files, or frozen."""
 
     files: Mapping[str, SitePackage]
     shut: Mapping[str, tuple[str, ...]]

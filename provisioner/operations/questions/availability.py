@@ -112,8 +112,6 @@ def _refuse_unknown(limit: Limit, stored: _SpanRecords) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _SpanRecords:
-    """Records of a span, or of some provinces in it."""
-
     times: Mapping[str, measured.GroupTimes]  #: Durations of states, by group of chosen paths.
     provinces: frozenset[str] = frozenset()  #: Those of all paths, as the next two.
     carriers: frozenset[str] = frozenset()
@@ -145,8 +143,6 @@ class _Piece:
 
 
 class _Reader:
-    """Reads durations of states, by group of a limit's paths."""
-
     def __init__(self, folder: StateFolder, longest: timedelta, limit: Limit, by: measured.GroupedBy) -> None:
         self._place, self._longest, self._limit, self._by = folder, longest, limit, by
 

@@ -74,13 +74,11 @@ class _Scope:
 
     @cached_property
     def relays(self) -> frozenset[str]:
-        """Relays that carry the facilities, before or after."""
         listed = (r.outlines[name] for r in (self.old, self.new) for name in self.facilities if name in r.outlines)
         return frozenset(relay for outline in listed for relay in outline.relays)
 
     @cached_property
     def built(self) -> frozenset[str]:
-        """The facilities, and all others on their relays."""
         beside = (
             name
             for revision in (self.old, self.new)
@@ -98,8 +96,6 @@ class _Scope:
 
 @dataclass(frozen=True)
 class _Hosts:
-    """A revision's rendered hosts."""
-
     state: DesiredState
     files: dict[str, tuple[RenderedFile, ...]]
 
@@ -135,7 +131,7 @@ def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[st
     if objects is None:
         return None
     moved = {p for p in objects.keys() | tree.objects.keys() if objects.get(p) != tree.objects.get(p)}
-    if not all(map(_is_simple, moved)):
+    if not all(path.startswith((_SECRETS, _FACILITIES)) or path in _FRAME_FILES for path in moved):
         return None
     with tree.laid_out(moved & tree.objects.keys()) as folder, without_collector():
         new = _Revision(loaded.frame, loaded.outlines, loaded.contents(), loaded.facility)
@@ -157,10 +153,6 @@ def _objects_of(root: Path, loaded: Loaded, like: str) -> dict[str, str] | None:
             return None
         objects[relative] = object_name(data, like)
     return objects
-
-
-def _is_simple(path: str) -> bool:
-    return path.startswith((_SECRETS, _FACILITIES)) or path in _FRAME_FILES
 
 
 def _older_revision(
@@ -255,7 +247,8 @@ def _compared_hosts(
     if scope is None:
         return None
     before, after = (revision.reduced_to(scope.built) for revision in revisions)
-    samples = _sample_relays(new.frame, scope.relays)
+    relays = new.frame.relays.items()
+    samples = {carrier.id: relay.id for name, (carrier, relay) in relays if name not in scope.relays}
     rendered = {*scope.relays, *new.frame.centres, *samples.values()}
     old_hosts, new_hosts = (_Hosts.of(inventory, rendered, session.templates) for inventory in (before, after))
     facts = facts_of_revision(old_hosts.state, old_hosts.files, new_hosts.files)
@@ -310,11 +303,6 @@ def _scope_of_changes(old: _Revision, new: _Revision, moved: Iterable[str]) -> _
     return _Scope(old, new, frozenset(names))
 
 
-def _sample_relays(base_inventory: BaseInventory, without: Collection[str]) -> dict[str, str]:
-    """Return an unchanged relay a carrier, as a sample of its no-ops."""
-    return {carrier.id: relay.id for name, (carrier, relay) in base_inventory.relays.items() if name not in without}
-
-
 def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> int | None:
     """Return a relay's no-ops beside paths and sites; `None` if it differs."""
     changes = changes_of(spec, hosts.files[spec.id], facts[spec.id])  # type: ignore[arg-type]
@@ -331,13 +319,10 @@ def _named_contents(objects: Mapping[str, str]) -> dict[str, bytes]:
 
 def _unchanged_count(revision: _Revision, hosts: Collection[str], bare: Mapping[str, int]) -> int:
     """Return the no-ops of unchanged relays: their own, peers and paths."""
-    listed = (plan for outline in revision.outlines.values() for plan in _carried_by(outline, hosts))
+    outlines = revision.outlines.values()
+    listed = (outline.paths + 1 for outline in outlines for relay in outline.relays if relay in hosts)
     carriers = (carrier.id for name, (carrier, _) in revision.frame.relays.items() if name in hosts)
     return sum(listed) + sum(bare[carrier] for carrier in carriers)
-
-
-def _carried_by(outline: Outline, hosts: Collection[str]) -> Iterable[int]:
-    return (outline.paths + 1 for relay in outline.relays if relay in hosts)
 
 
 def compare(
@@ -383,10 +368,7 @@ def compare_all(session: Session, name: str, limit: Limit, *, allow: Mapping[str
 
 
 def _readable_part(name: str, loaded: Loaded) -> tuple[Inventory, list[str]]:
-    """Return an older revision without unreadable facilities, and notes on them.
-
-    A problem that concerns all raises `InventoryError`.
-    """
+    """Return an older revision's readable part, with notes, or raise `InventoryError`."""
     if loaded.inventory is not None:
         return loaded.inventory, []
     frozen, of_all = partition(p for p in loaded.problems if p.stops)

@@ -122,7 +122,6 @@ class PastRuns:
         return heads, frozenset(head.run for head in heads.values())
 
     def _changed_journals(self, chain: ChainReport) -> tuple[list[HistoryFault], list[HistoryFault]]:
-        """Return faults and remarks of journals."""
         faults, remarks = [], []
         for recorded in self._history.past().runs:
             name = recorded.run.id
@@ -160,7 +159,6 @@ class _Holders:
         self.held += [held_heads.WitnessedHead(f"the Git note on {commit[:12]}", head) for commit, head in notes]
 
     def ask_hosts(self) -> None:
-        """Ask all hosts for the entries in manifest and receipts."""
         session = self._session
         calls = []
         for spec in session.state.hosts.values():

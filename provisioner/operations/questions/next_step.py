@@ -267,7 +267,6 @@ def _signed_on(site: Outline) -> dict[str, str]:
 
 
 def _reported_contents(overview: Overview) -> dict[str, Mapping[str, str]]:
-    """Return what each relay is known to hold, if known."""
     reports = overview.evidence.words
     relays = overview.inventory.allocations.relays
     return {host: report.held for host, report in reports.items() if host in relays and report.held is not None}

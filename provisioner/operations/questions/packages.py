@@ -171,7 +171,6 @@ def _full_package_statuses(
     evidence: Evidence,
     facilities: Iterable[Facility],
 ) -> tuple[site_packages.PackageStatus, ...]:
-
     def digest_of(facility: Facility) -> str:
         return package_digest(inventory, facility) if records.get(facility.id, site_packages.NO_RECORD).handed else ""
 

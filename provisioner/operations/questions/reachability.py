@@ -57,7 +57,6 @@ def prove(session: Session, sources: tuple[str, ...], targets: tuple[str, ...]) 
 
 
 def _checked_places(inventory: Inventory, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Raise `UsageError` for an unknown place."""
     kinds = (INTERNET, reach.MANAGEMENT, "centres", "relays", "sites")
     places = {
         *kinds,

@@ -63,7 +63,8 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
     devices = _devices(pending)
     direct = [p for p in spec.paths if p.name in named or p.facility in sites or device_of(p) in devices]
     everything = any(c.impact is Impact.ALL for c in pending)
-    rules, link = _touches_rules(pending, but=_OF_DEVICES), _touches_link(pending)
+    rules = _touches_rules(pending, but=_OF_DEVICES)
+    link = any(c.resource is Resource.FILE and c.name == TUNNEL_FILE for c in pending)
     indirect = spec.paths if everything or rules or link else ()
     dark_paths = frozenset(p.name for p in spec.paths if p.facility in dark)
     read = {p.name: p for p in (*direct, *_sample_of_sites(indirect)) if not p.on_demand and p.name not in dark_paths}
@@ -79,7 +80,7 @@ def touched_by(spec: HostSpec, changes: Iterable[Change]) -> Touched:
         rules=rules,
         bars=_touches_rules(pending, but=_HARMLESS),
         link=link,
-        live=any(_is_live(c) for c in pending),
+        live=any(c.resource is not Resource.TRUST and c.name not in {TRUST_FILE, POLICY_FILE} for c in pending),
         left=frozenset(path for c in pending for path in c.cut.get(spec.id, ())),
         served=_served(spec),
     )
@@ -118,14 +119,6 @@ def _touches_rules(pending: Iterable[Change], *, but: Collection[ElementSet]) ->
     """Return whether rules change outside elements of these sets."""
     elements = (element_of(c.name) for c in pending if c.resource is Resource.RULE)
     return any(element is None or element.set not in but for element in elements)
-
-
-def _touches_link(pending: Iterable[Change]) -> bool:
-    return any(c.resource is Resource.FILE and c.name == TUNNEL_FILE for c in pending)
-
-
-def _is_live(change: Change) -> bool:
-    return change.resource is not Resource.TRUST and change.name not in {TRUST_FILE, POLICY_FILE}
 
 
 def _sample_of_sites(paths: Sequence[MediaPath]) -> list[MediaPath]:

@@ -71,10 +71,7 @@ class Decision:
 def decide(
     touched: Touched, watch: Watch, elapsed_s: float, rules: GateRules, *, unread: Collection[str] = ()
 ) -> Decision:
-    """Decide on a host's change, `elapsed_s` after the watch began.
-
-    `unread` paths are not missed, but have to be read before a pass.
-    """
+    """Decide on a host's change; `unread` paths delay only a pass."""
     if undeclared := affected.undeclared_changes(touched, watch):
         return Decision(GateVerdict.FAIL, f"undeclared change: {undeclared[0]}", undeclared[1:])
     unnamed = affected.unnamed_streams(touched, watch)
@@ -114,7 +111,6 @@ class _Question:
         self.left, self.nobody_reads = affected.readers_left(touched, watch)
 
     def decision(self) -> Decision:
-        """Return the gate's decision."""
         if cause := self._failure_cause():
             return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
         waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()

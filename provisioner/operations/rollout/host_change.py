@@ -47,17 +47,8 @@ _UNSENT = {CallOutcome.UNPROVED: NotStartedBecause.HOST, CallOutcome.REFUSED: No
 class HostChange:
     """One host's change in progress.
 
-    Args:
-        job: the host and its desired state.
-        run_id: the run.
-        options: the rollout's options.
-        before: a resumed run's journal of a started host, which is asked for its outcome first.
-        abort: why a waiting host is rolled back; empty to go on.
-
-    Attributes:
-        state: what it waits for; `TABLE` has the transitions.
-        holds: whether hosts of an earlier wave are not confirmed yet, so it waits.
-        is_waited_for: whether the next wave waits for a good look.
+    `before` is a resumed run's journal of a started host, which is asked for its outcome first. `abort` is why a
+    waiting host is rolled back; empty to go on.
     """
 
     def __init__(
@@ -71,11 +62,14 @@ class HostChange:
     ) -> None:
         self.job, self.run_id, self.options = job, run_id, options
         self.result: HostResult | None = None
-        self.wave, self.holds, self.is_waited_for = "", False, True
+        self.wave = ""
+        self.holds = False  #: Whether hosts of an earlier wave are not confirmed yet, so it waits.
+        self.is_waited_for = True  #: Whether the next wave waits for a good look.
         # A gate that has failed stays so: whoever looks again may see another picture.
         gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
         # Why it returns, and whether for others.
         self._cause, self._taken_back = gate_failed or abort, False
+        #: What it waits for; `TABLE` has the transitions.
         self.state = State.START if before is None else State.STATUS
         if self._cause:
             self.state = State.START_BACK if before is None else State.STATUS_BACK
@@ -207,7 +201,6 @@ class HostChange:
                 return Event(report.state.value)
 
     def _process_report(self, event: Event, report: ChangeReport) -> tuple[list[JournalStep], float]:
-        """Return journal steps and the next call's delay after a report."""
         was_looked_at, call_state = self.state is State.LOOK, self.state
         self._on(event)
         match event:

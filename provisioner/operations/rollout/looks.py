@@ -23,20 +23,15 @@ _TICK_S = 0.001
 
 
 class Looks:
-    """The looks at one host, from its switch to the gate's verdict.
-
-    Attributes:
-        not_up: the plan's paths without a picture in it.
-        wait_s: how long the host waits with the last requested look.
-        held_s: the delay of the next look's call.
-    """
+    """The looks at one host, from its switch to the gate's verdict."""
 
     def __init__(self, job: Job, options: RolloutOptions) -> None:
         self._job, self._options, self._rules = job, options, options.gate
         self.watch = Watch()
         self.is_good = False
-        self.not_up: tuple[str, ...] = ()
-        self.wait_s = self.held_s = 0.0
+        self.not_up: tuple[str, ...] = ()  #: The plan's paths without a picture in it.
+        self.wait_s = 0.0  #: How long the host waits with the last requested look.
+        self.held_s = 0.0  #: The delay of the next look's call.
         self._touched = job.touched
         # The paths that no look has been asked to read yet.
         self._unread: frozenset[str] = frozenset()

@@ -85,8 +85,6 @@ class Calls:
 
 @dataclass
 class _OpenWave:
-    """A wave in progress."""
-
     wave: Wave
     waiting: list[str]
     under_way: set[str] = field(default_factory=set)  #: Started hosts without a result.
@@ -290,7 +288,6 @@ class WaveProgress:
 
     # --- failures -----------------------------------------------------------------------------------
     def _failed_hosts(self, *, before: _OpenWave | None = None) -> list[str]:
-        """Return failed hosts, or only those of waves before one."""
         failed = sorted(host for host, result in self.results.items() if result.is_failure)
         if before is None:
             return failed
@@ -359,8 +356,8 @@ def roll_out(
 ) -> Rollout:
     """Change the hosts of the jobs, wave by wave.
 
-    `waves` and `progress` are a resumed run's. `stop` tells whether to start no more hosts; started ones finish.
-    `abort` is why waiting hosts are rolled back; empty to go on.
+    `waves` and `progress` are a resumed run's. After `stop` no more hosts start; started ones finish. `abort` is why
+    waiting hosts are rolled back; empty to go on.
     """
     progress = progress or RunProgress()
     changes = {

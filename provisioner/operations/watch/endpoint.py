@@ -137,7 +137,7 @@ def served(
 ) -> Iterator[int]:
     """Serve metrics during the block; yields the port; or raise `UsageError`.
 
-    Port 0 means any free one. `door` gets each request first, under any host name.
+    `door` gets each request first, under any host name.
     """
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

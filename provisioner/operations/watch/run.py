@@ -171,10 +171,7 @@ class PathWatch:
 
     # --- the loop ---------------------------------------------------------------------------------
     def run(self, stop: threading.Event, tell: Callable[[News], None], *, until_s: float | None = None) -> None:
-        """Watch until stopped or for `until_s`; pending calls are abandoned.
-
-        `tell` receives each beginning and end of an incident. Raises `HostError` if calls to hosts fail.
-        """
+        """Watch until stopped or for `until_s`, or raise `HostError`."""
         end = None if until_s is None else time.monotonic() + until_s
         failing: dict[Labels, int] = {}
         next_news = 0.0
