@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -17,6 +17,9 @@ from provisioner.desired.limit import parse_limits
 from provisioner.operations.pipeline.session import expect_hosts
 from provisioner.verify.picture_mode import Looks
 from provisioner.verify.rotation import Share, share_of
+
+if TYPE_CHECKING:
+    from provisioner.cli.verify_run import VerifyChoices
 
 
 class Sampled(click.ParamType["Share"]):
@@ -50,24 +53,7 @@ class Sampled(click.ParamType["Share"]):
 @click.option("--accept", is_flag=True, help="Make the present pictures references; needs --limit.")
 @click.option("--renew", is_flag=True, help="With --accept: delete the former references.")
 @click.pass_obj
-def verify(
-    invocation: Invocation,
-    limits: tuple[str, ...],
-    *,
-    html: Path | None,
-    junit: Path | None,
-    markdown: Path | None,
-    detail: bool,
-    fail_on: str,
-    level: int | None,
-    sample: Share | None,
-    deadline: int | None,
-    picture: str,
-    once: bool,
-    onvif_again: bool,
-    accept: bool,
-    renew: bool,
-) -> int:
+def verify(invocation: Invocation, /, limits: tuple[str, ...], **chosen: Unpack[VerifyChoices]) -> int:
     """Prove that every camera path is up.
 
     The command visits each relay and each monitoring centre once, in parallel. It checks tunnels, camera ports, the
@@ -84,29 +70,15 @@ def verify(
 
     Example: provisioner -i DIR verify --limit province=bac-giang --html report.html
     """
-    invocation.refuse_tracked_links(html, junit, markdown)
-    _refuse_blind(limits, accept=accept, renew=renew)
+    invocation.refuse_tracked_links(chosen["html"], chosen["junit"], chosen["markdown"])
+    _refuse_blind(limits, accept=chosen["accept"], renew=chosen["renew"])
     session = session_of(invocation)
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.
     with without_collector():
-        from provisioner.cli.verify_run import VerificationRequest, verify_and_record  # noqa: PLC0415
+        from provisioner.cli.verify_run import verify_and_record  # noqa: PLC0415
 
-    request = VerificationRequest(
-        limits=limits,
-        files=(html, junit, markdown),
-        detail=detail,
-        fail_on=fail_on,
-        level=level,
-        sample=sample,
-        deadline_s=deadline,
-        looks=Looks(picture),
-        once=once,
-        asks_again=onvif_again,
-        accept=accept,
-        renew=renew,
-    )
-    return verify_and_record(invocation, session, request)
+    return verify_and_record(invocation, session, limits, chosen)
 
 
 def _refuse_blind(limits: tuple[str, ...], *, accept: bool, renew: bool) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
 from provisioner.base.errors import InventoryError, StateError
 from provisioner.base.files import write_atomic
-from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.language import Translator, marked
 from provisioner.base.text import msg
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.context import Invocation
@@ -33,31 +34,22 @@ _UNWRITTEN_HINT = marked(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyFiles:
-    """Files for a verification; `None` if not wanted."""
+class VerifyChoices(TypedDict):
+    """Options of a verification, as click passes them."""
 
     html: Path | None
     junit: Path | None
     markdown: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationRequest:
-    """A requested verification."""
-
-    limits: tuple[str, ...]
-    files: tuple[Path | None, Path | None, Path | None]  #: Further output: a page, JUnit XML, a comment.
     detail: bool
     fail_on: str
-    level: int | None  #: The last level; `None` for all.
+    level: int | None
     sample: Share | None
-    deadline_s: int | None
-    looks: Looks
-    once: bool  #: Whether a single look decides.
-    asks_again: bool  #: Whether to try refused logins.
-    accept: bool  #: Whether to accept pictures.
-    renew: bool  #: Whether to forget earlier pictures.
+    deadline: int | None
+    picture: str
+    once: bool
+    onvif_again: bool
+    accept: bool
+    renew: bool
 
 
 class ResultSoFar(FirstAnswerClock):
@@ -77,13 +69,13 @@ class ResultSoFar(FirstAnswerClock):
 
 
 def write_files(
-    result: VerifyResult, files: VerifyFiles, fail_on: Verdict, *, color: bool | None, say: Translator = ENGLISH
+    result: VerifyResult, chosen: VerifyChoices, fail_on: Verdict, *, color: bool | None, say: Translator
 ) -> tuple[Path, ...]:
     """Write the requested files; warn of those that failed, and return them."""
     makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
-        (files.html, lambda: html_page(result, say)),
-        (files.junit, lambda: junit_report(result, fail_on)),
-        (files.markdown, lambda: verify_comment(result, say)),
+        (chosen["html"], lambda: html_page(result, say)),
+        (chosen["junit"], lambda: junit_report(result, fail_on)),
+        (chosen["markdown"], lambda: verify_comment(result, say)),
     )
     unwritten = []
     for path, make in makers:
@@ -97,44 +89,44 @@ def write_files(
     return tuple(unwritten)
 
 
-def verify_and_record(invocation: Invocation, session: Session, request: VerificationRequest) -> int:
+def verify_and_record(invocation: Invocation, session: Session, limits: tuple[str, ...], chosen: VerifyChoices) -> int:
     """Verify paths, show and record the result; return the exit code.
 
     Raises `UsageError` or `StateError` if pictures cannot be accepted.
     """
-    if request.accept:
+    if chosen["accept"]:
         verification.refuse_job(session)
     onlooker = ResultSoFar(invocation)
     options = VerifyOptions(
-        level=request.level,
-        sample=request.sample,
-        deadline_s=request.deadline_s,
-        once=request.once,
-        looks=request.looks,
-        asks_again=request.asks_again,
+        level=chosen["level"],
+        sample=chosen["sample"],
+        deadline_s=chosen["deadline"],
+        once=chosen["once"],
+        looks=Looks(chosen["picture"]),
+        asks_again=chosen["onvif_again"],
         say=invocation.progress.remark,
         onlooker=onlooker,
     )
-    verification.expect_verification(session, request.limits, options)
-    result = verification.verify_with_memory(session, parse_limits(request.limits), options)
+    verification.expect_verification(session, limits, options)
+    result = verification.verify_with_memory(session, parse_limits(limits), options)
     end_calls(session)
     result = replace(result, waits=replace(result.waits, before_s=onlooker.before_s))
     accepted = None
-    if request.accept:
-        result, accepted = verification.accept_pictures(session, result, renew=request.renew)
-    fail_on, color, say = Verdict(request.fail_on), invocation.color, invocation.say
-    unwritten = write_files(result, VerifyFiles(*request.files), fail_on, color=color, say=say)
+    if chosen["accept"]:
+        result, accepted = verification.accept_pictures(session, result, renew=chosen["renew"])
+    fail_on, color, say = Verdict(chosen["fail_on"]), invocation.color, invocation.say
+    unwritten = write_files(result, chosen, fail_on, color=color, say=say)
     if invocation.json:
         print_document(verify_in_parts(result))
     else:
         # click removes the colours if they are not wanted.
-        click.echo(text_report(result, detail=request.detail, color=True, say=say), nl=False, color=color)
+        click.echo(text_report(result, detail=chosen["detail"], color=True, say=say), nl=False, color=color)
     try:
-        verification.record_verification(session, result, request.limits, accepted)
+        verification.record_verification(session, result, limits, accepted)
     except verification.NoteError as error:
         print_warning(error.message, error.hint, color=color, say=say)
     except StateError as error:
-        if request.accept:
+        if chosen["accept"]:
             raise
         message = msg("this verification is not recorded: {message}", error.message)
         print_warning(message, error.hint, color=color, say=say)
