@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
-from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.service import FORKING, Stage
 from provisioner.base.text import printable
 from provisioner.cli.support.running import Expected, HostsWork, HostWork, StageWork, TerminalRows, Underway
@@ -30,55 +29,37 @@ _NAMED: Final = 2
 _ROWS: Final = 4
 _MINUTES_FROM: Final = 100
 _MINUTE: Final = 60
-Words = Callable[[Translator], str]
-_OPERATIONS: Final[Mapping[str, Words]] = MappingProxyType(
-    {
-        "observe": lambda say: say("reading"),
-        "probe": lambda say: say("looking at pictures"),
-        "apply": lambda say: say("changing"),
-        "confirm": lambda say: say("confirming"),
-        "look": lambda say: say("watching paths"),
-        "rollback": lambda say: say("going back"),
-        "abort": lambda say: say("going back"),
-        "keys": lambda say: say("making keys"),
-        "remove": lambda say: say("taking everything off"),
-        "approach": lambda say: say("looking at a bare host"),
-        "prepare": lambda say: say("making it ready"),
-    }
-)
-_REASONS: Final[Mapping[str, Words]] = MappingProxyType(
-    {
-        "observe": lambda say: say("its state is read"),
-        "probe": lambda say: say("tunnels, cameras' ports and pictures are looked at"),
-        "apply": lambda say: say("everything is checked aside, then switched"),
-        "rollback": lambda say: say("everything is checked aside, then switched back"),
-        "look": lambda say: say("its paths have to be as good as before"),
-        "confirm": lambda say: say("the change is confirmed over a new connection"),
-        "abort": lambda say: say("it returns to its last-good state"),
-        "status": lambda say: say("it is asked what became of its change"),
-        "keys": lambda say: say("it makes its keys"),
-        "remove": lambda say: say("everything of ours is taken off"),
-        "approach": lambda say: say("it reports the parts that it has and lacks"),
-        "prepare": lambda say: say("packages are installed, its user is made"),
-    }
-)
-_STAGES: Final[Mapping[Stage, Words]] = MappingProxyType(
-    {
-        Stage.READ: lambda say: say("reading facilities' files"),
-        Stage.BUILD: lambda say: say("putting the inventory together"),
-        Stage.RULES: lambda say: say("checking the rules across files"),
-        Stage.SECRETS: lambda say: say("opening and checking secrets"),
-        Stage.DESIRE: lambda say: say("working out what hosts should hold"),
-        Stage.RENDER: lambda say: say("rendering hosts' files"),
-        Stage.RECORD: lambda say: say("reading the record of runs"),
-        Stage.COUNT: lambda say: say("seeing where each facility stands"),
-        Stage.SHEETS: lambda say: say("reading sheets"),
-        Stage.PROPOSE: lambda say: say("holding rows against the inventory"),
-        Stage.DOCUMENTS: lambda say: say("writing documents"),
-        Stage.PAGES: lambda say: say("writing pages"),
-        Stage.WAIT: lambda say: say("waiting before a second look"),
-    }
-)
+#: By operation, the work of a command, and why a host is waited for.
+_OPERATIONS: Final = {
+    "observe": (marked("reading"), marked("its state is read")),
+    "probe": (marked("looking at pictures"), marked("tunnels, cameras' ports and pictures are looked at")),
+    "apply": (marked("changing"), marked("everything is checked aside, then switched")),
+    "confirm": (marked("confirming"), marked("the change is confirmed over a new connection")),
+    "look": (marked("watching paths"), marked("its paths have to be as good as before")),
+    "rollback": (marked("going back"), marked("everything is checked aside, then switched back")),
+    "abort": (marked("going back"), marked("it returns to its last-good state")),
+    "keys": (marked("making keys"), marked("it makes its keys")),
+    "remove": (marked("taking everything off"), marked("everything of ours is taken off")),
+    "approach": (marked("looking at a bare host"), marked("it reports the parts that it has and lacks")),
+    "prepare": (marked("making it ready"), marked("packages are installed, its user is made")),
+    "status": (marked("asking"), marked("it is asked what became of its change")),
+}
+_OTHER: Final = (marked("asking"), marked("its answer is waited for"))
+_STAGES: Final = {
+    Stage.READ: marked("reading facilities' files"),
+    Stage.BUILD: marked("putting the inventory together"),
+    Stage.RULES: marked("checking the rules across files"),
+    Stage.SECRETS: marked("opening and checking secrets"),
+    Stage.DESIRE: marked("working out what hosts should hold"),
+    Stage.RENDER: marked("rendering hosts' files"),
+    Stage.RECORD: marked("reading the record of runs"),
+    Stage.COUNT: marked("seeing where each facility stands"),
+    Stage.SHEETS: marked("reading sheets"),
+    Stage.PROPOSE: marked("holding rows against the inventory"),
+    Stage.DOCUMENTS: marked("writing documents"),
+    Stage.PAGES: marked("writing pages"),
+    Stage.WAIT: marked("waiting before a second look"),
+}
 
 PATIENCE_S: Final = 1.0  #: Shorter work is not shown.
 LINES_APART_S: Final = 10.0  #: Least seconds between lines without a terminal.
@@ -284,7 +265,6 @@ class Progress:
             ticker.join()
 
     def _tick(self, stop: threading.Event) -> None:
-        """Redraw until idle."""
         while not stop.wait(_TICK_S):
             with self._lock:
                 if stop.is_set() or self._work.is_idle:
@@ -321,13 +301,9 @@ def _head(work: Underway, hosts: HostsWork, say: Translator, now: float) -> str:
 
 def _host_line(host: str, work: HostWork, say: Translator, now: float) -> str:
     paths = say.counted(work.paths, "path") if work.paths else ""
-    why = _REASONS.get(work.operation, _waited_for)(say)
+    why = say(_OPERATIONS.get(work.operation, _OTHER)[1])
     about = f"{why} ({paths})" if paths else why
     return say("{host}, {seconds} s: {what}", host=printable(host), what=about, seconds=int(now - work.since))
-
-
-def _waited_for(say: Translator) -> str:
-    return say("its answer is waited for")
 
 
 def line_of(work: Underway, say: Translator, now: float) -> str:
@@ -358,7 +334,7 @@ def _what(work: Underway, say: Translator) -> str:
 
 def stage_words(work: StageWork, say: Translator, now: float) -> str:
     """Return a stage's progress and time."""
-    title, seconds = _STAGES[work.stage](say), int(now - work.since)
+    title, seconds = say(_STAGES[work.stage]), int(now - work.since)
     if work.total:
         return say(
             "{what}: {done} of {total}, {seconds} s", what=title, done=work.done, total=work.total, seconds=seconds
@@ -384,11 +360,7 @@ def _time(seconds: float, say: Translator) -> str:
 
 
 def _operation_words(operation: str, say: Translator) -> str:
-    return _OPERATIONS.get(operation, _other)(say)
-
-
-def _other(say: Translator) -> str:
-    return say("asking")
+    return say(_OPERATIONS.get(operation, _OTHER)[0])
 
 
 def _below(stream: TextIO) -> TextIO:
