@@ -70,33 +70,30 @@ def _flag(*names: str, meaning: str) -> click.Option:
     return _GlobalOption(list(names), is_flag=True, expose_value=False, callback=_keep_flag, help=meaning)
 
 
+def _value(*names: str, kind: click.ParamType[object], meaning: str, metavar: str | None = None) -> click.Option:
+    return _GlobalOption(
+        list(names), type=kind, multiple=True, metavar=metavar, expose_value=False, callback=_keep, help=meaning
+    )
+
+
 def _options() -> tuple[click.Option, ...]:
     return (
-        _GlobalOption(
-            ["-i", "--inventory"],
-            type=ValidPath(),
-            multiple=True,
+        _value(
+            *("-i", "--inventory"),
+            kind=ValidPath(),
             metavar="DIR",
-            expose_value=False,
-            callback=_keep,
-            help="The inventory's folder. Default: PROVISIONER_INVENTORY.",
+            meaning="The inventory's folder. Default: PROVISIONER_INVENTORY.",
         ),
-        _GlobalOption(
-            ["--output"],
-            type=ListedWord(["text", "json", "markdown"]),
-            multiple=True,
-            expose_value=False,
-            callback=_keep,
-            help="Text, one JSON document on standard output, or (plan, drift) one merge-request comment."
+        _value(
+            "--output",
+            kind=ListedWord(["text", "json", "markdown"]),
+            meaning="Text, one JSON document on standard output, or (plan, drift) one merge-request comment."
             f" Default: {OUTPUT}, else text.",
         ),
-        _GlobalOption(
-            ["--language"],
-            type=ListedWord([language.value for language in Language]),
-            multiple=True,
-            expose_value=False,
-            callback=_keep,
-            help=f"English or Vietnamese text. Default: {VARIABLE}, else English.",
+        _value(
+            "--language",
+            kind=ListedWord([language.value for language in Language]),
+            meaning=f"English or Vietnamese text. Default: {VARIABLE}, else English.",
         ),
         _flag("-q", "--quiet", meaning="Print results, warnings and errors only: no progress, no remarks."),
         _flag(
@@ -104,14 +101,11 @@ def _options() -> tuple[click.Option, ...]:
             meaning="Print each stage and each host's answer on standard error; plan, drift: list every change.",
         ),
         _flag("--no-pager", meaning=f"Do not page long results at a terminal. {PAGER_VARIABLE} names another pager."),
-        _GlobalOption(
-            ["--log"],
-            type=ValidPath(),
-            multiple=True,
+        _value(
+            "--log",
+            kind=ValidPath(),
             metavar="FILE",
-            expose_value=False,
-            callback=_keep,
-            help="Write a log of the steps with their times, without secrets and personal data.",
+            meaning="Write a log of the steps with their times, without secrets and personal data.",
         ),
     )
 
@@ -179,82 +173,66 @@ def _invocation_of(ctx: click.Context) -> Invocation:
     return invocation
 
 
-#: Commands by task, in the order of work.
+#: Commands by task, in the order of work: module below `provisioner.cli`, its click object, help.
 _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Inventory": {
-        "init": ("provisioner.cli.init", "init", "Create an inventory: files, vault, Git repository."),
-        "validate": ("provisioner.cli.validate", "validate", "Check the inventory and list every problem."),
-        "allocate": ("provisioner.cli.validate", "allocate", "Assign tunnel addresses and ports to new objects."),
-        "import": (
-            "provisioner.cli.import_",
-            "import_",
-            "Check a province's spreadsheet cell by cell; write its sites.",
-        ),
-        "facility": (
-            "provisioner.cli.facility",
-            "facility",
-            "Add, plan, move, close facilities; show their next step.",
-        ),
-        "camera": ("provisioner.cli.camera", "camera", "Add, replace, move and remove cameras and recorders."),
-        "gateway": ("provisioner.cli.gateway", "gateway", "Record the keys and installed packages of gateways."),
-        "sign-off": ("provisioner.cli.sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),
-        "contacts": ("provisioner.cli.contacts", "contacts", "Check, list, find and erase contacts (personal data)."),
-        "policy": ("provisioner.cli.policy", "policy", "Test the Rego rules that judge plans; print their input."),
-        "prove": ("provisioner.cli.prove", "prove", "Show the allowed connections; check reachability intents."),
-        "readers": ("provisioner.cli.prove", "readers", "List the addresses at which a reader gets each path."),
-        "geography": ("provisioner.cli.geography", "geography", "Look up provinces in the lists of 2021 and 2025."),
-        "schema": ("provisioner.cli.config", "schema", "Print JSON Schemas of inventory files and documents."),
+        "init": ("init", "init", "Create an inventory: files, vault, Git repository."),
+        "validate": ("validate", "validate", "Check the inventory and list every problem."),
+        "allocate": ("validate", "allocate", "Assign tunnel addresses and ports to new objects."),
+        "import": ("import_", "import_", "Check a province's spreadsheet cell by cell; write its sites."),
+        "facility": ("facility", "facility", "Add, plan, move, close facilities; show their next step."),
+        "camera": ("camera", "camera", "Add, replace, move and remove cameras and recorders."),
+        "gateway": ("gateway", "gateway", "Record the keys and installed packages of gateways."),
+        "sign-off": ("sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),
+        "contacts": ("contacts", "contacts", "Check, list, find and erase contacts (personal data)."),
+        "policy": ("policy", "policy", "Test the Rego rules that judge plans; print their input."),
+        "prove": ("prove", "prove", "Show the allowed connections; check reachability intents."),
+        "readers": ("prove", "readers", "List the addresses at which a reader gets each path."),
+        "geography": ("geography", "geography", "Look up provinces in the lists of 2021 and 2025."),
+        "schema": ("config", "schema", "Print JSON Schemas of inventory files and documents."),
     },
     "Change": {
-        "plan": ("provisioner.cli.plan", "plan", "Show the changes of the next apply, and the viewers they cut."),
-        "approve": ("provisioner.cli.sign_off", "approve", "Approve a saved plan with your own key."),
-        "apply": ("provisioner.cli.apply", "apply", "Change hosts to match the inventory, in waves."),
-        "rollback": ("provisioner.cli.apply", "rollback", "Return hosts to the state before a run."),
-        "hosts": ("provisioner.cli.hosts", "hosts", "Prepare, adopt, release and decommission hosts."),
-        "relay": ("provisioner.cli.relay", "relay", "Drain a relay onto another one; replace a dead relay."),
-        "quarantine": (
-            "provisioner.cli.quarantine",
-            "quarantine",
-            "List devices that refused their login; retry them.",
-        ),
-        "render": ("provisioner.cli.render", "render", "Write the config files of each host into a folder."),
-        "site-package": ("provisioner.cli.render", "site_package", "Write the install package of a site's gateway."),
+        "plan": ("plan", "plan", "Show the changes of the next apply, and the viewers they cut."),
+        "approve": ("sign_off", "approve", "Approve a saved plan with your own key."),
+        "apply": ("apply", "apply", "Change hosts to match the inventory, in waves."),
+        "rollback": ("apply", "rollback", "Return hosts to the state before a run."),
+        "hosts": ("hosts", "hosts", "Prepare, adopt, release and decommission hosts."),
+        "relay": ("relay", "relay", "Drain a relay onto another one; replace a dead relay."),
+        "quarantine": ("quarantine", "quarantine", "List devices that refused their login; retry them."),
+        "render": ("render", "render", "Write the config files of each host into a folder."),
+        "site-package": ("render", "site_package", "Write the install package of a site's gateway."),
     },
     "Look": {
-        "status": ("provisioner.cli.status", "status", "Show the state of facilities and their deadlines."),
-        "verify": ("provisioner.cli.verify", "verify", "Prove that every camera path is up."),
-        "watch": ("provisioner.cli.watch", "watch", "Check every few seconds that every path flows."),
-        "drift": ("provisioner.cli.plan", "drift", "Check whether hosts match the inventory."),
-        "availability": ("provisioner.cli.status", "availability", "Show the share of time in which paths were up."),
-        "export": ("provisioner.cli.export", "export", "Count progress; write the ministry's documents."),
-        "report": ("provisioner.cli.export", "report", "Write web pages of all provinces and facilities."),
+        "status": ("status", "status", "Show the state of facilities and their deadlines."),
+        "verify": ("verify", "verify", "Prove that every camera path is up."),
+        "watch": ("watch", "watch", "Check every few seconds that every path flows."),
+        "drift": ("plan", "drift", "Check whether hosts match the inventory."),
+        "availability": ("status", "availability", "Show the share of time in which paths were up."),
+        "export": ("export", "export", "Count progress; write the ministry's documents."),
+        "report": ("export", "report", "Write web pages of all provinces and facilities."),
     },
     "Record": {
-        "history": ("provisioner.cli.history", "history", "Show runs: time, author, outcome, steps."),
-        "retention": (
-            "provisioner.cli.history",
-            "retention",
-            "Show the documents in the history; delete expired ones.",
-        ),
+        "history": ("history", "history", "Show runs: time, author, outcome, steps."),
+        "retention": ("history", "retention", "Show the documents in the history; delete expired ones."),
     },
     "Keys and secrets": {
-        "keys": ("provisioner.cli.keys", "keys", "Create and rotate tunnel keys; show their age."),
-        "secrets": ("provisioner.cli.keys", "secrets", "Write logins of cameras and recorders into the vault."),
-        "certificate": ("provisioner.cli.certificate", "certificate", "Renew the TLS certificates of relays."),
+        "keys": ("keys", "keys", "Create and rotate tunnel keys; show their age."),
+        "secrets": ("keys", "secrets", "Write logins of cameras and recorders into the vault."),
+        "certificate": ("certificate", "certificate", "Renew the TLS certificates of relays."),
     },
     "Run as a service": {
-        "nightly": ("provisioner.cli.nightly", "nightly", "Verify, find drift, write reports, notify receivers."),
-        "notify": ("provisioner.cli.nightly", "notify", "Send the last verification to receivers."),
-        "agent": ("provisioner.cli.agent", "agent", "Follow a Git branch and apply its signed commits."),
-        "serve": ("provisioner.cli.serve", "serve", "Serve the web pages, read-only."),
-        "node": ("provisioner.cli.node", "node", "Call hosts from inside their carrier's network."),
-        "metrics": ("provisioner.cli.monitoring", "metrics", "Write Prometheus metrics of the last verification."),
-        "monitoring": ("provisioner.cli.monitoring", "monitoring", "Write alert rules, routes and a dashboard."),
-        "forge": ("provisioner.cli.forge", "forge", "Comment on merge requests; set labels and commit statuses."),
+        "nightly": ("nightly", "nightly", "Verify, find drift, write reports, notify receivers."),
+        "notify": ("nightly", "notify", "Send the last verification to receivers."),
+        "agent": ("agent", "agent", "Follow a Git branch and apply its signed commits."),
+        "serve": ("serve", "serve", "Serve the web pages, read-only."),
+        "node": ("node", "node", "Call hosts from inside their carrier's network."),
+        "metrics": ("monitoring", "metrics", "Write Prometheus metrics of the last verification."),
+        "monitoring": ("monitoring", "monitoring", "Write alert rules, routes and a dashboard."),
+        "forge": ("forge", "forge", "Comment on merge requests; set labels and commit statuses."),
     },
     "This program": {
-        "config": ("provisioner.cli.config", "config", "Show each setting and its source."),
-        "man": ("provisioner.cli.man", "man", "Write the manual pages."),
+        "config": ("config", "config", "Show each setting and its source."),
+        "man": ("man", "man", "Write the manual pages."),
     },
 }
 _WHOLE = 1_000  #: Longer than any first sentence.
@@ -269,7 +247,11 @@ class CommandEntry(NamedTuple):
     section: str
 
 
-COMMANDS = {name: CommandEntry(*row, section) for section, rows in _SECTIONS.items() for name, row in rows.items()}
+COMMANDS = {
+    name: CommandEntry(f"provisioner.cli.{module}", attribute, meaning, section)
+    for section, rows in _SECTIONS.items()
+    for name, (module, attribute, meaning) in rows.items()
+}
 
 
 class UnknownCommandError(click.UsageError):

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -123,19 +124,13 @@ def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     return [CompletionItem(f"{kind}={name}") for name in _names_starting_with(ctx, kind, prefix)]
 
 
-def facilities_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Complete a facility."""
-    return [CompletionItem(name) for name in _names_starting_with(ctx, "facility", incomplete)]
+def _names_like(kind: str, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    return [CompletionItem(name) for name in _names_starting_with(ctx, kind, incomplete)]
 
 
-def hosts_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Complete a host."""
-    return [CompletionItem(name) for name in _names_starting_with(ctx, "host", incomplete)]
-
-
-def provinces_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Complete a province with facilities."""
-    return [CompletionItem(name) for name in _names_starting_with(ctx, "province", incomplete)]
+facilities_like = partial(_names_like, "facility")
+hosts_like = partial(_names_like, "host")
+provinces_like = partial(_names_like, "province")  #: With facilities.
 
 
 def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Annotated, Final, TypedDict, TypeVar, get_args, get_origin
 
@@ -23,18 +24,9 @@ from provisioner.inventory.model.base import Model, Text, inner_model, use_of
 from provisioner.record.availability.measured import Span
 from provisioner.verify.picture_mode import Looks
 
-_EVERYWHERE = "Only these: carrier, province, facility or host. May be repeated."
-limit_option = click.option(
-    "--limit", "limits", multiple=True, metavar="KIND=NAME", shell_complete=limits_like, help=_EVERYWHERE
-)
-hosts_limit_option = click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="KIND=NAME",
-    shell_complete=limits_like,
-    help="Only these hosts: carrier, host, …",
-)
+_limit = partial(click.option, "--limit", "limits", multiple=True, metavar="KIND=NAME", shell_complete=limits_like)
+limit_option = _limit(help="Only these: carrier, province, facility or host. May be repeated.")
+hosts_limit_option = _limit(help="Only these hosts: carrier, host, …")
 _MOMENT_FORMS: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M%z")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 _SHOWN_MOMENT = 80
@@ -153,7 +145,6 @@ def in_order(options: Mapping[str, Callable[[C], C]]) -> Callable[[C], C]:
 
 
 def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
-    """Return the type of a field's values, and their bounds."""
     kind: object = field.annotation
     if type(None) in get_args(kind):
         kind = next(part for part in get_args(kind) if part is not type(None))
@@ -164,7 +155,6 @@ def _form_of(field: FieldInfo) -> tuple[object, tuple[object, ...]]:
 
 
 def _param_type_of(kind: object, marks: Sequence[object]) -> tuple[click.ParamType[object] | None, str | None]:
-    """Return click's type of an option, and its metavar."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ListedWord([member.value for member in kind]), None
     if kind is int:
