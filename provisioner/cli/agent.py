@@ -12,7 +12,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.text import local_time, printable
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import log, print_document
+from provisioner.cli.support.output import log, print_document, show
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.agent.decision import Act
@@ -74,13 +74,11 @@ def _read_settings(file: Path) -> AgentSettings:
 
 def _run_once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> int:
     end = agent.once()
-    if invocation.json:
-        drift = [{"host": host, "impacts": impacts} for host, impacts in sorted(end.drifted.items())]
-        of_branch = {"inventory": settings.inventory, "branch": settings.branch, "step": end.step.act}
-        commits = [end.row] if end.row else []
-        print_document(AgentDocument.made_of(end, commits=commits, drift=drift, **of_branch).plain)
-    else:
-        click.echo(printable(status_line(end)))
+    drift = [{"host": host, "impacts": impacts} for host, impacts in sorted(end.drifted.items())]
+    of_branch = {"inventory": settings.inventory, "branch": settings.branch, "step": end.step.act}
+    commits = [end.row] if end.row else []
+    document = AgentDocument.made_of(end, commits=commits, drift=drift, **of_branch)
+    show(invocation, document, [status_line(end)])
     return code_of(end)
 
 

@@ -13,7 +13,7 @@ from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.terminal import DAY
-from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
+from provisioner.cli.support.texts import Edited, edits_file, edits_of
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
 from provisioner.operations.edit import cameras as camera_edits
 from provisioner.operations.edit.file_edit import named_values
@@ -64,11 +64,8 @@ def camera() -> None:
     "--recorder-address", default="", metavar="ADDRESS", help="The address of a new recorder, to add with the camera."
 )
 @_OF_STREAMS
-@edit_options
-@click.pass_obj
-def add(
-    invocation: Invocation, /, name: str, *, recorder_address: str, dry_run: bool, commits: bool, **words: object
-) -> int:
+@edits_file
+def add(invocation: Invocation, /, name: str, *, recorder_address: str, **words: object) -> Edited:
     """Add a camera: a channel of a recorder, or a device with its own address.
 
     Without an id the camera gets the next number. --recorder-address adds the recorder too: --make, --model, --port and
@@ -82,7 +79,7 @@ def add(
         raise UsageError("a camera has a stream that is always pulled", hint="add --sub, e.g. --sub 640x360")
     edits = edits_of(invocation)
     edit = camera_edits.camera_added(edits, facility, request, camera=identifier, new_recorder=recorder_address)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: a camera more"))
+    return edit, f"{facility}: a camera more"
 
 
 @camera.command()
@@ -95,18 +92,8 @@ def add(
     metavar="DATE",
     help="The last day on which the former codec, size and rate are valid.",
 )
-@edit_options
-@click.pass_obj
-def replace(
-    invocation: Invocation,
-    /,
-    name: str,
-    *,
-    accept_old_until: datetime | None,
-    dry_run: bool,
-    commits: bool,
-    **words: object,
-) -> int:
+@edits_file
+def replace(invocation: Invocation, /, name: str, *, accept_old_until: datetime | None, **words: object) -> Edited:
     """Record another device in the place of a camera or recorder.
 
     The id and the zone stay. Name only the values that changed. `secrets set` writes the new login; `verify --accept`
@@ -117,18 +104,15 @@ def replace(
     facility, device = _facility_and_device(name)
     until = accept_old_until.date() if accept_old_until else None
     edit = camera_edits.device_replaced(edits_of(invocation), facility, device, _request(words), accept_old_until=until)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is another device"))
+    return edit, f"{facility}: {device} is another device"
 
 
 @camera.command()
 @click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
 @click.option("--finish", is_flag=True, help="End the change: only the new settings are valid.")
 @click.option("--until", type=DAY, metavar="DATE", help="Another last day on which both are valid.")
-@edit_options
-@click.pass_obj
-def accept(
-    invocation: Invocation, name: str, *, finish: bool, until: datetime | None, dry_run: bool, commits: bool
-) -> int:
+@edits_file
+def accept(invocation: Invocation, name: str, *, finish: bool, until: datetime | None) -> Edited:
     """End a change of device settings, or set another last day for it.
 
     During such a change the old and the new settings are both valid. The change begins with --accept-old-until of
@@ -146,15 +130,14 @@ def accept(
     else:
         edit = camera_edits.change_finished(edits, facility, device)
         message = f"{facility}: the new settings of {device} alone"
-    return finish_edit(invocation, edit, Writing(dry_run, commits, message))
+    return edit, message
 
 
 @camera.command()
 @click.argument("name", metavar="FACILITY/CAMERA", shell_complete=facilities_like)
 @_OF_MOVE
-@edit_options
-@click.pass_obj
-def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, **words: object) -> int:
+@edits_file
+def move(invocation: Invocation, /, name: str, **words: object) -> Edited:
     """Record a camera's new zone, or its new recorder or address.
 
     Example: provisioner -i DIR camera move kcl-bg-001/cam-03 --recorder nvr-01 --channel 18
@@ -163,21 +146,20 @@ def move(invocation: Invocation, /, name: str, *, dry_run: bool, commits: bool, 
         raise UsageError("a camera has either an address of its own or a recorder", hint="name one of the two")
     facility, device = _facility_and_device(name)
     edit = camera_edits.camera_moved(edits_of(invocation), facility, device, _request(words))
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is moved"))
+    return edit, f"{facility}: {device} is moved"
 
 
 @camera.command()
 @click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
-@edit_options
-@click.pass_obj
-def remove(invocation: Invocation, name: str, *, dry_run: bool, commits: bool) -> int:
+@edits_file
+def remove(invocation: Invocation, name: str) -> Edited:
     """Remove a camera from a facility, or a recorder without channels.
 
     Example: provisioner -i DIR camera remove kcl-bg-001/cam-04
     """
     facility, device = _facility_and_device(name)
     edit = camera_edits.device_removed(edits_of(invocation), facility, device)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{facility}: {device} is gone"))
+    return edit, f"{facility}: {device} is gone"
 
 
 def _facility_and_device(name: str) -> tuple[str, str]:

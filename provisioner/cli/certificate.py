@@ -13,7 +13,7 @@ from provisioner.base.document import AsGiven, Printed, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_document
+from provisioner.cli.support.output import show
 from provisioner.cli.support.session import session_of
 from provisioner.operations.hosts import certificates as certificate_files
 from provisioner.operations.questions.packages import facilities_up_to_date
@@ -35,15 +35,11 @@ def list_(invocation: Invocation) -> int:
     """
     listed = certificate_files.recorded_certificates(certificate_files.certificate_inventory(session_of(invocation)))
     now = datetime.now(UTC)
-    if invocation.json:
-        with_days = ((entry, entry.shown.days_left(now) if entry.shown else None) for entry in listed)
-        rows = [CertificateRow.made_of(entry, days_left=days) for entry, days in with_days]
-        print_document(CertificatesDocument(certificates=rows).plain)
-        return 0
-    for entry in listed:
-        click.echo(_certificate_line(entry, now))
-    if not listed:
-        click.echo("no carrier has reader_tls: readers come without encryption, inside of the tunnel")
+    with_days = ((entry, entry.shown.days_left(now) if entry.shown else None) for entry in listed)
+    rows = [CertificateRow.made_of(entry, days_left=days) for entry, days in with_days]
+    lines = [_certificate_line(entry, now) for entry in listed]
+    none = "no carrier has reader_tls: readers come without encryption, inside of the tunnel"
+    show(invocation, CertificatesDocument(certificates=rows), lines or [none])
     return 0
 
 
@@ -108,10 +104,7 @@ def request(invocation: Invocation, relay: str) -> int:
     Example: provisioner -i DIR certificate request relay-viettel-1 > relay-viettel-1.csr
     """
     text = certificate_files.certificate_request(session_of(invocation), relay)
-    if invocation.json:
-        print_document(RequestDocument(relay=relay, request=text).plain)
-    else:
-        click.echo(text, nl=False)
+    show(invocation, RequestDocument(relay=relay, request=text), text.splitlines())
     return 0
 
 
@@ -147,13 +140,10 @@ class Became(StrEnum):
 def _show_certificate(
     invocation: Invocation, relay: str, written: certificate_files.CertificateWritten, became: Became = Became.SHOWN
 ) -> int:
-    if invocation.json:
-        days_left = written.shown.days_left(datetime.now(UTC))
-        print_document(CertificateDocument.made_of(written, relay=relay, days_left=days_left, became=became).plain)
-        return 0
-    for path in written.files:
-        click.echo(f"wrote {path}")
-    echo_lines(_ending_lines(relay, written, became))
+    days_left = written.shown.days_left(datetime.now(UTC))
+    document = CertificateDocument.made_of(written, relay=relay, days_left=days_left, became=became)
+    wrote = (f"wrote {path}" for path in written.files)
+    show(invocation, document, (*wrote, *_ending_lines(relay, written, became)))
     return 0
 
 

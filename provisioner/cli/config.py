@@ -21,7 +21,7 @@ from provisioner.base.language import Translator
 from provisioner.base.text import Document
 from provisioner.cli.support.configuration import SETTINGS, VARIABLE, Configuration, file_of
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import print_document, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath, stdout_of
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 
@@ -181,17 +181,13 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     if out is not None:
         invocation.refuse_tracked_links(out)
         written = _write_schemas(out, [kind] if kind else list(KINDS))
-        if invocation.json:
-            print_document(SchemaDocument(written=written).plain)
-        else:
-            click.echo("\n".join(f"wrote {path}" for path in written))
+        show(invocation, SchemaDocument(written=written), (f"wrote {path}" for path in written))
     elif kind is not None:
         print_document(_schema(kind))
-    elif invocation.json:
-        print_document(SchemaDocument(kinds=_KINDS).plain)
     else:
         width = max(map(len, _KINDS))
-        click.echo("\n".join(f"{name:{width}}  {source}" for name, source in _KINDS.items()))
+        lines = (f"{name:{width}}  {source}" for name, source in _KINDS.items())
+        show(invocation, SchemaDocument(kinds=_KINDS), lines)
     return 0
 
 

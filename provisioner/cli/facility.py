@@ -19,7 +19,7 @@ from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
-from provisioner.cli.support.texts import Writing, edit_options, edits_of, finish_edit
+from provisioner.cli.support.texts import Edited, edits_file, edits_of
 from provisioner.inventory.model.connection import Access, GatewaySystem, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
 from provisioner.inventory.model.orders import ManagingBody
@@ -150,11 +150,8 @@ facility.add_command(next_)
 @click.argument("identifier", metavar="[ID]", required=False, default="")
 @_OF_FACILITY
 @click.option("--same-name", is_flag=True, help="Allow the name of another facility in the province.")
-@edit_options
-@click.pass_obj
-def add(
-    invocation: Invocation, /, identifier: str, *, same_name: bool, dry_run: bool, commits: bool, **words: object
-) -> int:
+@edits_file
+def add(invocation: Invocation, /, identifier: str, *, same_name: bool, **words: object) -> Edited:
     """Add a facility: write its file.
 
     In a terminal the command asks for missing values. Without an ID the facility gets the lowest unused id of its
@@ -174,15 +171,14 @@ def add(
         "operating": words["operating"] or (Operating.PREPARING if words["opens_on"] else Operating.OPEN).value,
     }
     edit = facility_edits.added(edits_of(invocation), words | answers, identifier=identifier, same_name=same_name)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{edit.facility}: registered"))
+    return edit, f"{edit.facility}: registered"
 
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option("--on", "day", type=_DAY, help="The first day. Default: today.")
-@edit_options
-@click.pass_obj
-def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run: bool, commits: bool) -> int:
+@edits_file
+def contact(invocation: Invocation, name: str, day: datetime | None) -> Edited:
     """Record that the DIC's list names a facility's current representative.
 
     The name itself is in contacts/ only.
@@ -190,7 +186,7 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
     Example: provisioner -i DIR facility contact kcl-bg-003 --on 2021-05-07
     """
     edit = facility_edits.contact_confirmed(edits_of(invocation), name, _day(day) or today())
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: its representative is confirmed"))
+    return edit, f"{name}: its representative is confirmed"
 
 
 @facility.command()
@@ -211,18 +207,10 @@ def contact(invocation: Invocation, name: str, day: datetime | None, *, dry_run:
 @click.option(
     "--verdict", type=ListedWord([v.value for v in SurveyVerdict]), required=True, help="The result of the survey."
 )
-@edit_options
-@click.pass_obj
+@edits_file
 def survey(
-    invocation: Invocation,
-    /,
-    name: str,
-    day: datetime | None,
-    *,
-    dry_run: bool,
-    commits: bool,
-    **words: Unpack[facility_edits.SurveyRequest],
-) -> int:
+    invocation: Invocation, /, name: str, day: datetime | None, **words: Unpack[facility_edits.SurveyRequest]
+) -> Edited:
     """Record the survey of a facility by DIC, Health and the carrier.
 
     Values of an older survey stay unless you name them.
@@ -230,7 +218,7 @@ def survey(
     Example: provisioner -i DIR facility survey kcl-bg-003 --by dic --uplink fibre --present 4 --verdict ready
     """
     edit = facility_edits.surveyed(edits_of(invocation), name, _day(day) or today(), words)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: surveyed"))
+    return edit, f"{name}: surveyed"
 
 
 @facility.command()
@@ -263,17 +251,8 @@ def survey(
     type=ListedWord([mode.value for mode in Access]),
     help="The relay's way to the devices. Default in a new plan: pull_portmap.",
 )
-@edit_options
-@click.pass_obj
-def plan(
-    invocation: Invocation,
-    /,
-    name: str,
-    *,
-    dry_run: bool,
-    commits: bool,
-    **words: Unpack[facility_edits.ConnectionPlanRequest],
-) -> int:
+@edits_file
+def plan(invocation: Invocation, /, name: str, **words: Unpack[facility_edits.ConnectionPlanRequest]) -> Edited:
     """Propose the relay of a facility, and describe its gateway.
 
     The parties then sign this plan, with the recorders and cameras in the file. A change of --access makes another
@@ -282,15 +261,14 @@ def plan(
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
     edit = facility_edits.planned(edits_of(invocation), name, words)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: a plan is proposed"))
+    return edit, f"{name}: a plan is proposed"
 
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option("--on", "day", type=_DAY, help="The day of the closure. Default: today.")
-@edit_options
-@click.pass_obj
-def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: bool, commits: bool) -> int:
+@edits_file
+def close(invocation: Invocation, name: str, day: datetime | None) -> Edited:
     """Close a facility: the next apply removes it from every host.
 
     Its paths, peers and secrets go. Its address becomes a tombstone with the next `allocate`. A protected facility is
@@ -299,18 +277,15 @@ def close(invocation: Invocation, name: str, day: datetime | None, *, dry_run: b
     Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
     """
     edit = facility_edits.closed(edits_of(invocation), name, _day(day))
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: closed"))
+    return edit, f"{name}: closed"
 
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option("--on", "day", type=_DAY, help="The day of arrival. Default: today.")
 @click.option("--opens-on", type=_DAY, help="The planned day of arrival; until then the facility is in preparation.")
-@edit_options
-@click.pass_obj
-def reopen(
-    invocation: Invocation, name: str, day: datetime | None, opens_on: datetime | None, *, dry_run: bool, commits: bool
-) -> int:
+@edits_file
+def reopen(invocation: Invocation, name: str, day: datetime | None, opens_on: datetime | None) -> Edited:
     """Reopen a facility that is closed, on standby or in preparation.
 
     Example: provisioner -i DIR facility reopen kcl-bg-002 --opens-on 2021-08-01
@@ -319,7 +294,7 @@ def reopen(
         raise UsageError("--on and --opens-on exclude each other", hint="name the day of one of them")
     state = Operating.PREPARING if opens_on else Operating.OPEN
     edit = facility_edits.reopened(edits_of(invocation), name, state, _day(opens_on or day))
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: {state.value}"))
+    return edit, f"{name}: {state.value}"
 
 
 def _day(moment: datetime | None) -> date | None:
@@ -336,19 +311,8 @@ def _day(moment: datetime | None) -> date | None:
     is_flag=True,
     help="With --to a relay of the same carrier: move at once, without a successor, with a cut.",
 )
-@edit_options
-@click.pass_obj
-def move(
-    invocation: Invocation,
-    name: str,
-    relay: str,
-    *,
-    finishes: bool,
-    unproved: bool,
-    at_once: bool,
-    dry_run: bool,
-    commits: bool,
-) -> int:
+@edits_file
+def move(invocation: Invocation, name: str, relay: str, *, finishes: bool, unproved: bool, at_once: bool) -> Edited:
     """Move a facility to another relay of the same or another carrier.
 
     --to writes a successor, which the parties sign like a plan. Both relays serve the facility until the new connection
@@ -365,11 +329,11 @@ def move(
         raise UsageError("name either --to RELAY or --finish", hint=hint)
     if relay:
         edit = facility_edits.moved(edits_of(invocation), name, relay, at_once=at_once)
-        return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: to {relay}"))
+        return edit, f"{name}: to {relay}"
     edit = facility_edits.succeeded(edits_of(invocation), name)
     if not unproved:
         _refuse_unproved(invocation, name)
-    return finish_edit(invocation, edit, Writing(dry_run, commits, f"{name}: the successor is the plan"))
+    return edit, f"{name}: the successor is the plan"
 
 
 def _refuse_unproved(invocation: Invocation, name: str) -> None:

@@ -18,7 +18,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.text import Document, checked_url, counted
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import show
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.integrations.forge import client as forge_client
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState
@@ -242,8 +242,5 @@ class ForgeDocument(Printed, name="forge", title="A report to a forge"):
 
 
 def _print_forge_result(invocation: Invocation, line: str, document: Document) -> int:
-    if invocation.json:
-        print_document(ForgeDocument.model_validate(document).plain)
-    else:
-        click.echo(line)
+    show(invocation, ForgeDocument.model_validate(document), [line])
     return 0

@@ -12,7 +12,7 @@ from provisioner.base.git import Checkout
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.output import print_warning, show
 from provisioner.cli.support.question import piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import checkout_for, commit_option, commit_written, diff_lines, edits_of
@@ -75,11 +75,9 @@ def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, 
         invocation.inventory, facility, text.strip(), replaces=replaces, today=today(), environment=env
     )
     commit_written(invocation, checkout, [written.path] if written.diff else [], f"{facility}: the gateway's key")
-    if invocation.json:
-        keys = {"public_key": written.key, "before": written.before or None}
-        print_document(GatewayKeyDocument.made_of(written, facility=facility, written=written.diff, **keys).plain)
-        return 0
-    echo_lines(_lines(facility, written, checkout))
+    keys = {"public_key": written.key, "before": written.before or None}
+    document = GatewayKeyDocument.made_of(written, facility=facility, written=written.diff, **keys)
+    show(invocation, document, _lines(facility, written, checkout))
     return 0
 
 
@@ -87,14 +85,9 @@ def _write_next_key(invocation: Invocation, checkout: Checkout | None, facility:
     edit = with_next_key(edits_of(invocation), facility, key)
     edit.write(invocation.inventory)
     commit_written(invocation, checkout, [edit.path] if edit.changed else [], f"{facility}: the gateway's next key")
-    if invocation.json:
-        print_document(
-            GatewayKeyDocument(facility=facility, file=edit.path, next_public_key=key, written=edit.changed).plain
-        )
-        return 0
-    for line in diff_lines(edit) if edit.changed else (f"{edit.path}: {facility} has this next key already",):
-        click.echo(line)
-    click.echo(f"next, for its relays: provisioner keys rotate --finish {facility}")
+    document = GatewayKeyDocument(facility=facility, file=edit.path, next_public_key=key, written=edit.changed)
+    lines = diff_lines(edit) if edit.changed else [f"{edit.path}: {facility} has this next key already"]
+    show(invocation, document, [*lines, f"next, for its relays: provisioner keys rotate --finish {facility}"])
     return 0
 
 
@@ -116,10 +109,9 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
     names = tuple(dict.fromkeys(facilities))
     if failure := record_installed(session_of(invocation), names, as_desired=as_desired):
         print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
-    if invocation.json:
-        print_document(InstalledDocument(facilities=names, as_desired=as_desired, recorded=not failure).plain)
-    elif not failure:
-        click.echo(f"recorded as installed: {', '.join(names)}; next: provisioner facility next {names[0]}")
+    lines = [f"recorded as installed: {', '.join(names)}; next: provisioner facility next {names[0]}"]
+    document = InstalledDocument(facilities=names, as_desired=as_desired, recorded=not failure)
+    show(invocation, document, [] if failure else lines)
     return StateError.exit_code if failure else 0
 
 

@@ -10,7 +10,7 @@ from provisioner.base.document import Day, Printed, Row, absent
 from provisioner.base.text import counted
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import show
 from provisioner.cli.support.terminal import ListedWord
 from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province
 
@@ -38,10 +38,8 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
     Example: provisioner geography lookup "TP. HCM"
     """
     matches = find(text, scheme)
-    if invocation.json:
-        print_document(GeographyDocument(provinces=_entries(matches)).plain)
-    else:
-        _print(line for province in matches for line in _province_lines(province))
+    lines = (line for province in matches for line in _province_lines(province))
+    show(invocation, GeographyDocument(provinces=_entries(matches)), lines)
     return 0
 
 
@@ -59,11 +57,9 @@ def convert_command(invocation: Invocation, text: str, source: str, target: str 
     """
     province = read_province(text, source)
     units = convert(province, target or next(scheme for scheme in SCHEMES if scheme != source))
-    if invocation.json:
-        (source_entry,) = _entries([province])
-        print_document(GeographyDocument(provinces=_entries(units), from_=source_entry).plain)
-    else:
-        _print([_line(province), *(f"  → {_line(unit)}" for unit in units)])
+    (source_entry,) = _entries([province])
+    document = GeographyDocument(provinces=_entries(units), from_=source_entry)
+    show(invocation, document, [_line(province), *(f"  → {_line(unit)}" for unit in units)])
     return 0
 
 
@@ -78,16 +74,9 @@ def list_command(invocation: Invocation, scheme: str) -> int:
     Example: provisioner geography list --scheme gso-2025
     """
     listed = provinces(scheme)
-    if invocation.json:
-        print_document(GeographyDocument(provinces=_entries(listed)).plain)
-    else:
-        _print([f"{scheme}: {counted(len(listed), 'province')}", *map(_row, listed)])
+    head = f"{scheme}: {counted(len(listed), 'province')}"
+    show(invocation, GeographyDocument(provinces=_entries(listed)), [head, *map(_row, listed)])
     return 0
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line.rstrip())
 
 
 def _line(province: Province) -> str:
@@ -96,7 +85,9 @@ def _line(province: Province) -> str:
 
 def _row(province: Province) -> str:
     merged = f"  from {', '.join(province.merged_from)}" if len(province.merged_from) > 1 else ""
-    return f"{province.code}  {province.slug:16} {province.name:18} {', '.join(province.area_codes):17}{merged}"
+    return (
+        f"{province.code}  {province.slug:16} {province.name:18} {', '.join(province.area_codes):17}{merged}".rstrip()
+    )
 
 
 def _province_lines(province: Province) -> Iterator[str]:

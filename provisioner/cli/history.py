@@ -15,7 +15,7 @@ from provisioner.base.errors import HostError
 from provisioner.base.text import Document, counted, local_time, printable
 from provisioner.cli.support.completion import checks_and_runs_like
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.output import print_document, print_warning, show
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -91,13 +91,10 @@ def history(
 
 
 def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
-    if invocation.json:
-        seals = {"checked": not check.closed, **asdict(check.seals)}
-        unanswered = [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())]
-        of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
-        print_document(CheckDocument.made_of(check, **of_check).plain)
-    else:
-        echo_lines(_check_lines(check))
+    seals = {"checked": not check.closed, **asdict(check.seals)}
+    unanswered = [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())]
+    of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
+    show(invocation, CheckDocument.made_of(check, **of_check), _check_lines(check))
     if check.closed:
         message = f"the seals of entries were not checked: {check.closed}"
         print_warning(message, "set the vault's password, as for apply", color=invocation.color)
@@ -312,12 +309,9 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
 
 
 def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
-    if invocation.json:
-        days = _days(policy)
-        classes = [RetentionClassRow.made_of(record_class, days=days[record_class.name]) for record_class in stored]
-        print_document(RetentionDocument(pruned=done, classes=classes).plain)
-    else:
-        click.echo("\n".join(_retention_lines(policy, stored, done=done)))
+    days = _days(policy)
+    classes = [RetentionClassRow.made_of(record_class, days=days[record_class.name]) for record_class in stored]
+    show(invocation, RetentionDocument(pruned=done, classes=classes), _retention_lines(policy, stored, done=done))
 
 
 class RetentionClassRow(Row):
@@ -345,7 +339,7 @@ def _retention_lines(policy: Retention, stored: Sequence[RetentionClass], *, don
     rows = [
         (
             record_class.name,
-            _retention_text(days[record_class.name]),
+            counted(kept, "day") if (kept := days[record_class.name]) else "for ever",
             str(record_class.rows),
             _size(record_class.size),
             local_time(record_class.oldest) if record_class.oldest else "",
@@ -370,10 +364,6 @@ def _retention_lines(policy: Retention, stored: Sequence[RetentionClass], *, don
 
 def _days(policy: Retention) -> dict[str, int | None]:
     return {"documents": policy.document_days, "verdicts": policy.verdict_days}
-
-
-def _retention_text(days: int | None) -> str:
-    return counted(days, "day") if days else "for ever"
 
 
 def _size(size: int) -> str:

@@ -15,7 +15,7 @@ from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_warning, show
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -66,12 +66,10 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     if does:
         make_sure(invocation, "Do it?", "whether it is to be made ready", yes=yes)
     after = before if dry_run or before.is_refused else preparation.prepare_host(session, before)
-    if invocation.json:
-        changed, ready = not (dry_run or before.plan.deeds.are_none), after.is_proved and after.plan.is_ready
-        more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
-        print_document(preparation.PreparedDocument.made_of(before, dry_run=dry_run, **more).plain)
-    else:
-        echo_lines(map(printable, _prepare_ending(after, dry_run=dry_run, done=does)))
+    changed, ready = not (dry_run or before.plan.deeds.are_none), after.is_proved and after.plan.is_ready
+    more = {"by_hand": after.plan.by_hand, "notes": after.plan.notes, "changed": changed, "ready": ready}
+    document = preparation.PreparedDocument.made_of(before, dry_run=dry_run, **more)
+    show(invocation, document, _prepare_ending(after, dry_run=dry_run, done=does))
     return HostError.exit_code if after.plan.by_hand else 0
 
 
@@ -146,11 +144,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
         key = preparation.scanned_key(invocation.env, invocation.inventory, keyed)
         _ask_to_compare(invocation, keyed, key, named_key, dry_run=dry_run)
     edit = with_host_key(keyed, key.host_key)
-    commit = ""
-    if edit.changed and not dry_run:
-        checkout = texts.checkout_for(invocation, commits=commits)
-        edit.write(invocation.inventory)
-        commit = texts.committed(checkout, {edit.path: edit.after}, f"Host key of {host}") if checkout else ""
+    commit = texts.write_edit(invocation, edit, f"Host key of {host}", commits=commits) if not dry_run else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
     return 0
 
@@ -169,7 +163,6 @@ def _named_fingerprint(host: str, named: str | None) -> str:
 def _ask_to_compare(
     invocation: Invocation, keyed: KeyedHost, key: SshHostKey, named_key: str, *, dry_run: bool
 ) -> None:
-    """Have a person compare a key that only the network vouches for."""
     place, fingerprint = endpoint_text(keyed.address, keyed.ssh.port), key.fingerprint
     if named_key:
         if named_key != fingerprint:
@@ -206,23 +199,15 @@ class HostKeyDocument(Printed, name="hosts-scan-key", title="A host's SSH key"):
 def _show_scanned(
     invocation: Invocation, keyed: KeyedHost, edit: FileEdit, commit: str, key: SshHostKey, *, dry_run: bool
 ) -> None:
-    if invocation.json:
-        more = {"host": keyed.id, "host_key": key.host_key, "fingerprint": key.fingerprint}
-        written = edit.changed and not dry_run
-        print_document(HostKeyDocument.made_of(edit, written=written, commit=commit, **more).plain)
-        return
-    if not edit.changed:
-        click.echo(printable(f"{edit.path}: {keyed.id} has this key already: {_key_text(key)}"))
-        return
-    echo_lines(texts.diff_lines(edit))
-    click.echo(printable(f"{keyed.id}: {_key_text(key)}"))
-    if commit:
-        click.echo(f"committed as {commit[:12]}")
-    click.echo(
-        "dry run: no files were written; repeat without --dry-run"
-        if dry_run
-        else printable(f"next: provisioner plan --limit host={keyed.id}")
-    )
+    more = {"host": keyed.id, "host_key": key.host_key, "fingerprint": key.fingerprint}
+    lines = [f"{edit.path}: {keyed.id} has this key already: {_key_text(key)}"]
+    if edit.changed:
+        next_ = "dry run: no files were written; repeat without --dry-run"
+        next_ = next_ if dry_run else f"next: provisioner plan --limit host={keyed.id}"
+        of_commit = [f"committed as {commit[:12]}"] if commit else []
+        lines = [*texts.diff_lines(edit), f"{keyed.id}: {_key_text(key)}", *of_commit, next_]
+    written = edit.changed and not dry_run
+    show(invocation, HostKeyDocument.made_of(edit, written=written, commit=commit, **more), lines)
 
 
 def _key_text(key: SshHostKey) -> str:
@@ -259,13 +244,13 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int
     """
     session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     adoption = ownership.see_owner(session, host)
-    document = AdoptedDocument.made_of(adoption, written=not adoption.is_recorded).plain
+    document = AdoptedDocument.made_of(adoption, written=not adoption.is_recorded)
     if adoption.owner is not None:
         _say(invocation, f"{host} belongs to {adoption.owner.words}")
     if not adoption.is_recorded:
         if adoption.owner is not None:
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
-        path, failure = ownership.record_adoption(session, adoption, document)
+        path, failure = ownership.record_adoption(session, adoption, document.plain)
         _say(invocation, texts.written_line(path, checkout))
         _warn(invocation, failure)
         texts.commit_written(
@@ -274,10 +259,7 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int
             [path],
             f"{host} is to be taken over" if adoption.owner else f"{host}: its take-over is done",
         )
-    if invocation.json:
-        print_document(document)
-    else:
-        click.echo(printable(_adoption_ending(adoption)))
+    show(invocation, document, [_adoption_ending(adoption)])
     return 0
 
 
@@ -334,12 +316,9 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     last = f"last run there: {facts.confirmed or 'none'}"
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
     make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
-    document = ReleasedDocument(host=host, released=True).plain
-    _warn(invocation, ownership.release_host(session, facts, who_text(who(invocation.env)), document))
-    if invocation.json:
-        print_document(document)
-    else:
-        click.echo(f"{host} is released: another inventory may take it; take it out of this one's files")
+    document = ReleasedDocument(host=host, released=True)
+    _warn(invocation, ownership.release_host(session, facts, who_text(who(invocation.env)), document.plain))
+    show(invocation, document, [f"{host} is released: another inventory may take it; take it out of this one's files"])
     return 0
 
 
@@ -387,15 +366,12 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
             raise texts.unproved_error(host, hint)
         make_sure(invocation, "Take everything of ours off it?", "whether it is to be taken out of service", yes=yes)
         notes = ownership.decommission(session, removal, trusted=trusted.get(TRUST, 0))
-    if invocation.json:
-        unproved_yet = removal.is_unproved and not removal.is_bare
-        more = {"unproved": unproved_yet, "dry_run": dry_run, "removed": is_done, "notes": notes}
-        named_by, unknown = _naming(naming)
-        files = len(removal.facts.installed) if removal.facts else None
-        of_sites = {"named_by": named_by, "not_recorded": unknown}
-        print_document(RemovedDocument.made_of(removal, files=files, **more, **of_sites).plain)
-    else:
-        echo_lines(map(printable, _decommission_ending(removal, notes, dry_run=dry_run)))
+    unproved_yet = removal.is_unproved and not removal.is_bare
+    more = {"unproved": unproved_yet, "dry_run": dry_run, "removed": is_done, "notes": notes}
+    named_by, unknown = _naming(naming)
+    files = len(removal.facts.installed) if removal.facts else None
+    document = RemovedDocument.made_of(removal, files=files, named_by=named_by, not_recorded=unknown, **more)
+    show(invocation, document, _decommission_ending(removal, notes, dry_run=dry_run))
     return 0
 
 
@@ -409,7 +385,6 @@ def _naming_lines(relay: str, naming: Sequence[PackageStatus]) -> Iterator[str]:
 
 
 def _naming(packages: Sequence[PackageStatus]) -> tuple[list[str], list[str]]:
-    """Return sites whose packages name a relay, and sites with unknown packages."""
     unknown = [package.facility for package in packages if package.state is PackageState.NOT_RECORDED]
     return [package.facility for package in packages if package.facility not in unknown], unknown
 

@@ -20,7 +20,7 @@ from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
-from provisioner.cli.support.output import echo_lines, print_document
+from provisioner.cli.support.output import echo_lines, print_document, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.importing.dcim import DcimClient, read_mapping, read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
@@ -270,7 +270,6 @@ class TemplateDocument(Printed, name="import-template", title="A template for im
 
 
 def _write_template(invocation: Invocation, options: _Options, out: Path) -> int:
-    """Write the provinces' workbook, empty or filled."""
     now = datetime.now(VIETNAM)
     named = invocation.chosen or invocation.env.get("PROVISIONER_INVENTORY")
     inventory = _loaded(invocation, now)[1] if named or options.fill else None
@@ -284,9 +283,6 @@ def _write_template(invocation: Invocation, options: _Options, out: Path) -> int
         content = TemplateContent(inventory, options.fill, contacts.get(options.fill, ()))
     scheme = inventory.settings.province_scheme if inventory else SCHEMES[-1]
     write_private(out, filled_template(scheme, content), force=options.force)
-    if invocation.json:
-        fields = {"file": out, "province": options.fill or "", "contacts": options.with_contacts}
-        print_document(TemplateDocument(**fields).plain)
-    else:
-        click.echo(f"wrote {out}" + ("; it holds personal data" if options.with_contacts else ""))
+    document = TemplateDocument(file=out, province=options.fill or "", contacts=options.with_contacts)
+    show(invocation, document, [f"wrote {out}" + ("; it holds personal data" if options.with_contacts else "")])
     return 0

@@ -171,13 +171,10 @@ def _create_inventory(invocation: Invocation, folder: Path, vault_password: Path
 
 
 class _Questions:
-    """Asks the person at the terminal for missing options."""
-
     def __init__(self, invocation: Invocation, root: Path) -> None:
         self._invocation, self._askers = invocation, new_inventory.KeyAskers(invocation.env, root)
 
     def beginning(self, name: str, options: Document) -> new_inventory.Beginning:
-        """Return the new inventory's content."""
         carriers = dict(self._named(options["carriers"], "--carrier", "The first carrier's id, e.g. viettel"))
         first = next(iter(carriers))
         provinces = dict(self._named(options["provinces"], "--province", "The first province's slug, e.g. bac-giang"))

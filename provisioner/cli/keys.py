@@ -18,12 +18,12 @@ from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageE
 from provisioner.base.git import Checkout
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
-from provisioner.base.text import counted, named, printable
+from provisioner.base.text import counted, named
 from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotate
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning, show
 from provisioner.cli.support.question import is_attended, piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY
@@ -86,21 +86,14 @@ def status(invocation: Invocation, relay: str) -> int:
     if relay:
         return _show_relay_key(invocation, session, relay)
     ages, days = recorded_key_ages(session)
-    if invocation.json:
-        print_document(key_ages_document(ages, now, days).plain)
-        return 0
-    echo_lines(map(printable, key_age_lines(ages, now, invocation.say)))
+    show(invocation, key_ages_document(ages, now, days), key_age_lines(ages, now, invocation.say))
     return 0
 
 
 def _show_relay_key(invocation: Invocation, session: Session, relay: str) -> int:
     relay_named(session.inventory, relay)
     look = progress_of_own_key(session, relay)
-    if invocation.json:
-        print_document(OwnKeyLooked.model_validate(look).plain)
-        return 0
-    for line in own_key_lines(look, invocation.say):
-        click.echo(printable(line.strip()))
+    show(invocation, OwnKeyLooked.model_validate(look), map(str.strip, own_key_lines(look, invocation.say)))
     return 0
 
 
@@ -208,11 +201,8 @@ def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: b
     env = invocation.env
     new = draw_recovery_key(invocation.inventory, session.passwords, replaces=replaces, today=today(), environment=env)
     # Shown before it is written: a public half with a lost private half would be worse than no key.
-    if invocation.json:
-        private_key = on_paper(new.pair.private_key)
-        print_document(RecoveryDocument.made_of(new, private_key=private_key).plain)
-    else:
-        echo_lines(on_paper(new.pair.private_key))
+    private_key = on_paper(new.pair.private_key)
+    show(invocation, RecoveryDocument.made_of(new, private_key=private_key), private_key)
     new.write(invocation.inventory)
     for sentence in _recovery_ending(new, checkout):
         click.echo(sentence, err=True)
@@ -252,7 +242,6 @@ class RecoveryCheck(Printed, name="keys-recovery-check", title="A recovery key t
 
 
 def _recovery_ending(new: NewRecoveryKey, checkout: Checkout | None) -> tuple[str, ...]:
-    """Return what to do with the private half, and then."""
     sentences = ["these four lines are shown once: write them down and lock them away, apart from the vault's password"]
     if new.before:
         sentences.append("keep the former ones until keys init has sealed every relay's key anew")
@@ -346,7 +335,6 @@ def set_(
 
 
 def _password(invocation: Invocation) -> Secret:
-    """Read the password, typed or from standard input."""
     if is_attended(invocation):
         typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
         return Secret(typed)

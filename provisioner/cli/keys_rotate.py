@@ -14,11 +14,11 @@ from provisioner.base.document import Day, InOrder, Moment, Ordered, OrNull, Pri
 from provisioner.base.errors import INTERRUPTED, InventoryError, UsageError
 from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import msg, printable
+from provisioner.base.text import msg
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_warning, show
 from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
 from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
@@ -237,28 +237,23 @@ class StepTerminal:
 
 class _OwnKeyTerminal(StepTerminal):
     def asks(self, progress: relay_key.OwnKeyProgress, question: str) -> None:
-        """Show the progress and the next step; ask."""
         self._say(_next_step_lines(progress, question, self._invocation.say))
         if not self._dry_run:
             self._ask_for_decision("Go on?", "whether to go on")
 
     def written(self, paths: Collection[Path], message: str) -> None:
-        """Commit written files if requested."""
         if self._commits:
             self._commit_files({path: path.read_bytes() for path in paths}, message)
 
     def waits(self) -> None:
-        """Wait a moment for centres."""
         time.sleep(_CENTRES_S)
 
 
 def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, dry_run: bool) -> int:
-    if invocation.json:
-        more = {"dry_run": dry_run, "over": outcome.is_over, "unfinished": outcome.is_unfinished}
-        done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
-        print_document(OwnKeyDocument.made_of(outcome.progress, **more, **done).plain)
-    else:
-        echo_lines(map(printable, _own_key_ending(outcome, invocation.say, dry_run=dry_run)))
+    more = {"dry_run": dry_run, "over": outcome.is_over, "unfinished": outcome.is_unfinished}
+    done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
+    document = OwnKeyDocument.made_of(outcome.progress, **more, **done)
+    show(invocation, document, _own_key_ending(outcome, invocation.say, dry_run=dry_run))
     results = [result for applied in outcome.runs for result in applied.results]
     return exit_code(results, int(outcome.is_unfinished), INTERRUPTED * outcome.interrupted)
 
@@ -483,14 +478,12 @@ class _Terminal(StepTerminal):
         self._is_waiting = False
 
     def begins(self, progress: rotation.KeyChangeProgress, edits: EditsOfMany) -> None:
-        """Show progress and planned edits; ask."""
         self._say(progress_lines(progress, self._invocation.say))
         self._say(line for edit in edits.edits for line in diff_lines(edit))
         if edits.edits and not self._dry_run:
             self._ask_for_decision("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
-        """Commit written files if requested."""
         if self._commits and (edits or vault):
             message = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
             self._commit_files({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, message)
@@ -508,13 +501,9 @@ class _Terminal(StepTerminal):
 
 
 def _show_outcome(invocation: Invocation, outcome: rotation.KeyOutcome, *, dry_run: bool) -> int:
-    if invocation.json:
-        progress = outcome.progress
-        sites = {
-            name: {"stage": stage, "relays": progress.relays.get(name, ())} for name, stage in progress.stages.items()
-        }
-        print_document(RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites).plain)
-    else:
-        echo_lines(map(printable, _rotation_ending(outcome, invocation.say, dry_run=dry_run)))
+    stages, relays = outcome.progress.stages, outcome.progress.relays
+    sites = {name: {"stage": stage, "relays": relays.get(name, ())} for name, stage in stages.items()}
+    document = RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites)
+    show(invocation, document, _rotation_ending(outcome, invocation.say, dry_run=dry_run))
     results = [result for applied in outcome.runs for result in applied.results]
     return exit_code(results, int(bool(outcome.left_out)), INTERRUPTED * outcome.interrupted)

@@ -21,7 +21,7 @@ from provisioner.base.errors import MEANINGS, UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import show
 from provisioner.cli.support.terminal import ValidPath
 
 _NAMED: Final = {"…": "...", "→": "->", "“": '"', "”": '"', "`": "'"}
@@ -295,8 +295,5 @@ def man(ctx: click.Context, /, *, out: Path) -> int:
     except OSError as error:
         hint = "name a folder that you can write to"
         raise UsageError(f"{out} cannot be written: {error.strerror}", hint=hint) from None
-    if invocation.json:
-        print_document(ManDocument(folder=out, pages=pages).plain)
-    else:
-        click.echo(f"wrote {counted(len(pages), 'page')} into {out}")
+    show(invocation, ManDocument(folder=out, pages=pages), [f"wrote {counted(len(pages), 'page')} into {out}"])
     return 0

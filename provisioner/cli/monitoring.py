@@ -13,7 +13,7 @@ from provisioner.base.errors import ReportError, UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.text import did_you_mean, printable
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import print_document, print_warning, show
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.session import refuse_unread_metrics
 from provisioner.cli.support.terminal import ValidPath
@@ -80,11 +80,8 @@ def monitoring(
     endpoints = {name: _checked_endpoint(place) for name, place in places.items()}
     files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_checked_endpoint, agents))), addresses)
     _write_kit(folder, files, force=force)
-    if invocation.json:
-        print_document(MonitoringDocument(files=[folder / name for name in files]).plain)
-    else:
-        for name in files:
-            click.echo(f"wrote {folder / name}")
+    paths = [folder / name for name in files]
+    show(invocation, MonitoringDocument(files=paths), (f"wrote {path}" for path in paths))
     if not addresses:
         hint = "name who hears of them: --webhook URL, or put receivers into alertmanager.yml"
         print_warning("no alert goes anywhere", hint, color=invocation.color)

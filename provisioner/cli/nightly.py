@@ -46,19 +46,16 @@ class _Terminal:
         self._say = invocation.say
 
     def verified(self, result: VerifyResult) -> None:
-        """Print a verification."""
         if not self._invocation.json:
             click.echo(text_report(result, color=True, say=self._say), nl=False, color=self._invocation.color)
 
     def compared(self, planned: Planned) -> None:
-        """Print the drift."""
         if not self._invocation.json:
             terminal = stdout_of(self._invocation.env, color=self._invocation.color)
             click.echo("\n" + self._say("DRIFT"))
             terminal.print(plan_lines(planned.plan, terminal, say=self._say))
 
     def notified(self, sendings: Sequence[night_notices.Sending]) -> None:
-        """Print the receivers."""
         if not self._invocation.json and sendings:
             click.echo("\n" + self._say("NOTICES"))
             echo_lines(map(printable, notice_lines(sendings)))
@@ -169,8 +166,6 @@ def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path
 
 
 def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:
-    """Return a function that writes the metrics file."""
-
     def write(inventory: str) -> None:
         sheet = metrics_of(environment, inventory).sheet(now())
         write_metrics(file, exposition(sheet.families()))

@@ -12,12 +12,12 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import log, print_document
+from provisioner.cli.support.output import log, show
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.nodes.broker import BrokerRequest, write_broker_folder
 from provisioner.nodes.envelope import is_carrier, make_exchange_key, read_exchange_key
-from provisioner.nodes.settings import NodeService, NodeSettings, node_settings
+from provisioner.nodes.settings import NodeService, node_settings
 
 _MOST_DAYS: Final = 825
 _DAYS: Final = 397
@@ -52,7 +52,7 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
     settings = node_settings(file)
     line = read_exchange_key(settings.key).public.line
     if checks:
-        _print_key(invocation, line, settings)
+        show(invocation, NodeKeyDocument(key=line, carrier=settings.rules.carrier), [line])
         return 0
     with ended_by_signal() as stop:
         NodeService(settings, invocation.env, log).run(stop)
@@ -72,14 +72,6 @@ class BrokerDocument(Printed, name="node-broker", title="A broker's folder"):
     written: tuple[str, ...]
 
 
-def _print_key(invocation: Invocation, line: str, settings: NodeSettings | None = None) -> None:
-    if invocation.json:
-        carrier = settings.rules.carrier if settings else None
-        print_document(NodeKeyDocument(key=line, carrier=carrier).plain)
-    else:
-        click.echo(line)
-
-
 @node.command("key")
 @click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--make", "makes", is_flag=True, help="Create the keys in FILE, if it does not exist.")
@@ -94,7 +86,7 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
     Example: provisioner node key /etc/provisioner-node/vnpt/node.key --make
     """
     key = make_exchange_key(file) if makes else read_exchange_key(file)
-    _print_key(invocation, key.public.line)
+    show(invocation, NodeKeyDocument(key=key.public.line), [key.public.line])
     return 0
 
 
@@ -128,9 +120,6 @@ def node_broker(
         raise UsageError(f"{printable(unsound[0], 80)} is no carrier's id", hint=hint)
     request = BrokerRequest(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"])
     written = write_broker_folder(request, now())
-    if invocation.json:
-        print_document(BrokerDocument(written=written).plain)
-    else:
-        for name in written:
-            click.echo(f"written: {folder / name}{'' if '.' in name else '.pem and .key'}")
+    lines = (f"written: {folder / name}{'' if '.' in name else '.pem and .key'}" for name in written)
+    show(invocation, BrokerDocument(written=written), lines)
     return 0

@@ -24,7 +24,7 @@ from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import print_document, print_error_line, print_warning
+from provisioner.cli.support.output import print_document, print_error_line, print_warning, show
 from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import Terminal, ValidPath, stdout_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
@@ -287,10 +287,8 @@ class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
 
 
 def _show_pushed(invocation: Invocation, plan: saved_plan.PushedPlan, remote: str, done: str) -> int:
-    if invocation.json:
-        print_document(PushedDocument.made_of(plan, remote=remote).plain)
-    else:
-        click.echo(f"plan {plan.digest} {done} {remote} as {plan.reference}")
+    document = PushedDocument.made_of(plan, remote=remote)
+    show(invocation, document, [f"plan {plan.digest} {done} {remote} as {plan.reference}"])
     return 0
 
 

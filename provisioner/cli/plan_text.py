@@ -72,7 +72,6 @@ def plan_ending_lines(
 
 
 def _trust_lines(plan: Plan, changing: Sequence[Change], terminal: Terminal, say: Translator) -> Iterator[str]:
-    """Yield new trust, as the first lines, never folded."""
     trusted = distinct_trust(changing)
     for host in plan.unproved:
         line = say("{host} has not proved that it was managed before: it got no request", host=host)
@@ -114,7 +113,6 @@ def _summary_lines(plan: Plan, changing: Sequence[Change], totals: Totals, say: 
 def _facility_lines(
     totals: Totals, terminal: Terminal, say: Translator, *, is_full: bool, viewers: bool
 ) -> Iterator[str]:
-    """Yield provinces and their facilities, the worst ones of many."""
     if not totals.provinces:
         return
     names = sorted(totals.facilities, key=lambda key: totals.facilities[key].severity, reverse=True)

@@ -93,7 +93,6 @@ def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
 
 
 def _files(session: Session) -> tuple[RegoFile, ...]:
-    """Return valid rules and tests, or raise `InventoryError`."""
     loaded = session.loaded
     files = loaded.frame.rego if loaded.frame else ()
     problems = [problem for problem in loaded.problems if problem.is_of_rego]

@@ -17,7 +17,7 @@ from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_warning, show
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
@@ -89,10 +89,8 @@ def replace(
         if packages and not dry_run and (done or replacement.is_alive)
         else {}
     )
-    if invocation.json:
-        print_document(ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run).plain)
-    else:
-        echo_lines(map(printable, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run)))
+    document = ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run)
+    show(invocation, document, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run))
     return 0
 
 
@@ -250,11 +248,8 @@ def restore(
 def _show_restored(
     invocation: Invocation, restoration: Restoration, done: Restored | None, *, dry_run: bool, commits: bool = False
 ) -> int:
-    if invocation.json:
-        print_document(RestoreDocument.made_of(restoration, done=done, dry_run=dry_run).plain)
-        return 0
     lines = _restoration_ending(restoration, done, invocation.say, dry_run=dry_run, commits=commits)
-    echo_lines(map(printable, lines))
+    show(invocation, RestoreDocument.made_of(restoration, done=done, dry_run=dry_run), lines)
     return 0
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,12 +15,11 @@ import click
 from provisioner.base.document import InOrder, Known, Printed, Row, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import printable
 from provisioner.cli.keys_rotate import StepTerminal
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_error
+from provisioner.cli.support.output import print_error, show
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import (
@@ -284,16 +284,12 @@ def drain(
         outcome = draining.drain_relay(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
-    if invocation.json:
-        print_document(_drain_document(outcome, dry_run=dry_run).plain)
-    else:
-        echo_lines(map(printable, _drain_ending(outcome, invocation.say, dry_run=dry_run)))
+    document = _drain_document(outcome, dry_run=dry_run)
+    show(invocation, document, _drain_ending(outcome, invocation.say, dry_run=dry_run))
     return _exit_code_of(outcome)
 
 
 class _Terminal(StepTerminal):
-    """Shows a drain on standard error, and asks."""
-
     def __init__(
         self, invocation: Invocation, request: DrainRequest, stop: Stop, *, dry_run: bool, commits: bool, yes: bool
     ) -> None:
@@ -302,24 +298,20 @@ class _Terminal(StepTerminal):
         self._is_waiting = False
 
     def begins(self, look: draining.DrainLook, begun: DrainEdits) -> None:
-        """Show progress and planned edits; ask."""
         self._say(_start_lines(look, begun, self._invocation.say))
         self._say(line for edit in begun.edits for line in diff_lines(edit))
         if begun.edits and not self._dry_run:
             self._ask_for_decision("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], message: str) -> None:
-        """Commit written files if requested."""
         if self._commits:
             self._commit_files({edit.path: edit.after for edit in edits}, message)
 
     def applies(self, planned: Planned) -> None:
-        """Show the new relay's plan; ask."""
         self._show_plan(planned)
         self._ask_for_decision(f"Apply this to {self._request.to}?", "whether to apply this plan")
 
     def waits(self, unseen: Sequence[str]) -> None:
-        """Wait some seconds for gateways."""
         if not self._is_waiting:
             self._is_waiting = True
             say = self._invocation.say
@@ -327,16 +319,13 @@ class _Terminal(StepTerminal):
         time.sleep(_WAIT_S)
 
     def proved(self, proofs: Mapping[str, draining.SiteProof]) -> None:
-        """Show the proofs."""
         self._say(_proof_lines(proofs, self._request.to, self._invocation.say))
 
     def lets_go(self, look: draining.DrainLook, waves: Sequence[Sequence[str]]) -> None:
-        """Show the readers to be cut; ask."""
         self._say(letting_go_lines(look, waves, self._invocation.say))
         self._ask_for_decision("Let them go?", "whether to let these sites go")
 
     def cuts(self, planned: Planned) -> None:
-        """Show the old relay's plan."""
         self._show_plan(planned)
 
     @cached_property
@@ -381,16 +370,10 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
         commit = (
             committed(checkout, {e.path: e.after for e in undone.edits}, f"{relay} is not emptied") if checkout else ""
         )
-    if invocation.json:
-        files = [edit.path for edit in undone.edits]
-        written = bool(files) and not dry_run
-        print_document(KeepDocument.made_of(undone, files=files, written=written, commit=commit).plain)
-    else:
-        for line in (
-            *(line for edit in undone.edits for line in diff_lines(edit)),
-            *_keep_ending(undone, invocation.say, dry_run=dry_run),
-        ):
-            click.echo(printable(line))
+    files = [edit.path for edit in undone.edits]
+    document = KeepDocument.made_of(undone, files=files, written=bool(files) and not dry_run, commit=commit)
+    diff = chain.from_iterable(map(diff_lines, undone.edits))
+    show(invocation, document, chain(diff, _keep_ending(undone, invocation.say, dry_run=dry_run)))
     return InventoryError.exit_code if undone.stays else 0
 
 

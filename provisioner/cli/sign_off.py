@@ -17,7 +17,7 @@ from provisioner.base.text import named, printable
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
+from provisioner.cli.support.output import echo_lines, print_document, print_warning, show
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
@@ -89,8 +89,6 @@ _CUTTING = 20
 
 
 class _Chosen(TypedDict):
-    """Options of a signature, as click passes them."""
-
     key: Path | None
     signature: Path | None
     shown: bool
@@ -218,17 +216,15 @@ def _read(signature: Path) -> bytes:
 
 
 def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
-    if invocation.json:
-        of_file = {"file": signed.path, "content": signed.content, "key": signed.key or None}
-        print_document(SignOffDocument.made_of(agreement, agreed=signed.agreed, **of_file).plain)
-        return
+    of_file = {"file": signed.path, "content": signed.content, "key": signed.key or None}
     by = ", ".join(agreement.parties) + (f" with {signed.key}" if signed.key else "")
-    click.echo(f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
+    lines = [f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}"]
     if signed.agreed:
-        click.echo(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
+        lines.append(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
     if signed.missing:
-        click.echo(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")
-    click.echo(f"next: provisioner facility next {agreement.facility}")
+        lines.append(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")
+    lines.append(f"next: provisioner facility next {agreement.facility}")
+    show(invocation, SignOffDocument.made_of(agreement, agreed=signed.agreed, **of_file), lines)
 
 
 class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
@@ -322,7 +318,6 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
 
 
 def _confirmed_key(invocation: Invocation, plan: WrittenPlan, chosen: _Chosen) -> Path:
-    """Show the plan, ask, and return the key."""
     if not invocation.json:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(_plan_lines(plan, terminal, invocation.say))
@@ -380,14 +375,11 @@ def _cutting_change_lines(cutting: list[Change], terminal: Terminal, say: Transl
 
 def _report_approval(invocation: Invocation, made: ApprovalMade, stored: Path | None) -> None:
     approval = made.approval
-    if invocation.json:
-        of_file = {"file": made.file, "key": made.key.fingerprint, "kept_plan": stored}
-        print_document(ApproveDocument.made_of(approval, **of_file).plain)
-        return
-    roles = ", ".join(approval.roles)
-    click.echo(f"{printable(str(made.file))}: {approval.approver} approves as {roles} with {made.key.fingerprint}")
+    of_file = {"file": made.file, "key": made.key.fingerprint, "kept_plan": stored}
+    lines = [f"{made.file}: {approval.approver} approves as {', '.join(approval.roles)} with {made.key.fingerprint}"]
     if stored:
-        click.echo(f"{printable(str(stored))}: the plan is kept beside it")
+        lines.append(f"{stored}: the plan is kept beside it")
+    show(invocation, ApproveDocument.made_of(approval, **of_file), lines)
 
 
 class ApproveDocument(Printed, name="approve", title="An approval"):

@@ -15,7 +15,7 @@ from provisioner.base.text import counted, msg, named
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.output import print_document, print_warning, show
 from provisioner.cli.support.session import overview_of
 from provisioner.cli.support.terminal import ListedWord
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_frozen
@@ -190,29 +190,20 @@ def availability(
     with without_collector():
         report = availability_of(invocation.inventory, invocation.env, request)
     _warn_of_verdicts(invocation, report)
-    if invocation.json:
-        document = AvailabilityDocument(
-            from_=request.span.begin,
-            until=request.span.until,
-            as_of=moment,
-            by=by,
-            longest_s=round(report.longest.total_seconds()),
-            rows=[availability_row(row) for row in report.rows],
-            total=availability_row(report.total),
-            damaged=report.damaged,
-        )
-        print_document(document.plain)
-    else:
-        lines = availability_lines(
-            by,
-            report.rows,
-            report.total,
-            row_limit=rows,
-            before=against_before,
-            span=request.span,
-            longest=report.longest,
-        )
-        click.echo("\n".join(lines))
+    document = AvailabilityDocument(
+        from_=request.span.begin,
+        until=request.span.until,
+        as_of=moment,
+        by=by,
+        longest_s=round(report.longest.total_seconds()),
+        rows=[availability_row(row) for row in report.rows],
+        total=availability_row(report.total),
+        damaged=report.damaged,
+    )
+    lines = availability_lines(
+        by, report.rows, report.total, row_limit=rows, before=against_before, span=request.span, longest=report.longest
+    )
+    show(invocation, document, lines)
     return _MISSED if missed(report.rows) or missed([report.total]) else 0
 
 

@@ -31,7 +31,7 @@ from provisioner.cli.contacts.access import (
 )
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_document, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, problem_lines, show
 from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts import checks, erasure
@@ -295,7 +295,6 @@ class EraseDocument(Printed, name="contacts", title="An erasure"):
 
 
 def _renewal_lines(renewal: Renewal) -> Iterator[str]:
-    """Yield the renewals, and what people have still to do."""
     name = vault_id(renewal.province)
     if renewal.source:
         yield f"{name}: {renewal.source} holds a new password; the old one is destroyed there"
@@ -354,13 +353,11 @@ def list_(
     )
     access.record("list", [province], len(listed))
     write_private(out, content, force=force)
-    if invocation.json:
-        of_list = {"file": out, "province": province, "contacts": len(listed), "without_representative": without}
-        print_document(ListDocument(**of_list).plain)
-        return 0
-    click.echo(f"wrote {out}: {counted(len(listed), 'contact')} of {province}; it holds personal data")
+    of_list = {"file": out, "province": province, "contacts": len(listed), "without_representative": without}
+    lines = [f"wrote {out}: {counted(len(listed), 'contact')} of {province}; it holds personal data"]
     if without:
-        click.echo(f"without a complete representative: {', '.join(without)}")
+        lines.append(f"without a complete representative: {', '.join(without)}")
+    show(invocation, ListDocument(**of_list), lines)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,10 @@ from provisioner.base.errors import Problem, ProvisionerError, Severity
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.text import Document, indented_parts, local_time, printable
 from provisioner.cli.support.context import now
+
+if TYPE_CHECKING:
+    from provisioner.base.document import Printed
+    from provisioner.cli.support.context import Invocation
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -24,6 +29,14 @@ def print_document(document: Mapping[str, object]) -> None:
     for part in indented_parts(document):
         click.echo(_WORDS.sub(_json_escaped, part), nl=False)
     click.echo()
+
+
+def show(invocation: Invocation, document: Printed, lines: Iterable[str]) -> None:
+    """Print a result as a document, or as lines without colour."""
+    if invocation.json:
+        print_document(document.plain)
+    else:
+        echo_lines(map(printable, lines))
 
 
 def echo_lines(lines: Iterable[str], *, err: bool = False, color: bool | None = None) -> None:

@@ -67,7 +67,6 @@ def ended_by_signal() -> Iterator[threading.Event]:
 
 @contextlib.contextmanager
 def _signals_to(on_signal: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM during the block."""
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -108,22 +108,16 @@ class Terminal:
 
 
 class SafeStream:
-    """A text stream that passes only what `shown` leaves.
-
-    Attributes:
-        before: called before each write, to clear the progress display.
-        ends_with_reader: whether the command ends when its reader does, as with `| head`.
-        failure: the first write error; the work continues.
-    """
+    """A text stream that passes only what `shown` leaves."""
 
     # Bytes would bypass it.
     buffer = None
 
     def __init__(self, stream: TextIO, *, exits_on_broken_pipe: bool = False) -> None:
         self.below = stream
-        self.before: Callable[[], None] | None = None
-        self.exits_on_broken_pipe = exits_on_broken_pipe
-        self.failure: OSError | None = None
+        self.before: Callable[[], None] | None = None  #: Called before each write, to clear the progress display.
+        self.exits_on_broken_pipe = exits_on_broken_pipe  #: Whether the command ends with its reader (`| head`).
+        self.failure: OSError | None = None  #: The first write error; the work continues.
         self._collected: list[str] | None = None
 
     def write(self, text: str) -> int:
@@ -358,7 +352,6 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _lead_nowhere(stream: TextIO) -> None:
-    """Redirect a stream to /dev/null."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

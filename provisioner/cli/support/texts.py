@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import wraps
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -36,15 +36,7 @@ HOSTS_KEEP = marked("hosts keep their state")
 IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """Options for the end of an edit: dry run, commit, message."""
-
-    dry_run: bool
-    commits: bool
-    message: str
-
-
+Edited = tuple[FileEdit, str]  #: An edit, and the message of its commit.
 commit_option = click.option("--commit", "commits", is_flag=True, help="Commit the written files, and no other ones.")
 
 
@@ -54,23 +46,29 @@ def edit_options(command: F) -> F:
     return click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")(command)
 
 
+def edits_file(command: Callable[..., Edited]) -> Callable[..., int]:
+    """Add these options to a command that returns an edit; finish that."""
+
+    @wraps(command)
+    def finished(invocation: Invocation, /, *arguments: object, dry_run: bool, commits: bool, **options: object) -> int:
+        edit, message = command(invocation, *arguments, **options)
+        return _finish_edit(invocation, edit, message, dry_run=dry_run, commits=commits)
+
+    return edit_options(click.pass_obj(finished))
+
+
 def edits_of(invocation: Invocation) -> Edits:
     """Return the inventory that a command edits."""
     return Edits(invocation.inventory, today(), invocation.env)
 
 
-def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int:
+def _finish_edit(invocation: Invocation, edit: FileEdit, message: str, *, dry_run: bool, commits: bool) -> int:
     """Write an edit, unless dry run; print it and the next step.
 
     Raises `UsageError` if it cannot be committed: before writing, or after Git's refusal.
     """
-    dry_run = writing.dry_run
-    refuse_both(dry_run=dry_run, commits=writing.commits)
-    commit = ""
-    if not dry_run and edit.changed:
-        checkout = checkout_for(invocation, commits=writing.commits)
-        edit.write(invocation.inventory)
-        commit = committed(checkout, {edit.path: edit.after}, writing.message) if checkout else ""
+    refuse_both(dry_run=dry_run, commits=commits)
+    commit = write_edit(invocation, edit, message, commits=commits) if not dry_run else ""
     if invocation.json:
         written = edit.changed and not dry_run
         print_document(EditDocument.made_of(edit, written=written, commit=commit).plain)
@@ -81,7 +79,7 @@ def finish_edit(invocation: Invocation, edit: FileEdit, writing: Writing) -> int
     echo_lines(diff_lines(edit))
     echo_lines(problem_lines(edit.warnings), err=True, color=invocation.color)
     if commit:
-        click.echo(f"committed as {commit[:12]}: {writing.message}")
+        click.echo(f"committed as {commit[:12]}: {message}")
     echo_lines(_edit_ending(edit, dry_run=dry_run))
     return 0
 
@@ -99,7 +97,6 @@ class EditDocument(Printed, name="facility-edit", title="An edit"):
 
 
 def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
-    """Return the last lines: missing sign-offs, dry run, next step."""
     lines = []
     if edit.sign_offs:
         lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep their state")
@@ -122,6 +119,15 @@ def refuse_both(*, dry_run: bool, commits: bool) -> None:
 def checkout_for(invocation: Invocation, *, commits: bool) -> Checkout | None:
     """Return the checkout of a command that commits, or raise `UsageError`."""
     return committing(invocation.inventory) if commits else None
+
+
+def write_edit(invocation: Invocation, edit: FileEdit, message: str, *, commits: bool) -> str:
+    """Write an edit that changes its file; return the commit, if any."""
+    if not edit.changed:
+        return ""
+    checkout = checkout_for(invocation, commits=commits)
+    edit.write(invocation.inventory)
+    return committed(checkout, {edit.path: edit.after}, message) if checkout else ""
 
 
 def commit_written(invocation: Invocation, checkout: Checkout | None, files: Iterable[Path], message: str) -> None:
