@@ -217,7 +217,7 @@ NOT_SAID = frozenset(
         *("has no user provisioner-probe", "readers ended before", "said too much", "tcp timeout", "request timed out"),
         *("host key verification failed", "too many authentication failures", "centre reads"),
         # nftables', WireGuard's and the vault's own
-        *("element cameras {element}", "table inet provisioner", "chain {name}", "element {name} {element}"),
+        *("element cameras {element}", "table inet {table}", "chain {name}", "element {name} {element}"),
         *("set {name}", "keepalive {keepalive_s} → {keepalive_s_2}", "endpoint {endpoint} → {endpoint_2}"),
         *("rule table inet provisioner", "secrets-{carrier}, or secrets"),
         "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n",
