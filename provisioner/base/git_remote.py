@@ -70,15 +70,12 @@ _LEFT_BEHIND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RemoteAccess:
-    """Access to an own clone's remote, without the user's settings.
-
-    `authorization` is HTTP's header, `most_bytes` the size limit of a file that Git writes, such as a pack.
-    """
+    """Access to an own clone's remote, without the user's settings."""
 
     ssh_key: Path | None = None
     known_hosts: Path | None = None
-    authorization: Secret | None = None
-    most_bytes: int = 1024 * 1024 * 1024
+    authorization: Secret | None = None  #: HTTP's header.
+    most_bytes: int = 1024 * 1024 * 1024  #: The size limit of a file that Git writes, such as a pack.
 
     @property
     def environment(self) -> dict[str, str]:

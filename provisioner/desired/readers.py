@@ -48,16 +48,13 @@ class ReadAt:
 
 @dataclass(frozen=True, slots=True)
 class ReadPath:
-    """A path for readers; the first relay of `read_at` always pulls it.
-
-    Backup relays pull it only for readers. `carrier` is the first relay's.
-    """
+    """A path for readers."""
 
     path: str
     province: str
     facility: str
-    carrier: str
-    read_at: tuple[ReadAt, ...]
+    carrier: str  #: The first relay's.
+    read_at: tuple[ReadAt, ...]  #: The first relay always pulls it, backup relays only for readers.
 
 
 @dataclass(frozen=True, slots=True)

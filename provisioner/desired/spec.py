@@ -87,12 +87,7 @@ class FormerPicture(NamedTuple):
 
 
 class MediaPath(NamedTuple):
-    """A path of a relay: pulled always or on demand, or pushed.
-
-    `source` is `None` if pushed. `alias_of` is the new name, if this is an old one (`moved`). `fps` and `least_kbps`
-    are agreed; the camera may be dark in `dark_hours`, and turns if `tour`. `login_change` and `former` are settings
-    under change. `beside` tells that another relay always pulls the path.
-    """
+    """A path of a relay: pulled always or on demand, or pushed."""
 
     name: str
     province: str
@@ -100,21 +95,21 @@ class MediaPath(NamedTuple):
     camera: str
     device: str
     stream: StreamName
-    source: StreamSource | None
+    source: StreamSource | None  #: `None` if pushed.
     on_demand: bool
     codec: str
     width: int
     height: int
     audio: bool = False
     access: Access = Access.PULL_PORTMAP
-    alias_of: str = ""
-    fps: int | None = None
+    alias_of: str = ""  #: The new name, if this is an old one (`moved`).
+    fps: int | None = None  #: As agreed, like `least_kbps`.
     least_kbps: int | None = None
-    dark_hours: tuple[str, ...] = ()
-    tour: bool = False
-    login_change: LoginChange | None = None
+    dark_hours: tuple[str, ...] = ()  #: When the camera may be dark.
+    tour: bool = False  #: Whether the camera turns.
+    login_change: LoginChange | None = None  #: A setting under change, like `former`.
     former: FormerPicture | None = None
-    beside: bool = False
+    beside: bool = False  #: Whether another relay always pulls the path.
 
     @property
     def pulled(self) -> StreamSource:
@@ -241,17 +236,14 @@ class Firewall:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A MediaMTX user; the hash is MediaMTX's `sha256:` form.
-
-    Empty `addresses` and `reads` (prefixes of paths) mean any. `publishes` is the one path that a site's user may push.
-    """
+    """A MediaMTX user; the hash is MediaMTX's `sha256:` form."""
 
     name: str
     secret_hash: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...]  #: Empty for any.
     action: str
-    reads: tuple[str, ...] = ()
-    publishes: str = ""
+    reads: tuple[str, ...] = ()  #: Prefixes of paths; empty for any.
+    publishes: str = ""  #: The one path that a site's user may push.
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,18 +259,15 @@ class ReaderEncryption:
 
 @dataclass(frozen=True, slots=True)
 class RelayService:
-    """Desired MediaMTX of a relay; `asked` are devices whose ONVIF is verified.
-
-    `tls` is for readers, if not only the tunnel encrypts. `publishing` is for pushing sites, at all addresses.
-    """
+    """Desired MediaMTX of a relay."""
 
     address: IPv4Address
     users: tuple[User, ...]
     paths: tuple[MediaPath, ...]
     artefact: MediamtxArtefact
-    asked: tuple[ProbedDevice, ...] = ()
-    tls: ReaderEncryption | None = None
-    publishing: ReaderEncryption | None = None
+    asked: tuple[ProbedDevice, ...] = ()  #: Devices whose ONVIF is verified.
+    tls: ReaderEncryption | None = None  #: For readers, if not only the tunnel encrypts.
+    publishing: ReaderEncryption | None = None  #: For pushing sites, at all addresses.
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -498,14 +487,12 @@ class LeftOutHost:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Desired state of all managed hosts, sorted by id.
-
-    `left_out` has hosts whose secrets could not be opened: they are neither planned nor verified, and never count as
-    up. `held` has frozen facilities: hosts keep their configuration, and they are in no other field.
-    """
+    """Desired state of all managed hosts, sorted by id."""
 
     hosts: dict[str, HostSpec]
+    #: Hosts whose secrets could not be opened: neither planned nor verified, never counted as up.
     left_out: dict[str, LeftOutHost] = field(default_factory=dict)
+    #: Frozen facilities, in no other field: hosts keep their configuration.
     held: Mapping[str, FrozenFacility] = field(default_factory=dict)
 
     @property

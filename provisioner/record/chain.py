@@ -63,14 +63,11 @@ _NOT_OURS = (
 
 @dataclass(frozen=True, slots=True)
 class HistoryFault:
-    """A fault of a chain entry, or (`number` 0) of something beside the chain.
+    """A fault of a chain entry, or of something beside the chain."""
 
-    `host` has an entry of `run` that the record lacks, or a forged one.
-    """
-
-    number: int
+    number: int  #: 0 beside the chain.
     message: str
-    host: str = ""
+    host: str = ""  #: It has an entry of `run` that the record lacks, or a forged one.
     run: str = ""
     hint: str = ""
 
@@ -88,16 +85,13 @@ class Seals:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """The result of a check of the chain.
-
-    A copy of `head`, the last hash, shows later whether entries were cut off. `remarks` may have a good reason.
-    """
+    """The result of a check of the chain."""
 
     length: int
-    head: str
+    head: str  #: The last hash; a copy shows later whether entries were cut off.
     faults: tuple[HistoryFault, ...]
     seals: Seals = Seals()
-    remarks: tuple[HistoryFault, ...] = ()
+    remarks: tuple[HistoryFault, ...] = ()  #: They may have a good reason.
 
     @property
     def whole(self) -> bool:

@@ -64,13 +64,10 @@ def this_process(environment: Mapping[str, str], since: datetime) -> LeaseHolder
 
 @dataclass(frozen=True, slots=True)
 class TakenLease:
-    """A lease that this process took.
+    """A lease that this process took."""
 
-    `before` is the previous holder, if it did not return the lease. `is_held` returns false if the server and its lock
-    went away.
-    """
-
-    before: LeaseHolder | None = None
+    before: LeaseHolder | None = None  #: The previous holder, if it did not return the lease.
+    #: Returns false if the server and its lock went away.
     is_held: Callable[[], bool] = field(default=lambda: True, compare=False)
 
 

@@ -43,17 +43,14 @@ Accounts = Mapping[str, Mapping[str, result.DeviceAccount]]  #: Accounts by rela
 
 @dataclass(frozen=True, slots=True)
 class CloserLook:
-    """A host's closer look.
+    """A host's closer look."""
 
-    `icmp`, `said` and `drops` are by address and port (0: any), `gateways` by address. `tunnel_drop` is the chain that
-    drops the tunnel's own packets.
-    """
-
+    #: By address and port (0: any), as `said` and `drops`.
     icmp: Mapping[Device, wire.IcmpAnswer] = field(default_factory=dict)
     said: Mapping[Device, wire.DeviceReplyAnswer] = field(default_factory=dict)
-    gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)
+    gateways: Mapping[str, wire.GatewayEvidenceAnswer] = field(default_factory=dict)  #: By address.
     drops: Mapping[Device, wire.DropAnswer] = field(default_factory=dict)
-    tunnel_drop: wire.DropAnswer | None = None
+    tunnel_drop: wire.DropAnswer | None = None  #: The chain that drops the tunnel's own packets.
     chains: Sequence[wire.BaseChainAnswer] = ()
 
     def drop_of(self, device: Device) -> wire.DropAnswer | None:

@@ -70,17 +70,14 @@ ADMITTED = 0x08000000
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """A file; its path is absolute on hosts, relative in site packages.
-
-    A file with a secret is never printed.
-    """
+    """A file; its path is absolute on hosts, relative in site packages."""
 
     path: str
     content: bytes = field(repr=False)
     mode: int = 0o644
     owner: str = "root"
     group: str = "root"
-    secret: bool = False
+    secret: bool = False  #: Whether it has a secret, and is never printed.
 
 
 def fill(templates: Templates, name: str, values: Mapping[str, object]) -> bytes:

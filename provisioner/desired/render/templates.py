@@ -73,14 +73,11 @@ def host_module(path: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class Templates:
-    """Texts for rendering, e.g. `nftables/provisioner.nft.j2`, and the on-host program's modules.
-
-    `side` is the program's side of a shared centre.
-    """
+    """Texts for rendering, e.g. `nftables/provisioner.nft.j2`, and the on-host program's modules."""
 
     texts: dict[str, str]
     host_sources: dict[str, bytes]
-    side: str = ""
+    side: str = ""  #: The program's side of a shared centre.
 
     def for_side(self, side: str) -> Templates:
         """Return these with a side's program, which differs in two lines."""

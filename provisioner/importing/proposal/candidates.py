@@ -109,14 +109,11 @@ class PartedName:
 
 @dataclass(frozen=True)
 class Likely:
-    """A site that an identity may be; `key` is the index's.
+    """A site that an identity may be."""
 
-    If its name is not the reason (`strong`), it counts only if no row is that site.
-    """
-
-    key: str
+    key: str  #: The index's.
     reasons: tuple[Why, ...]
-    strong: bool
+    strong: bool  #: Whether its name is the reason; else it counts only if no row is that site.
 
 
 @lru_cache(maxsize=_CACHED)

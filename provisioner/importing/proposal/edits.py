@@ -91,13 +91,10 @@ class FacilityDraft:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One changed value of a file, at e.g. `cameras.cam-01.zone`.
-
-    Both values are empty for a free text; `before` also for a new value.
-    """
+    """One changed value of a file, at e.g. `cameras.cam-01.zone`."""
 
     path: str
-    before: str
+    before: str  #: Empty for a new value; both are empty for a free text.
     after: str
 
 

@@ -71,15 +71,12 @@ def unlisted_sites(
 
 @dataclass
 class UnplacedRows:
-    """The rows without a known facility, by place.
-
-    `named` rows have a facility's id; its name may change. `unsure` rows would change something by a name alone.
-    """
+    """The rows without a known facility, by place."""
 
     sites: InventorySites
     rows: list[Unplaced]
-    named: list[Unplaced]
-    unsure: frozenset[RowPlace]
+    named: list[Unplaced]  #: Rows with a facility's id; its name may change.
+    unsure: frozenset[RowPlace]  #: Rows that would change something by a name alone.
     _questioned: set[RowPlace] = field(default_factory=set)
 
     def matched(self) -> Iterator[tuple[Unplaced, str]]:

@@ -103,13 +103,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Content of an inventory's folder, in an order independent of the disk.
-
-    Problems are unreadable folders, and YAML files that no command reads, e.g. a facility in the wrong folder.
-    """
+    """Content of an inventory's folder, in an order independent of the disk."""
 
     files: tuple[File, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...]  #: Unreadable folders, and YAML files that no command reads, e.g. in a wrong folder.
 
 
 class _Fault(Enum):

@@ -79,13 +79,10 @@ class ProvedAt:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Verifications with all pulled paths of a content up at level 7.
+    """Verifications with all pulled paths of a content up at level 7."""
 
-    `first` connects the facility; `again` is the first one at least `ACCEPTANCE_HOURS` later.
-    """
-
-    first: ProvedAt
-    again: ProvedAt | None
+    first: ProvedAt  #: It connects the facility.
+    again: ProvedAt | None  #: The first one at least `ACCEPTANCE_HOURS` later.
     last: ProvedAt
 
 

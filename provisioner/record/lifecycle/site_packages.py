@@ -39,13 +39,10 @@ class HandedPackage:
 
 @dataclass(frozen=True, slots=True)
 class PackageRecord:
-    """The packages and reported installations of a site, earliest first.
+    """The packages and reported installations of a site, earliest first."""
 
-    Equal neighbours in `handed` are one, valid until the later day. `installed` has digests.
-    """
-
-    handed: tuple[HandedPackage, ...] = ()
-    installed: tuple[tuple[ProvedAt, str], ...] = ()
+    handed: tuple[HandedPackage, ...] = ()  #: Equal neighbours are one, valid until the later day.
+    installed: tuple[tuple[ProvedAt, str], ...] = ()  #: With digests.
 
 
 NO_RECORD = PackageRecord()
@@ -63,13 +60,10 @@ class PackageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WantedPackage:
-    """The desired package of a site; without relays, it removes the gateway.
-
-    `digest` is the hash over its content without secrets, if computed.
-    """
+    """The desired package of a site; without relays, it removes the gateway."""
 
     relays: tuple[NamedRelay, ...]
-    digest: str = ""
+    digest: str = ""  #: The hash over its content without secrets, if computed.
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,15 +97,12 @@ class OpeningWarning:
 
 @dataclass(frozen=True)
 class FacilityStatus:
-    """One facility's status.
-
-    `duties` is empty if it is neither carried nor was ever connected; `duty` has the earliest deadline.
-    """
+    """One facility's status."""
 
     standing: FacilityProgress
     pictures: Pictures
-    duties: tuple[Duty, ...]
-    duty: Duty | None
+    duties: tuple[Duty, ...]  #: Empty if it is neither carried nor was ever connected.
+    duty: Duty | None  #: The one with the earliest deadline.
     timeliness: Timeliness
     opening: OpeningWarning | None
     evidence: Evidence = field(repr=False, compare=False)
