@@ -32,7 +32,7 @@ from provisioner.report.night_units import NightUnits
 from provisioner.report.verify_html import html_page
 from provisioner.report.verify_text import text_report, verify_ending
 from provisioner.verify.path_history import VerifyOptions
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.result import Verdict, VerifyResult
 
 _PROGRAM = "provisioner"

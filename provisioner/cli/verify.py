@@ -15,7 +15,7 @@ from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.pipeline.session import expect_hosts
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.rotation import Share, share_of
 
 if TYPE_CHECKING:

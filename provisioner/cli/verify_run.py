@@ -25,7 +25,7 @@ from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import incident_words, text_report
 from provisioner.verify.document import verify_in_parts
 from provisioner.verify.path_history import VerifyOptions
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.result import Incident, Verdict, VerifyResult, exit_code
 from provisioner.verify.rotation import Share
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
@@ -11,6 +10,7 @@ from typing import Final
 
 from provisioner.base.errors import InventoryError, SecretsError
 from provisioner.base.frozen import FrozenFacility
+from provisioner.base.groups import grouped
 from provisioner.base.roles import words_of_reading
 from provisioner.desired.hosts import centre_host, relay_host
 from provisioner.desired.limit import left_out_centre, left_out_relay
@@ -19,7 +19,6 @@ from provisioner.desired.required import with_owner
 from provisioner.desired.sites import port_dialled
 from provisioner.desired.spec import SITE, DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.trust import Trust, called_through, host_key_text, policy_of, program_words
-from provisioner.inventory.model.facility import Connection
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import Secrets
 
@@ -38,9 +37,7 @@ def desired_state(
     and errors are as of `hosts.relay_host`.
     """
     _refuse_unknown_moves(inventory)
-    by_relay: dict[str, list[Connection]] = defaultdict(list)
-    for connection in inventory.connections:
-        by_relay[connection.relay].append(connection)
+    by_relay = grouped(inventory.connections, lambda connection: connection.relay)
     hosts: list[HostSpec] = []
     left_out: dict[str, LeftOutHost] = {}
     for carrier, relay in inventory.relays.values():

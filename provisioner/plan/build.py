@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from provisioner.base.errors import Problem
+from provisioner.base.groups import grouped
 from provisioner.base.text import msg, named
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
@@ -60,9 +61,7 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     changing = pending(changes)
     outside = reachability.outside_of(limit, changing)
     uncounted = frozenset(spec.id for spec in read_hosts if spec.media and not facts[spec.id].counted)
-    by_host: dict[str, list[Change]] = defaultdict(list)
-    for change in changing:
-        by_host[change.host].append(change)
+    by_host = grouped(changing, lambda change: change.host)
     subject = _subject(observed, changing, fleet, uncounted)
     refused = [
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),

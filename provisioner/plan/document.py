@@ -315,40 +315,33 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
     changing = plan.pending
     totals, basis = totals_of(changing, plan.carriers), plan.basis
     actions, impacts = Counter(change.action for change in changing), Counter(change.impact for change in changing)
-    document = model.model_validate(
-        {
-            "digest": basis.digest,
-            "meaning": basis.meaning,
-            "inventory": {"commit": plan.commit, "digest": basis.inventory},
-            "templates": basis.templates,
-            "tool": basis.version,
-            **{key: dict(sorted(getattr(basis, key).items())) for key in ("live", "desired", "planned", "allow")},
-            "requests": {host: dict(request) for host, request in sorted(basis.requests.items())},
-            "summary": {
-                **{action.value: actions[action] for action in Action},
-                "noop": plan.resources - len(changing),
-                "trust": len(distinct_trust(changing)),
-                "hosts": len({change.host for change in changing}),
-                "viewers_dropped": totals.viewers,
-                "impact": {impact.value: impacts[impact] for impact in Impact},
-                "viewers_unknown": plan.uncounted,
-            },
-            "totals": _totals(totals),
-            "viewers_by_path": totals.cut,
-            "left_out": plan.left_out,
-            "outside_limit": plan.outside,
-            "refused": plan.refused,
-            "unreadable": dict(sorted(plan.unreadable.items())),
-            "unproved": plan.unproved,
-            "site_packages": plan.site_packages,
-            "notes": [*plan.lacking, *plan.notes, *(f"{entry.message}; {entry.hint}" for entry in plan.warnings)],
-            "warnings": plan.warnings,
-            "held": [frozen_row(entry) for entry in plan.held],
-            "quarantined": plan.quarantined,
-            "approvals": tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
-            "rego": _rego_row(plan.rego),
-            "against": plan.against,
-        }
+    document = model.made_of(
+        plan,
+        digest=basis.digest,
+        meaning=basis.meaning,
+        inventory={"commit": plan.commit, "digest": basis.inventory},
+        templates=basis.templates,
+        tool=basis.version,
+        **{key: dict(sorted(getattr(basis, key).items())) for key in ("live", "desired", "planned", "allow")},
+        requests={host: dict(request) for host, request in sorted(basis.requests.items())},
+        summary={
+            **{action.value: actions[action] for action in Action},
+            "noop": plan.resources - len(changing),
+            "trust": len(distinct_trust(changing)),
+            "hosts": len({change.host for change in changing}),
+            "viewers_dropped": totals.viewers,
+            "impact": {impact.value: impacts[impact] for impact in Impact},
+            "viewers_unknown": plan.uncounted,
+        },
+        totals=_totals(totals),
+        viewers_by_path=totals.cut,
+        changes=(),
+        outside_limit=plan.outside,
+        unreadable=dict(sorted(plan.unreadable.items())),
+        notes=[*plan.lacking, *plan.notes, *(f"{entry.message}; {entry.hint}" for entry in plan.warnings)],
+        held=[frozen_row(entry) for entry in plan.held],
+        approvals=tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
+        rego=_rego_row(plan.rego),
     )
     row = ComparedRow if model is CompareDocument else PlannedRow
     listed = plan.changes if everything else changing

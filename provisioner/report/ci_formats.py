@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.frozen import FrozenFacility
+from provisioner.base.groups import grouped
 from provisioner.base.text import Document, local_iso, local_time, printable
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry
 from provisioner.report.verify_text import proof_sentence
@@ -151,9 +152,7 @@ def _sarif_location(problem: Problem, uri: str) -> Document:
 
 def junit_xml(name: str, cases: Sequence[JUnitCase], *, seconds: float, at: datetime) -> str:
     """Return the JUnit document, with each suite's cases together."""
-    suites: dict[str, list[JUnitCase]] = defaultdict(list)
-    for case in cases:
-        suites[case.suite].append(case)
+    suites = grouped(cases, lambda case: case.suite)
     head = (
         f'<testsuites name={_quoted(name)} {_count_attributes([case.outcome for case in cases])} time="{seconds:.3f}">'
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from provisioner.base.document import Count, Moment, Positive, Row, Said, absent
+from provisioner.base.groups import grouped
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model.connection import BlockReason, SurveyVerdict
 from provisioner.inventory.model.devices import Zone
@@ -114,34 +115,26 @@ class CarrierIncidents:
 
 @dataclass(frozen=True, slots=True)
 class CarrierShares:
-    """The availability by carrier, as `availability` counts it.
-
-    Carriers without a verdict in the span are left out; without any verdict `total` is `None`. `damaged` are unreadable
-    records.
-    """
+    """The availability by carrier, as `availability` counts it."""
 
     span: Span
     longest: timedelta
-    by_carrier: Mapping[str, ShareRow]
-    total: ShareRow | None
-    damaged: tuple[str, ...] = ()
+    by_carrier: Mapping[str, ShareRow]  #: Without carriers that have no verdict in the span.
+    total: ShareRow | None  #: `None` without any verdict.
+    damaged: tuple[str, ...] = ()  #: Unreadable records.
 
 
 @dataclass(frozen=True)
 class CarrierScore:
-    """One carrier's counts; `carrier` is empty for facilities without a plan.
+    """One carrier's counts."""
 
-    `taking_over` is the number of facilities that will move to it. `incidents` are of the last verification, if known;
-    `share` is its availability, if measured.
-    """
-
-    carrier: str
+    carrier: str  #: Empty for facilities without a plan.
     name: str
     group: Group
     timeliness: Mapping[Timeliness, int]
-    taking_over: int
-    incidents: Mapping[str, int] | None
-    share: ShareRow | None = None
+    taking_over: int  #: The number of facilities that will move to it.
+    incidents: Mapping[str, int] | None  #: Of the last verification, if known.
+    share: ShareRow | None = None  #: Its availability, if measured.
 
 
 @dataclass(frozen=True)
@@ -253,16 +246,12 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
 
 
 def _groups_by(listed: Iterable[FacilityStatus], by: str, key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:
-    groups: dict[str, list[FacilityStatus]] = defaultdict(list)
-    for status in listed:
-        groups[key(status)].append(status)
+    groups = grouped(listed, key)
     return tuple(_group_of(group, **{by: name}) for name, group in sorted(groups.items()))
 
 
 def _group_of(group: Sequence[FacilityStatus], **key: str) -> Group:
-    places: dict[CountedAs, list[FacilityStatus]] = defaultdict(list)
-    for status in group:
-        places[counted_as(status)].append(status)
+    places = grouped(group, counted_as)
     blocked: dict[BlockReason, int] = defaultdict(int)
     for status in places[CountedAs.BLOCKED]:
         if status.blocked:
@@ -328,9 +317,7 @@ def scorecard(
     """Count by carrier; `names` has the carriers' names by id."""
     listed = [status for status in statuses if status.facility.operating is not Operating.CLOSED]
     report = progress(listed, lambda status: status.facility.province)
-    by_carrier: dict[str, list[FacilityStatus]] = defaultdict(list)
-    for status in listed:
-        by_carrier[status.carrier].append(status)
+    by_carrier = grouped(listed, lambda status: status.carrier)
     next_carriers = Counter(
         status.facility.successor.carrier
         for status in listed
@@ -374,9 +361,7 @@ def scorecard(
 def surveys(facilities: Iterable[Outline], province_of: Callable[[Outline], str]) -> Surveys:
     """Count surveys; `province_of` returns the province that counts one."""
     listed = tuple(f for f in facilities if f.operating is not Operating.CLOSED)
-    groups: dict[str, list[Outline]] = defaultdict(list)
-    for facility in listed:
-        groups[province_of(facility)].append(facility)
+    groups = grouped(listed, province_of)
     return Surveys(
         _survey_group(None, listed), tuple(_survey_group(name, group) for name, group in sorted(groups.items())), listed
     )

@@ -6,11 +6,11 @@ escaped like a plan's (`plan_markdown`).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from provisioner.base.groups import grouped
 from provisioner.base.language import ENGLISH, Translator
 from provisioner.base.text import local_time
 from provisioner.report import verify_text
@@ -83,9 +83,7 @@ def _with_verdicts(result: VerifyResult) -> list[tuple[Verdict | None, Incident]
 
 
 def _facility_groups(paths: Sequence[PathVerdict], *, complete: bool) -> list[_Facility]:
-    groups: dict[tuple[str, str], list[PathVerdict]] = defaultdict(list)
-    for path in paths:
-        groups[path.province, path.facility].append(path)
+    groups = grouped(paths, lambda path: (path.province, path.facility))
     facilities = []
     for (province, name), group in groups.items():
         listed = group if complete else [p for p in group if p.verdict is not Verdict.UP]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import click
 
 from provisioner.base.frozen import FrozenFacility
+from provisioner.base.groups import grouped
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import local_time, named, printable
 from provisioner.report.status import since_words
@@ -80,9 +81,7 @@ def total_of(name: str, paths: Iterable[PathVerdict]) -> Total:
 
 def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -> tuple[Total, ...]:
     """Count paths by key, sorted."""
-    groups: dict[str, list[PathVerdict]] = defaultdict(list)
-    for path in paths:
-        groups[key(path)].append(path)
+    groups = grouped(paths, key)
     return tuple(total_of(name, group) for name, group in sorted(groups.items()))
 
 

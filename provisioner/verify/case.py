@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar, cast
 
+from provisioner.base.groups import grouped
 from provisioner.desired.spec import MediaPath
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, SetElement
@@ -78,14 +78,14 @@ class Case:
     @property
     def of_site(self) -> Sequence[MediaPath]:
         """The relay's paths of the same site."""
-        return self.of_relay("by_site", lambda: _grouped(self.target.relay.paths, lambda path: path.facility))[
+        return self.of_relay("by_site", lambda: grouped(self.target.relay.paths, lambda path: path.facility))[
             self.target.path.facility
         ]
 
     @property
     def of_device(self) -> Sequence[MediaPath]:
         """The relay's paths of the same device."""
-        return self.of_relay("by_device", lambda: _grouped(self.target.relay.paths, device_of))[self.device]
+        return self.of_relay("by_device", lambda: grouped(self.target.relay.paths, device_of))[self.device]
 
     @property
     def device(self) -> Device:
@@ -216,13 +216,6 @@ class Case:
             return True
         begins = (f"{chain}/", f"chain {chain}", f"order {chain}")
         return self.of_relay(("rules", chain), lambda: any(name.startswith(begins) for name in names))
-
-
-def _grouped(paths: Sequence[MediaPath], key: Callable[[MediaPath], Hashable]) -> Mapping[Hashable, list[MediaPath]]:
-    groups: dict[Hashable, list[MediaPath]] = defaultdict(list)
-    for path in paths:
-        groups[key(path)].append(path)
-    return groups
 
 
 PASSED = Check(passed=True)  #: A passed check.

@@ -11,9 +11,9 @@ a reader saw counts only if the relay itself received no bytes meanwhile.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from provisioner.base.groups import grouped
 from provisioner.base.text import counted, msg
 from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import HostSpec, MediaPath
@@ -286,10 +286,7 @@ def _slow_at(
 
 
 def _by_reader(sessions: Iterable[wire.DeliveryAnswer]) -> Mapping[tuple[str, str], list[wire.DeliveryAnswer]]:
-    by_reader: dict[tuple[str, str], list[wire.DeliveryAnswer]] = defaultdict(list)
-    for session in sessions:
-        by_reader[session["path"], session["user"]].append(session)
-    return by_reader
+    return grouped(sessions, lambda session: (session["path"], session["user"]))
 
 
 def _is_unread(session: wire.DeliveryAnswer) -> bool:

@@ -364,30 +364,24 @@ def verify_in_parts(result: VerifyResult) -> Document:
 
 def _without_paths(result: VerifyResult) -> VerifyDocument:
     scope, measured = result.scope, sum(path.is_measured for path in result.paths)
-    return VerifyDocument.model_validate(
-        {
-            "engine": result.engine,
-            "started_at": result.started_at,
-            "finished_at": result.finished_at,
-            "summary": summary_of(path.verdict for path in result.paths),
-            "scope": ScopeRow.made_of(
-                scope, level=scope.level or HIGHEST.number, measured=measured, not_reached=len(result.paths) - measured
-            ),
-            "memory": MemoryRow(used=not result.forgot, reason=result.forgot),
-            "level_names": {str(level.number): level.name for level in LEVELS},
-            "paths": (),
-            "incidents": [_incident(row, result) for row in result.incidents],
-            "hosts": [_host_row(row, result) for row in result.hosts],
-            "seconds": SecondsRow(
-                total=round(result.waits.total_s, 2),
-                until_asked=round(result.waits.before_s, 2),
-                until_answered=round(result.waits.asked_s, 2),
-            ),
-            "held": result.held,
-            "accepted": result.accepted
-            and [AcceptedRow.made_of(row, accepted=not row.refused) for row in result.accepted],
-            "devices": result.devices or None,
-        }
+    return VerifyDocument.made_of(
+        result,
+        summary=summary_of(path.verdict for path in result.paths),
+        scope=ScopeRow.made_of(
+            scope, level=scope.level or HIGHEST.number, measured=measured, not_reached=len(result.paths) - measured
+        ),
+        memory=MemoryRow(used=not result.forgot, reason=result.forgot),
+        level_names={str(level.number): level.name for level in LEVELS},
+        paths=(),
+        incidents=[_incident(row, result) for row in result.incidents],
+        hosts=[_host_row(row, result) for row in result.hosts],
+        seconds=SecondsRow(
+            total=round(result.waits.total_s, 2),
+            until_asked=round(result.waits.before_s, 2),
+            until_answered=round(result.waits.asked_s, 2),
+        ),
+        accepted=result.accepted and [AcceptedRow.made_of(row, accepted=not row.refused) for row in result.accepted],
+        devices=result.devices or None,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
+from provisioner.base.groups import grouped
 from provisioner.base.text import counted, msg
 from provisioner.record.availability.path_state import PathState, StoredVerdict, after
 from provisioner.verify.paths import PathToCheck
@@ -151,10 +152,7 @@ def _by_site(groups: Groups, paths_by_device: Devices) -> dict[GroupKey, list[Gr
 
 
 def _keys_by_path(groups: Groups) -> Mapping[str, list[GroupKey]]:
-    keys_by_path: dict[str, list[GroupKey]] = defaultdict(list)
-    for key, verdicts in groups.items():
-        keys_by_path[verdicts[0].path].append(key)
-    return keys_by_path
+    return grouped(groups, lambda key: groups[key][0].path)
 
 
 def _groups_of_paths(

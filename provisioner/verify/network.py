@@ -12,13 +12,13 @@ A line's loss is one failure for all its streams.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from provisioner.base.groups import grouped
 from provisioner.base.text import Sentence, msg
 from provisioner.desired.access import Access
 from provisioner.desired.names import ALONE, HostNames
@@ -106,10 +106,8 @@ def sources_at(case: Case) -> Sequence[wire.ArrivalAnswer]:
 
 
 def _by_address(case: Case) -> Mapping[str, list[wire.ArrivalAnswer]]:
-    by_address: dict[str, list[wire.ArrivalAnswer]] = defaultdict(list)
-    for source in case.relay.deliveries["sources"] if case.relay.deliveries else ():
-        by_address[source["address"]].append(source)
-    return by_address
+    sources = case.relay.deliveries["sources"] if case.relay.deliveries else ()
+    return grouped(sources, lambda source: source["address"])
 
 
 def arrivals_at(case: Case, centre: HostSpec) -> Sequence[wire.ArrivalAnswer]:

@@ -33,7 +33,7 @@ from provisioner.verify.judge import HIGHEST
 from provisioner.verify.memory import REMEMBERED_FOR, Failing, Memories, PastVerdict, PathMemory, after
 from provisioner.verify.paths import PathToCheck
 from provisioner.verify.picture_check import State
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.reference import TELLING, References, ViewDoubt, lasting
 from provisioner.verify.rotation import Share, content_of
 

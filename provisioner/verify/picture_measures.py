@@ -1,8 +1,9 @@
-"""A camera's view from a look's measures, which restore no picture. Pure."""
+"""Modes of picture looks; a view's measures, which restore no picture. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +13,15 @@ FEWEST_EDGES: Final = 8
 
 _GREY: Final = 128
 _NEARLY_GREY: Final = 3
+
+
+class Looks(StrEnum):
+    """Modes of picture looks; `due` is full if due, else quick."""
+
+    OFF = "off"
+    QUICK = "quick"
+    FULL = "full"
+    DUE = "due"
 
 
 @dataclass(frozen=True, slots=True)

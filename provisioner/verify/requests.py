@@ -9,13 +9,14 @@ from datetime import datetime, time
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
+from provisioner.base.groups import grouped
 from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import SITE, HostSpec, MediaPath
 from provisioner.hosts.runner import HostCall
 from provisioner.verify.evidence import device_of
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
 from provisioner.verify.paths import PathToCheck, peer_keys
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.rotation import full_look_reason, second_key_s
 
 if TYPE_CHECKING:
@@ -184,9 +185,7 @@ def taking_turns(targets: Iterable[PathToCheck]) -> list[PathToCheck]:
 
     Relays and centres read in the same order, so that a main stream is pulled once for both.
     """
-    by_site: dict[tuple[bool, str, str], list[PathToCheck]] = defaultdict(list)
-    for target in targets:
-        by_site[target.path.on_demand, target.relay.id, target.path.facility].append(target)
+    by_site = grouped(targets, lambda target: (target.path.on_demand, target.relay.id, target.path.facility))
     pulled, on_demand = ([by_site[key] for key in sorted(by_site) if key[0] is kind] for kind in (False, True))
     return [target for sites in (pulled, on_demand) for target in chain(*zip_longest(*sites)) if target is not None]
 
@@ -248,9 +247,7 @@ def _path_request(target: PathToCheck, limits: ProbeLimits, peer: str) -> wire.P
 
 
 def _centre_request(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimits) -> wire.CentreToProbe:
-    by_relay: dict[str, list[PathToCheck]] = defaultdict(list)
-    for target in targets:
-        by_relay[target.relay.id].append(target)
+    by_relay = grouped(targets, lambda target: target.relay.id)
     return {"relays": [_relay_to_read(spec, of_relay, limits) for _, of_relay in sorted(by_relay.items())]}
 
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from provisioner.base.groups import grouped
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import are, counted, msg
 from provisioner.desired.spec import HostSpec, ReaderEncryption
@@ -39,7 +40,7 @@ from provisioner.verify.judge import (
 from provisioner.verify.memory import NOTHING
 from provisioner.verify.path_history import APART
 from provisioner.verify.paths import PathToCheck, with_logins_in_use
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.reference import references_by_site
 from provisioner.verify.relay_health import foreign_access, relay_findings
 from provisioner.verify.rotation import Chosen, by_need, sample_of
@@ -140,9 +141,7 @@ class VisitAnswers:
         judge: JudgesRelay,
         before: Mapping[str, HostEvidence],
     ) -> None:
-        self._targets: dict[str, list[PathToCheck]] = defaultdict(list)
-        for target in targets:
-            self._targets[target.relay.id].append(target)
+        self._targets = grouped(targets, lambda target: target.relay.id)
         self._specs = {relay: of_relay[0].relay for relay, of_relay in self._targets.items()}
         self._missing = {relay: {relay, *centres.get(relay, ())} for relay in self._targets}
         self._waiting: dict[str, set[str]] = defaultdict(set)

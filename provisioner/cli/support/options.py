@@ -22,7 +22,7 @@ from provisioner.cli.support.terminal import DAY, Amount, ListedWord
 from provisioner.desired.names import NAMES
 from provisioner.inventory.model.base import Model, Text, inner_model, use_of
 from provisioner.record.availability.measured import Span
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 
 _limit = partial(click.option, "--limit", "limits", multiple=True, metavar="KIND=NAME", shell_complete=limits_like)
 limit_option = _limit(help="Only these: carrier, province, facility or host. May be repeated.")

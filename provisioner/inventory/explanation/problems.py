@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import Problem
+from provisioner.base.groups import grouped
 from provisioner.base.private_text import is_private
 from provisioner.base.text import Sentence, are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
@@ -350,9 +350,7 @@ def problems_of(error: ValidationError, subject: ParsedFile) -> Iterator[Problem
 
 def listed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return sorted problems: of those alike the first, and their number."""
-    alike: dict[tuple[str, str], list[Problem]] = defaultdict(list)
-    for problem in sorted(problems):
-        alike[problem.file, problem.code].append(problem)
+    alike = grouped(sorted(problems), lambda problem: (problem.file, problem.code))
     shown = [problem for group in alike.values() for problem in group[:MAX_PROBLEMS]]
     for (file, _), group in alike.items():
         if unlisted := group[MAX_PROBLEMS:]:

@@ -21,6 +21,7 @@ from itertools import product
 from typing import Final
 
 from provisioner.base import ssh_signature
+from provisioner.base.groups import grouped
 from provisioner.base.text import VIETNAM, counted, msg, named, strict_json
 from provisioner.desired.trust import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model.policy import ApprovedChanges
@@ -248,9 +249,7 @@ def approval_needs(
     The terms of a host's last apply count, too: an edit that loosens them needs the former approvers. A host without
     terms uses those of the other hosts.
     """
-    by_host: dict[str, list[Change]] = defaultdict(list)
-    for change in changing:
-        by_host[change.host].append(change)
+    by_host = grouped(changing, lambda change: change.host)
     other_terms = _distinct(host_terms.remembered for _, host_terms in sorted(hosts.items()))
     needed: dict[tuple[ApprovalTerms, TermsRule, str], list[str]] = defaultdict(list)
     for host, changes in sorted(by_host.items()):

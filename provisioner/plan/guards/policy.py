@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import HostError, UsageError
+from provisioner.base.groups import grouped
 from provisioner.base.text import VIETNAM, counted, msg, named, nearest, printable, which_was_meant
 from provisioner.desired.render.host import program_path
 from provisioner.desired.spec import HostSpec
@@ -273,9 +274,7 @@ def lacking_programs(
 def _missing_programs(
     pending: list[Change], hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts], refusal: Refusal
 ) -> Iterator[str]:
-    of_host: dict[str, list[Change]] = defaultdict(list)
-    for change in pending:
-        of_host[change.host].append(change)
+    of_host = grouped(pending, lambda change: change.host)
     needing: dict[str, list[str]] = defaultdict(list)
     artefacts: dict[str, MediamtxArtefact] = {}
     for spec in hosts:

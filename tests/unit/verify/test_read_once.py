@@ -17,7 +17,7 @@ from provisioner.verify.judge import is_proved, judge
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.path_history import NoOnlooker, Timepiece, VerifyOptions, remembered
 from provisioner.verify.paths import select
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.result import Cause, Incident, Verdict, VerifyResult
 from provisioner.verify.run import verify
 

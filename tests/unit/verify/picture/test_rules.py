@@ -32,7 +32,7 @@ from provisioner.verify.picture_check import (
     report_of,
     signs_of,
 )
-from provisioner.verify.picture_mode import Looks
+from provisioner.verify.picture_measures import Looks
 from provisioner.verify.reference import Daylight, SuspectView, ViewDoubt, ViewJudgement, daylight
 from provisioner.verify.requests import (
     FULL_S,
