@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 UNITS: Final = "/etc/systemd/system"
@@ -21,106 +20,39 @@ LATER: Final = ("10%", "50%", "rest")
 NAMES: Final = (CANARY, *LATER)
 
 
-@dataclass(frozen=True, slots=True)
 class HostNames:
     """Names of our objects on a host; a shared centre's have `side`."""
 
-    side: str = ""
+    def __init__(self, side: str = "") -> None:
+        self.side = side
+        #: Prefix of folders, units and the table; unique, with a dot.
+        self.ours = f"provisioner.{side}" if side else "provisioner"
+        self.etc = f"/etc/{self.ours}"  #: Folder of rendered files and keys.
+        self.state = f"/var/lib/{self.ours}"  #: Folder of saved states, receipts and the owner's mark.
+        self.receipts = f"{self.state}/receipts"  #: Folder of receipts.
+        self.run = f"/run/{self.ours}"  #: Folder on tmpfs: leases, locks.
+        self.host_program = f"/usr/local/lib/{self.ours}/provisioner-host"  #: The on-host program.
+        #: File of sudo's rule; sudo ignores files with a dot.
+        self.rule_file = f"/etc/sudoers.d/provisioner{'-' if side else ''}{side}"
+        self.nft_file = f"{self.etc}/provisioner.nft"  #: File of the firewall's rules.
+        self.wg_file = f"{self.etc}/wg-prov.conf"  #: File of the tunnel's peers.
+        self.psk_file = f"{self.etc}/wg-prov.psk"  #: File of the peers' pre-shared keys.
+        self.tunnel_file = f"{self.etc}/tunnel.json"  #: File of the tunnel's address, routes and MTU.
+        self.trust_file = f"{self.etc}/trust.json"  #: File of the trusted facts.
+        self.policy_file = f"{self.etc}/policy.json"  #: File of the applied policy.
+        self.tunnel = f"{_TUNNELS_OF_SIDES}{side}" if side else "wg-prov"  #: The WireGuard interface.
+        self.table = self.ours  #: The nftables table, of the family inet.
+        self.listed_table = f"table inet {self.table}"  #: The table as nft lists it.
+        self.probe_user = f"provisioner-probe-{side}" if side else "provisioner-probe"  #: The user who reads streams.
+        self.unit_nft = f"{self.ours}-nft.service"  #: Unit that loads the firewall's rules.
+        self.unit_wg = f"{self.ours}-wg.service"  #: Unit of the tunnel.
+        self.unit_revert = f"{self.ours}-revert.service"  #: Unit that restores last-good.
 
-    @property
-    def ours(self) -> str:
-        """Prefix of folders, units and the table; unique, with a dot."""
-        return f"provisioner.{self.side}" if self.side else "provisioner"
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostNames) and other.side == self.side
 
-    @property
-    def etc(self) -> str:
-        """Folder of rendered files and keys."""
-        return f"/etc/{self.ours}"
-
-    @property
-    def state(self) -> str:
-        """Folder of saved states, receipts and the owner's mark."""
-        return f"/var/lib/{self.ours}"
-
-    @property
-    def receipts(self) -> str:
-        """Folder of receipts."""
-        return f"{self.state}/receipts"
-
-    @property
-    def run(self) -> str:
-        """Folder on tmpfs: leases, locks."""
-        return f"/run/{self.ours}"
-
-    @property
-    def host_program(self) -> str:
-        """The on-host program."""
-        return f"/usr/local/lib/{self.ours}/provisioner-host"
-
-    @property
-    def rule_file(self) -> str:
-        """File of sudo's rule; sudo ignores files with a dot."""
-        return f"/etc/sudoers.d/provisioner{'-' if self.side else ''}{self.side}"
-
-    @property
-    def nft_file(self) -> str:
-        """File of the firewall's rules."""
-        return f"{self.etc}/provisioner.nft"
-
-    @property
-    def wg_file(self) -> str:
-        """File of the tunnel's peers."""
-        return f"{self.etc}/wg-prov.conf"
-
-    @property
-    def psk_file(self) -> str:
-        """File of the peers' pre-shared keys."""
-        return f"{self.etc}/wg-prov.psk"
-
-    @property
-    def tunnel_file(self) -> str:
-        """File of the tunnel's address, routes and MTU."""
-        return f"{self.etc}/tunnel.json"
-
-    @property
-    def trust_file(self) -> str:
-        """File of the trusted facts."""
-        return f"{self.etc}/trust.json"
-
-    @property
-    def policy_file(self) -> str:
-        """File of the applied policy."""
-        return f"{self.etc}/policy.json"
-
-    @property
-    def tunnel(self) -> str:
-        """The WireGuard interface."""
-        return f"{_TUNNELS_OF_SIDES}{self.side}" if self.side else "wg-prov"
-
-    @property
-    def table(self) -> str:
-        """The nftables table, of the family inet."""
-        return self.ours
-
-    @property
-    def probe_user(self) -> str:
-        """The user who reads streams."""
-        return f"provisioner-probe-{self.side}" if self.side else "provisioner-probe"
-
-    @property
-    def unit_nft(self) -> str:
-        """Unit that loads the firewall's rules."""
-        return f"{self.ours}-nft.service"
-
-    @property
-    def unit_wg(self) -> str:
-        """Unit of the tunnel."""
-        return f"{self.ours}-wg.service"
-
-    @property
-    def unit_revert(self) -> str:
-        """Unit that restores last-good."""
-        return f"{self.ours}-revert.service"
+    def __hash__(self) -> int:
+        return hash(self.side)
 
 
 ALONE: Final = HostNames()  #: Names on an unshared host, as relays always are.

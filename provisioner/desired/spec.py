@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple
 
@@ -26,6 +26,7 @@ SITE: Final = "site/"
 NEXT: Final = "next/"  #: Name prefixes of a site's peers: with its gateway's present key, and with its next key.
 LEFT: Final = "left/"  #: Prefix in plans for a site with a key that its relay no longer accepts.
 TUNNEL = ALONE.tunnel
+_names_of = cache(HostNames)
 RTSP_PORT = 8554
 RTSPS_PORT = 8322
 API_PORT = 9997
@@ -359,7 +360,7 @@ class HostSpec:
     @property
     def names(self) -> HostNames:
         """Names of our objects on it."""
-        return HostNames(self.side)
+        return _names_of(self.side)
 
     @property
     def frozen_names(self) -> Mapping[str, FrozenFacility]:

@@ -201,7 +201,7 @@ def rule_changes(comparison: Comparison) -> Iterator[Change]:
         if comparison.spec.held
         else set()
     )
-    table = f"table inet {comparison.spec.names.table}"
+    table = comparison.spec.names.listed_table
     differences = [row for row in comparison.facts.firewall["differences"] if row["name"] not in frozen]
     if comparison.spec.firewall is not None and not comparison.facts.firewall["present"]:
         reason = msg("the host does not have it (chains, sets, elements and rules: {differences})", len(differences))
