@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 from provisioner.base.errors import InventoryError, Problem
 from provisioner.base.text import msg
 from provisioner.inventory.model import hosts
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.connection import Access, AnyPlan
 from provisioner.inventory.model.devices import device_of
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import Inventory
@@ -50,18 +50,6 @@ NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
 )
 
 
-class Carried(Protocol):
-    """A plan, or its outline."""
-
-    @property
-    def carrier(self) -> str:
-        """The carrier's id."""
-
-    @property
-    def access(self) -> Access:
-        """The relay's way to the site's devices."""
-
-
 class Holder(Protocol):
     """A facility, or its outline."""
 
@@ -70,11 +58,11 @@ class Holder(Protocol):
         """Its operating state."""
 
     @property
-    def plan(self) -> Carried | None:
+    def plan(self) -> AnyPlan | None:
         """Its plan."""
 
     @property
-    def successor(self) -> Carried | None:
+    def successor(self) -> AnyPlan | None:
         """The next connection's plan."""
 
 

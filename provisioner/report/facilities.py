@@ -37,7 +37,6 @@ _ORIGINS: Final = {
 }
 _NOT_RECORDED: Final = marked("not recorded")
 _MOST_KEYS: Final = 8
-_DRAWS_ANEW: Final = "provisioner keys init"
 _MOST_SITES: Final = 5
 
 
@@ -78,15 +77,14 @@ def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Ite
     sites = sorted({age.owner for age in due if age.kind in {KeyKind.GATEWAY, KeyKind.SHARED}})
     relays = sorted({age.owner for age in due if age.kind is KeyKind.RELAY})
     if sites:
-        line = marked("{sites} with a key that is overdue: {names}; change it: {command}")
-        command = f"provisioner keys rotate {' '.join(sites[:5])}"
-        yield say(line, sites=say.counted(len(sites), "site"), names=some_of(sites, say), command=command)
+        values = _of_sites(sites, f"provisioner keys rotate {' '.join(sites[:5])}", say)
+        yield say("{sites} with a key that is overdue: {names}; change it: {command}", **values)
     if pushing := sorted({age.owner for age in due if age.kind is KeyKind.PUBLISH}):
         line = marked(
             "{sites} with logins to push that are overdue: {names}; take their keys out of publish_keys in the"
             " carrier's secrets, then: {command}"
         )
-        yield say(line, sites=say.counted(len(pushing), "site"), names=some_of(pushing, say), command=_DRAWS_ANEW)
+        yield say(line, **_of_sites(pushing, "provisioner keys init", say))
     if relays:
         line = marked("{relays} with a key that is overdue: {names}; change it: {command}")
         command = f"provisioner keys rotate --relay {relays[0]} --port PORT"
@@ -98,8 +96,7 @@ def _key_age_ending(ages: Sequence[KeyAge], today: date, say: Translator) -> Ite
         command = f"provisioner keys status --relay {moving[0]}"
         yield say(line, relays=say.counted(len(moving), "relay"), names=some_of(moving, say), command=command)
     if unknown := sum(age.since is None for age in ages):
-        line = marked("age not recorded: {keys}")
-        yield say(line, keys=say.counted(unknown, "key"))
+        yield say("age not recorded: {keys}", keys=say.counted(unknown, "key"))
     if not (sites or relays or pushing or changing or moving or unknown):
         yield say("no key is overdue")
 
@@ -268,8 +265,8 @@ def facility_values(status: FacilityStatus, name: str) -> Document:
         "blocked": status.blocked if status.is_blocked else None,
         "sign_offs": {"signed": worths[Worth.SIGNED], "claimed": worths[Worth.CLAIMED]},
         "warnings": [status.opening] if status.opening else [],
-        "fields": status.fields or None,
-        "devices": status.devices or None,
+        "fields": status.remarks.fields,
+        "devices": status.remarks.devices,
     }
 
 

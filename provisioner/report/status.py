@@ -343,8 +343,9 @@ def why_lines(explained: Explained, say: Translator = ENGLISH) -> Iterator[str]:
         place = f" ({reason.file}:{reason.line})" if reason.file else ""
         yield f"  - {say.restated(reason.text)}{place}"
     yield from map(printable, failing_lines(explained.failing, say))
-    devices = {f"{facility}/{device}": fields for device, fields in explained.status.devices.items()}
-    for owner, fields in {facility: explained.status.fields, **devices}.items():
+    remarks = explained.status.remarks
+    devices = {f"{facility}/{device}": fields for device, fields in (remarks.devices or {}).items()}
+    for owner, fields in {facility: remarks.fields, **devices}.items():
         if fields:
             yield printable(f"  - {owner}: {', '.join(f'{name} {value}' for name, value in fields.items())}")
     for problem in explained.problems:
@@ -470,7 +471,7 @@ def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explai
     lifecycle = status.standing
     reasons = (
         {
-            "failing": [_failing(path, path_state) for path, path_state in sorted(why.failing.items())],
+            "failing": [FailingRow.made_of(state, path=path) for path, state in sorted(why.failing.items())],
             "why": why.reasons,
             "problems": [f"{p.position}: {p.message}" for p in why.problems],
         }
@@ -484,7 +485,3 @@ def _facility(status: FacilityStatus, name: str, evidence: Evidence, why: Explai
         last_checks=evidence.checks.get(status.facility.id, ()),
         **reasons,
     )
-
-
-def _failing(path: str, state: PathState) -> FailingRow:
-    return FailingRow.made_of(state, path=path, in_a_row=state.looks)

@@ -1,11 +1,4 @@
-"""A verification: one visit to all hosts at once, then verdicts.
-
-A path that failed for the first time is looked at again a minute later. Only this distinguishes a starting
-camera from a down one (`path_history`).
-
-A relay is judged once it and its centres have answered. Then its evidence is dropped, so that a country's
-answers are never in memory together.
-"""
+"""A verification: one visit to all hosts at once, then verdicts (docs/internals/verify.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from provisioner.base.groups import grouped
 from provisioner.base.service import Stage, at_stage
@@ -89,16 +82,10 @@ class StoredAnswer:
     refused: frozenset[str] = frozenset()  #: Those of them that it could not read at all.
 
 
-class JudgesRelay(Protocol):
-    """Judges the paths of one relay."""
-
-    def __call__(
-        self,
-        targets: Sequence[PathToCheck],
-        evidence: Mapping[str, HostEvidence],
-        drift: Mapping[str, Sequence[Change]],
-    ) -> SeparateVerdicts:
-        """Return verdicts from the relay's and its centres' evidence."""
+#: Judges the paths of one relay from its and its centres' evidence and drift, by host.
+JudgesRelay = Callable[
+    [Sequence[PathToCheck], Mapping[str, HostEvidence], Mapping[str, Sequence[Change]]], SeparateVerdicts
+]
 
 
 def stored_answer_of(evidence: HostEvidence, drift: tuple[Change, ...] | None, spec: HostSpec | None) -> StoredAnswer:

@@ -174,8 +174,16 @@ class ConnectionPlan(Model):
         return self.state is PlanState.AGREED
 
 
-class OverRelays(Protocol):
-    """A plan, or its outline, with its relays."""
+class AnyPlan(Protocol):
+    """A plan, or its outline."""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's id."""
+
+    @property
+    def access(self) -> Access:
+        """The relay's way to the site's devices."""
 
     @property
     def relay(self) -> str:
@@ -186,7 +194,7 @@ class OverRelays(Protocol):
         """The relay that pulls only for readers, if any."""
 
 
-_Plan = TypeVar("_Plan", bound=OverRelays)
+_Plan = TypeVar("_Plan", bound=AnyPlan)
 
 
 def relays_of(plans: Sequence[_Plan]) -> Iterator[tuple[_Plan, str]]:

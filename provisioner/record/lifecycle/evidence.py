@@ -142,20 +142,14 @@ class Evidence:
     verified: Verification | None = None  #: The latest verification.
     looked_at_all: Verification | None = None  #: The latest one without a limit.
 
-    def proofs_of(self, facility: str) -> tuple[Proof, ...]:
-        """Return the proofs of all contents that a facility ever had."""
-        return self._proofs.get(facility, ())
-
     @cached_property
-    def _proofs(self) -> Mapping[str, tuple[Proof, ...]]:
+    def proofs_by_facility(self) -> Mapping[str, tuple[Proof, ...]]:
+        """The proofs of all contents that each facility ever had."""
         return _grouped_by_facility(self.proofs)
 
-    def declines_of(self, facility: str) -> tuple[ProvedAt, ...]:
-        """Return when contents of a facility declined."""
-        return self._declines.get(facility, ())
-
     @cached_property
-    def _declines(self) -> Mapping[str, tuple[ProvedAt, ...]]:
+    def declines_by_facility(self) -> Mapping[str, tuple[ProvedAt, ...]]:
+        """When contents of each facility declined."""
         return _grouped_by_facility(self.declined)
 
 

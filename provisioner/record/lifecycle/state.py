@@ -261,7 +261,7 @@ def freshness(evidence: Evidence, now: datetime, pictures: Iterable[Pictures]) -
 
 def pictures_of(facility: Outline, evidence: Evidence, now: datetime) -> Pictures:
     """Return a facility's pictures, over its relay with more cameras up."""
-    plans, proofs = facility.carried_plans, [proof.last for proof in evidence.proofs_of(facility.id)]
+    plans, proofs = facility.carried_plans, [proof.last for proof in evidence.proofs_by_facility.get(facility.id, ())]
     if not proofs and facility.id not in evidence.checks:
         return Pictures(facility.cameras, bool(plans), None, None, None)
     progresses = [ConnectionProgress(facility, plan, evidence) for plan in plans]
@@ -293,5 +293,6 @@ def _down_since(
         return None
     # A content that was signed again may have declined before another one was proved; it still counts as down.
     return min(
-        (decline for decline in evidence.declines_of(facility) if decline > proved), default=max(since, default=None)
+        (decline for decline in evidence.declines_by_facility.get(facility, ()) if decline > proved),
+        default=max(since, default=None),
     )

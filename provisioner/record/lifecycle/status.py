@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -123,31 +123,22 @@ class FacilityStatus:
         return self.facility.plan.carrier if self.facility.plan else ""
 
     @cached_property
-    def _remarks(self) -> Remarks:
+    def remarks(self) -> Remarks:
+        """The obstacle, claims and reported values of its file."""
         return self.facility.read_remarks
 
     @property
     def blocked(self) -> Blocked | None:
         """The obstacle in its file, if any."""
-        return self._remarks.blocked
+        return self.remarks.blocked
 
     @property
     def claimed(self) -> ClaimedConnection | None:
         """A reported connection that no run has proved."""
-        claimed = self._remarks.claimed_connection
+        claimed = self.remarks.claimed_connection
         if claimed is None or self.facility.operating is Operating.CLOSED or self.standing.is_connected:
             return None
         return claimed
-
-    @property
-    def fields(self) -> Mapping[str, bool | int | str]:
-        """The reported values of its file."""
-        return self._remarks.fields or {}
-
-    @property
-    def devices(self) -> Mapping[str, Mapping[str, bool | int | str]]:
-        """The reported values of its cameras and recorders, by id."""
-        return self._remarks.devices or {}
 
     @property
     def is_blocked(self) -> bool:
