@@ -1,22 +1,8 @@
-"""Access modes: how a site's pictures reach its relay. Pure.
+"""Access modes (docs/daily/facilities.md): how a site's pictures reach its relay. Pure.
 
 Each mode is one row of `ACCESS`. Other tables with a row a mode: `inventory.allocation.NEEDS` (records in the lock),
-`render.site.PACKAGES` (files of its site package), `verify.network.UNANSWERED` (meaning of a device's silence).
-
-`pull_portmap` gives a site one tunnel address, and each device a port of it. Any router with WireGuard and port
-forwarding can do this.
-
-`pull_nat_map` gives each device an overlay address from the site's own prefix; the device keeps its ports. The gateway
-maps each address to its device, and lets the relay reach that device's ports only. While a province changes its
-carrier, numbers and ports are the same for both.
-
-`routed`: the carrier's network routes from the relay to each device's own address. There is no gateway of ours, no peer
-and no configuring package, only a sheet with the rules for the site's router. LANs of sites at one relay must not
-overlap, which the rules check.
-
-`publish`: the site's gateway pulls its devices and pushes each stream to the relay, encrypted. This is for sites that
-cannot have a tunnel: a router without WireGuard, or blocked UDP. The relay cannot reach the site and knows no device's
-login. It accepts a stream from anybody with the path's password.
+`render.site.PACKAGES` (files of its site package), `verify.network.UNANSWERED` (meaning of a device's silence). While a
+province changes its carrier, numbers and ports are the same for both.
 """
 
 from __future__ import annotations

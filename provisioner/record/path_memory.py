@@ -1,12 +1,7 @@
-"""Memories of paths, and references that people accepted.
+"""Memories of paths, and references that people accepted (docs/internals/records.md).
 
-Both are beside the chain. If the vault is open, each row has its own seal: a row from another writer or of another path
-is rejected.
-
-A path's memory is one row, replaced after each check. References are only added; a path's newest row counts. It names a
-run, and the chain proves that run and its user: a forged reference would hide a moved camera.
-
-Functions raise `StateError` if the history cannot be read or written.
+A forged reference would hide a moved camera, so its row names a run, which the chain proves with its user. Functions
+raise `StateError` if the history cannot be read or written.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
 """Checks that a stream arrives in full and to its end. Pure.
 
-A line that is too narrow delivers pictures late, so that in ten seconds fewer than ten seconds of a stream arrive, or
-its camera drops some. If only one reader lacks pictures, that reader may itself be slow, e.g. with a busy processor. So
-a shortage needs other evidence: what the relay received, what waits in a connection, what MediaMTX discarded. Between
-two hosts TCP loses no data: sent bytes that do not wait have arrived.
-
-A slow line keeps delivering, late or in part. A camera that hangs sends no bytes over its open connection. An end that
-a reader saw counts only if the relay itself received no bytes meanwhile.
+docs/internals/verify.md has the witnesses of a shortage. A slow line keeps delivering, late or in part; a camera that
+hangs sends no bytes over its open connection.
 """
 
 from __future__ import annotations

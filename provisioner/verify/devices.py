@@ -1,13 +1,7 @@
 """Devices: how hosts reach them, and their accounts of themselves. Pure.
 
-How an account (ONVIF) is compared with the inventory:
-
-- Another serial number or model is certain: the device was replaced, or two were swapped. Its paths are `degraded`,
-  since their picture is not the agreed one.
-- Findings that degrade no path: a clock off by more than 30 s (in UTC or in the picture), a missing or different media
-  profile, a device with a picture and no account.
-- A device without an answer is never `down` for that: the picture counts. The report makes no claim about a device
-  that was not asked.
+docs/internals/verify.md says how an account (ONVIF) is compared with the inventory. A clock is wrong if it is off by
+more than 30 s, in UTC or in the picture.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
 """Evidence about paths, strictly parsed from hosts' answers. Pure.
 
 An unreadable or impossible document is no evidence, e.g. one with a handshake in the future. Only a path's own relay
-and centres are evidence for it.
-
-MediaMTX follows a camera's redirect to any address, so connections are counted. Each source has one connection. A
-device with fewer connections than paths with a picture redirects one of them. A place with more picture connections
-than paths receives a redirected one. If an idle connection may replace the missing one, the origin of that device's
-pictures is unknown.
+and centres are evidence for it. Connections are counted, since MediaMTX follows a camera's redirect to any address
+(docs/internals/verify.md).
 """
 
 from __future__ import annotations

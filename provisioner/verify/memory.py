@@ -1,7 +1,4 @@
-"""A path's memory, and the verdicts stored for years. Pure.
-
-A memory makes verdicts more careful and causes more stable. It is never evidence that a path is up now. All its parts
-are bounded, so that a path has one small row even after years.
+"""A path's memory (docs/internals/records.md), and verdicts stored for years. Pure.
 
 To remember more of a path, add a field with a default here, its line in `memory_document` and `_memory_in`, and its
 source in `PathLook` (`verify.result`) and `after`. An older document gets the default.

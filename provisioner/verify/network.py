@@ -1,13 +1,7 @@
 """Checks of a host, its tunnels, cameras' ports and lossy lines. Pure.
 
-The meaning of a silence rests on facts of WireGuard and of our gateways (docs/internals/verify.md). A gateway refuses
-tunnel input to unmapped ports (an older one drops it). It answers "no route" for a camera that is not on its LAN, "no
-network" if the LAN is gone, and passes a camera's own refusal on. A live peer that gets packets and has none to send
-answers within 10 s.
-
-TCP resends lost packets, so a stream over a line that loses every third packet may be complete in one look and not in
-the next. The receiving kernel counts packets that came before a lost one. This measures the line, whatever the stream.
-A line's loss is one failure for all its streams.
+The meaning of a silence rests on facts of WireGuard and of our gateways (docs/internals/verify.md). A live peer that
+gets packets and has none to send answers within 10 s.
 """
 
 from __future__ import annotations

@@ -1,19 +1,9 @@
 """The verdict on a path, from several looks and its memory. Pure.
 
-A verdict of `judge` is one look by itself. Here it becomes the verdict on the path:
-
-- The last informative look counts. No earlier good look and no memory overrules a bad one. Only a look at all levels
-  makes a path `up`.
-- Down needs two failures at least a minute apart without a good look between them: two of this run, or one of this run
-  and a remembered one of at most some hours ago. A single failure is `unknown` with its cause. So no technician goes to
-  a camera that was just starting.
-- A cause stays during the failure until another is better known, its level passes, or two looks in a row agree on
-  another: a silence does not hide an earlier answer of the camera.
-- Flapping: a path that is up now, but went down and up repeatedly for the same cause, is `degraded`. A change of a host
-  or a maintenance window explains what happened meanwhile, and causes of configuration end by somebody's hand.
-
-With `--once` one look decides without the past. A path in a maintenance window is measured and shown, without an alarm.
-The caller passes time, windows and memories in the run's orders.
+The rules of several looks are in docs/internals/verify.md. Flapping: a path that is up now, but went down and up
+repeatedly for the same cause, is `degraded`. A change of a host or a maintenance window explains what happened
+meanwhile, and causes of configuration end by somebody's hand. A path in a maintenance window is measured and shown,
+without an alarm. The caller passes time, windows and memories in the run's orders.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Compares views with a camera's accepted references. Pure.
-
-A reference is a view that a person accepted: position, strength and sharpness of edges, from which no picture can be
-restored. A camera has up to four, since day and night differ. A view far from all of them is only suspect, as a lorry
-may stand there tonight. Only lasting suspicions are shown (`lasting`).
-"""
+"""Compares views with a camera's accepted references (docs/internals/verify.md). Pure."""
 
 from __future__ import annotations
 

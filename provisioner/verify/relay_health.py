@@ -1,8 +1,4 @@
-"""A relay's own illness and foreign access. Pure.
-
-A relay that restarts, or lacks files or processor time, loses streams of healthy cameras. So its illness is the cause
-of what MediaMTX says of its paths, but not of what a device told the probe itself.
-"""
+"""A relay's own illness and foreign access (docs/internals/verify.md). Pure."""
 
 from __future__ import annotations
 

@@ -1,18 +1,8 @@
-"""Cache of read inventory files between runs. Safe to delete.
+"""Cache of read inventory files between runs (docs/internals/inventory.md). Safe to delete.
 
-The cache never returns a stale result. An entry matches only the same bytes of the file (SHA-256) and the same code:
-the stamp covers every source file of this package and the versions of Python, pydantic, PyYAML and libyaml. A cache
-file whose checksum (over its name and content) is wrong counts as missing. Files are replaced atomically, so parallel
-runs do not disturb each other.
-
-JSON cannot run code as pickle and marshal can. Somebody who can write into the folder could still hide problems: so it
-must be the user's alone, and not in the Git checkout of the inventory. The cache never contains contacts/, nor files
-that do not fit their model, since these may contain anything. For secrets/ it contains only the facts of
-`cached_secrets`, no login and no key.
-
-For facilities' files it contains outlines, problems, details and content, spread over many cache files by path: an edit
-of one facility rewrites few of them. Problems across files are cached under one digest of all files. A file with faults
-is read again in each run.
+A cache file whose checksum (over its name and content) is wrong counts as missing. Somebody who can write into the
+folder could hide problems, so it is the user's alone, and not in the Git checkout of the inventory. Entries are spread
+over many files by path, which are replaced atomically: an edit of one facility rewrites few.
 """
 
 from __future__ import annotations

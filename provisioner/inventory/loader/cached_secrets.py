@@ -1,12 +1,4 @@
-"""Cached facts about encrypted files: ids, and checks of their passwords.
-
-The cache contains no login, password or key, and no value that helps to guess one. It is encrypted, since it says which
-passwords are factory passwords, and authenticated. Its key is derived from the vault's password and a salt of this
-folder. So only a holder of the password that opened the files can read it, and only for the same bytes of each file. A
-wrong password finds no entry, and the files themselves refuse it.
-
-An invalid file, or one with a password that an RTSP path repeats, is not cached.
-"""
+"""Cached facts of encrypted files: ids, checks of passwords (docs/internals/inventory.md)."""
 
 from __future__ import annotations
 

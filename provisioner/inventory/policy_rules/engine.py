@@ -1,9 +1,4 @@
-"""Evaluation of Rego rules with regopy, and the verdict.
-
-Anybody who can propose an edit can write rules, and regopy is a large C++ library that aborts when memory is low. So
-each file is evaluated in a process of its own: in an empty folder, with a minimal environment, and with time and memory
-watched from outside. Any unclear result (an error, a wrong form, no value) refuses the plan.
-"""
+"""Evaluation of Rego rules by regopy in processes (docs/internals/inventory.md)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Checks and tests of Rego rules, and their verdict on a plan.
-
-A test gives its plan with `with input as`. regopy 1.5.2 has segmentation faults with many such texts. So the plan
-becomes a rule of its own and is evaluated first, and the test then runs on it without these words. The result is the
-same if a test has only one plan, so we require that.
-"""
+"""Checks and tests of Rego rules, and their verdict (docs/internals/inventory.md)."""
 
 from __future__ import annotations
 

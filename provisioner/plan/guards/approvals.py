@@ -1,11 +1,7 @@
-"""Approvals of a plan: needed, signed, counted, missing. Pure.
+"""Approvals of a plan: needed, signed, counted, missing (docs/internals/inventory.md). Pure.
 
-The signature is over a short text: the plan's meaning, inventory, person, roles and time. The file has the same in
-JSON, beside the signature; only the signed text counts.
-
-Approvals are needed by the inventory's rules, and by those that hosts remember. An approval counts with a key in the
-terms, for that key's roles, and for the time in the terms. A person removed from the inventory never counts, whatever a
-host remembers.
+The file has the signed text in JSON as well, beside the signature; only the signed text counts. A person removed from
+the inventory never counts, whatever a host remembers.
 """
 
 from __future__ import annotations
