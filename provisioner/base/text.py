@@ -315,7 +315,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def percent(share: float | None, level: float | None = None) -> str:
-    """Return a percentage, never rounded up to 100 % or a missed level."""
+    """Return a percentage, never rounded up to 100 % or missed levels."""
     if share is None:
         return "-"
     text = f"{share * 100:.2f}"

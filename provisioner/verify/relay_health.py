@@ -132,7 +132,7 @@ def _foreign_users(spec: HostSpec, facts: HostFacts) -> Iterator[str]:
 
 
 def _rights_of(user: object) -> wire.UserRightsAnswer:
-    """Return a user of a relay's file, in the form of a running relay."""
+    """Return a relay file's user in the form of a running relay."""
     fields = user if isinstance(user, dict) else {}
     permissions = [p for p in _listed(fields.get("permissions")) if isinstance(p, dict)]
     rights = {f"{p.get('action')} {p.get('path') or ''}".rstrip() for p in permissions}

@@ -138,10 +138,8 @@ class VisitAnswers:
         self._compare, self._judge, self._before = compare, judge, before
         self._evidence: dict[str, HostEvidence] = {}
         self._drift: dict[str, tuple[Change, ...]] = {}
-        self.host_answers: dict[str, StoredAnswer] = {}
-        """The stored part of each answer, by host."""
-        self.judged: list[SeparateVerdicts] = []
-        """The verdicts so far, by relay."""
+        self.host_answers: dict[str, StoredAnswer] = {}  #: The stored part of each answer, by host.
+        self.judged: list[SeparateVerdicts] = []  #: The verdicts so far, by relay.
 
     @property
     def hosts_in_memory(self) -> frozenset[str]:

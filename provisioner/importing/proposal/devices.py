@@ -60,12 +60,12 @@ class DeviceDraft:
         self._cameras = {
             c.id: _Device(c.id, c.model_dump(mode="json"), new=False, number=number) for number, c in enumerate(cameras)
         }
+        #: The cameras by present or former address or channel, and by number.
         self._at: dict[tuple[object, ...], dict[int, _Device]] = {}
-        """The cameras by present or former address or channel, and by number."""
         for device in self._cameras.values():
             self._index_by_address(device)
+        #: By kind: the numbers of recorders and cameras at the last proposal, and its id.
         self._highest: dict[str, tuple[int, int, str]] = {}
-        """By kind: the numbers of recorders and cameras at the last proposal, and its id."""
 
     def want(self, rows: Iterable[ReadRow]) -> None:
         """Process the rows: recorders and rows with ids before proposed ids."""

@@ -226,8 +226,7 @@ class _Batch:
         self._text = text
         self._node = yaml.compose(text, Loader=yaml.CSafeLoader)
         self._changed: set[KeyPath] = set()
-        self._around: set[KeyPath] = set()
-        """Paths above the changed ones."""
+        self._around: set[KeyPath] = set()  #: Paths above the changed ones.
         self._added: dict[KeyPath, tuple[_EditedNode, dict[str | int, object]]] = {}
         self._splices: list[_Splice] = []
 

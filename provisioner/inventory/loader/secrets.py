@@ -449,8 +449,8 @@ class NamesPass(_SecretsPass):
         super().__init__(root, passwords)
         self.rtsp_paths = rtsp_paths
         self.known = cached_secrets.CachedSecrets(cache)
+        #: Valid facts of a file, with its first line, so that it is not read and hashed again.
         self.taken: dict[str, tuple[bytes, cached_secrets.CachedFile]] = {}
-        """Valid facts of a file, with its first line, so that it is not read and hashed again."""
 
     def read_all(self, files: Iterable[File]) -> LoadedSecrets:
         """Read files and cache the facts."""
