@@ -263,12 +263,7 @@ class CameraYard:
         self._loop.close()
 
     def camera(
-        self,
-        *,
-        user: str = "",
-        password: str = "",
-        scheme: Scheme = Scheme.DIGEST_MD5,
-        fault: Fault = Fault.NONE,
+        self, *, user: str = "", password: str = "", scheme: Scheme = Scheme.DIGEST_MD5, fault: Fault = Fault.NONE
     ) -> FakeCamera:
         """Set up one more camera."""
         camera = FakeCamera(self._clip, user, password, scheme, fault)

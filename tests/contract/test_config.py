@@ -36,10 +36,7 @@ INVALID = {
     ),
     "quoted boolean": ('api: "yes"\n', "ERR: json: cannot unmarshal string into Go value of type bool"),
     "number for a text": ("apiAddress: 5\n", "ERR: json: cannot unmarshal number into Go value of type string"),
-    "text for a number": (
-        'writeQueueSize: "512"\n',
-        "ERR: json: cannot unmarshal string into Go value of type int",
-    ),
+    "text for a number": ('writeQueueSize: "512"\n', "ERR: json: cannot unmarshal string into Go value of type int"),
     "fraction for a number": (
         "writeQueueSize: 5.5\n",
         "ERR: json: cannot unmarshal number 5.5 into Go value of type int",
@@ -52,19 +49,13 @@ INVALID = {
     "duration with unknown unit": ("readTimeout: 10x\n", 'ERR: time: unknown unit "x" in duration "10x"'),
     "empty duration": ("readTimeout:\n", "ERR: 'readTimeout' must be greater than zero"),
     "duplicate key": ("api: true\napi: false\n", 'ERR: [2:1] mapping key "api" already defined at [1:1]'),
-    "duplicate path": (
-        "paths:\n  a: {}\n  a: {}\n",
-        'ERR: [3:3] mapping key "a" already defined at [2:3]',
-    ),
+    "duplicate path": ("paths:\n  a: {}\n  a: {}\n", 'ERR: [3:3] mapping key "a" already defined at [2:3]'),
     "two documents": ("api: true\n---\napi: false\n", "ERR: invalid YAML"),
     "half a file": ("paths: {a: {source:", "ERR: [..."),
     "null users": ("authInternalUsers:\n", 'ERR: cannot set slice "authInternalUsers" to nil'),
     "null origins": ("apiAllowOrigins:\n", 'ERR: cannot set slice "apiAllowOrigins" to nil'),
     "null transports": ("rtspTransports:\n", "ERR: cannot set slice to nil"),
-    "list at the root": (
-        "- a\n",
-        "ERR: json: cannot unmarshal array into Go value of type map[string]json.RawMessage",
-    ),
+    "list at the root": ("- a\n", "ERR: json: cannot unmarshal array into Go value of type map[string]json.RawMessage"),
     "unquoted no for encryption": (
         "rtspEncryption: no\n",
         "ERR: json: cannot unmarshal bool into Go value of type conf.alias",
@@ -88,24 +79,15 @@ INVALID = {
         "ERR: using a password with 'any' user is not supported",
     ),
     "user without a name": ("authInternalUsers: [{pass: abc}]\n", "ERR: empty usernames are not supported"),
-    "address that is none": (
-        "authInternalUsers: [{user: a, ips: [foo]}]\n",
-        "ERR: unable to parse IP/CIDR 'foo'",
-    ),
+    "address that is none": ("authInternalUsers: [{user: a, ips: [foo]}]\n", "ERR: unable to parse IP/CIDR 'foo'"),
     "queue of no power of two": ("writeQueueSize: 500\n", "ERR: 'writeQueueSize' must be a power of two"),
-    "path with a leading slash": (
-        "paths: {/a: {}}\n",
-        "ERR: invalid path name '/a': can't begin with a slash",
-    ),
+    "path with a leading slash": ("paths: {/a: {}}\n", "ERR: invalid path name '/a': can't begin with a slash"),
     "path with a final slash": ("paths: {a/: {}}\n", "ERR: invalid path name 'a/': can't end with a slash"),
     "path with diacritics": (
         'paths: {"hà-nội": {}}\n',
         "ERR: invalid path name 'hà-nội': can contain only alphanumeric characters, underscore, dot, minus, slash",
     ),
-    "path that climbs": (
-        "paths: {a/../b: {}}\n",
-        "ERR: invalid path name 'a/../b': can't contain dot path segments",
-    ),
+    "path that climbs": ("paths: {a/../b: {}}\n", "ERR: invalid path name 'a/../b': can't contain dot path segments"),
     "source of no known kind": ("paths: {a: {source: foo}}\n", "ERR: invalid source: 'foo'"),
     "user without a password": (
         "paths: {a: {source: 'rtsp://user@host/'}}\n",
@@ -123,22 +105,13 @@ INVALID = {
         "paths: {a: {source: 'rtsp://u:p%zz@host/a'}}\n",
         "ERR: 'rtsp://u:p%zz@host/a' is not a valid URL",
     ),
-    "port that is no number": (
-        "paths: {a: {source: 'rtsp://h:abc/a'}}\n",
-        "ERR: 'rtsp://h:abc/a' is not a valid URL",
-    ),
+    "port that is no number": ("paths: {a: {source: 'rtsp://h:abc/a'}}\n", "ERR: 'rtsp://h:abc/a' is not a valid URL"),
     "publisher on demand": (
         "paths: {a: {sourceOnDemand: true}}\n",
         "ERR: 'sourceOnDemand' is useless when source is 'publisher'",
     ),
-    "record path without the path": (
-        "paths: {a: {recordPath: foo}}\n",
-        "ERR: 'recordPath' must contain %path",
-    ),
-    "API without an address": (
-        'api: true\napiAddress: ""\n',
-        "ERR: 'apiAddress' must be set when API is enabled",
-    ),
+    "record path without the path": ("paths: {a: {recordPath: foo}}\n", "ERR: 'recordPath' must contain %path"),
+    "API without an address": ('api: true\napiAddress: ""\n', "ERR: 'apiAddress' must be set when API is enabled"),
 }
 
 ACCEPTED = {

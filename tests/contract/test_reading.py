@@ -127,10 +127,7 @@ def _rtsp_readers(relay: Relay) -> set[str]:
 def test_a_full_path_refuses_the_next_reader(start_relay: StartRelay, yard: CameraYard) -> None:
     relay = start_relay({PATH: {"source": f"rtsp://127.0.0.1:{yard.camera().port}/s", "maxReaders": 1}})
     wait_for(lambda: relay.path(PATH)["available"])
-    with (
-        HeldReader(relay.rtsp_port, PATH, CREDENTIALS),
-        Dialogue(relay.rtsp_port, CREDENTIALS) as dialogue,
-    ):
+    with HeldReader(relay.rtsp_port, PATH, CREDENTIALS), Dialogue(relay.rtsp_port, CREDENTIALS) as dialogue:
         assert dialogue.ask("SETUP", f"{PATH}/trackID=0", SETUP).status == 400
 
 

@@ -319,18 +319,12 @@ def _damaged(number: int, packet: bytes) -> bytes | None:
         ),
     ],
     ids=[
-        "a packet is lost",
-        "slices are damaged",
-        "times jump",
-        "another kind of packet",
-        "no packets",
+        *("a packet is lost", "slices are damaged", "times jump", "another kind of packet", "no packets"),
         "another order",
     ],
 )
 def test_a_stream_that_is_not_whole_shows_it_and_its_neighbours_do_not(
-    change: Callable[[int, bytes], bytes | None],
-    shows: Callable[[PictureAnswer], float],
-    filmed: Callable[[str], Film],
+    change: Callable[[int, bytes], bytes | None], shows: Callable[[PictureAnswer], float], filmed: Callable[[str], Film]
 ) -> None:
     film, good = filmed("key frames each second"), [f"p/f-2/cam-{n}/sub" for n in range(3)]
     with FilmServer({PATH: film}, change=change) as bad, FilmServer(dict.fromkeys(good, film)) as server:

@@ -105,9 +105,7 @@ OPERATIONS = ("apply", "look", "confirm", "status", "abort", "rollback")
 
 
 @given(
-    oddities=st.dictionaries(st.sampled_from(OPERATIONS), SOME, min_size=1),
-    rollback=st.booleans(),
-    dark=st.booleans(),
+    oddities=st.dictionaries(st.sampled_from(OPERATIONS), SOME, min_size=1), rollback=st.booleans(), dark=st.booleans()
 )
 @settings(max_examples=200, deadline=None)
 def test_no_odd_answer_to_a_change_makes_it_more_than_was_proved(

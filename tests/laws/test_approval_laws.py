@@ -136,10 +136,7 @@ def listed(plan: WrittenPlan) -> list[tuple[str, ...]]:
 
 
 @settings(max_examples=240)  # of 154 plans
-@given(
-    harmless=st.sets(st.sampled_from(HARMLESS), max_size=2),
-    harmful=st.sets(st.sampled_from(HARMFUL), max_size=1),
-)
+@given(harmless=st.sets(st.sampled_from(HARMLESS), max_size=2), harmful=st.sets(st.sampled_from(HARMFUL), max_size=1))
 def test_approvals_follow_what_a_plan_does_through_rebases(harmless: set[str], harmful: set[str]) -> None:
     before, after = rebased(frozenset()), rebased(frozenset(harmless | harmful))
     own = terms(entry("noc-1", "noc"))

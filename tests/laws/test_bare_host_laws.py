@@ -96,11 +96,7 @@ def test_words_of_any_kind_are_a_value_that_can_be_shown_or_an_error(words: dict
 
 @given(words=HOSTS, logs_in=st.booleans(), proves=st.booleans(), is_relay=st.booleans())
 def test_what_is_to_be_done_is_said_and_may_reach_a_shell(
-    words: dict[str, str],
-    *,
-    logs_in: bool,
-    proves: bool,
-    is_relay: bool,
+    words: dict[str, str], *, logs_in: bool, proves: bool, is_relay: bool
 ) -> None:
     host = read(words)
     plan = preparation(BareHostFacts(host, logs_in, proves and host.has_identity), wanted(is_relay=is_relay))

@@ -49,10 +49,7 @@ def inventory(sites: dict[str, int], version: str, networks: list[str]) -> Inven
 
 
 @FEW
-@given(
-    old=st.tuples(facilities, versions, management),
-    new=st.tuples(facilities, versions, management),
-)
+@given(old=st.tuples(facilities, versions, management), new=st.tuples(facilities, versions, management))
 def test_it_says_what_a_plan_says_of_hosts_that_are_as_the_older_revision_has_them(
     old: tuple[dict[str, int], str, list[str]], new: tuple[dict[str, int], str, list[str]]
 ) -> None:

@@ -66,8 +66,7 @@ def opened(tmp_path: Path) -> Opened:
         (tmp_path / name).write_text(f"password of {name}", encoding="utf-8")
     listed = ",".join(f"{name}@{tmp_path / name}" for name in ("secrets", "contacts-bac-giang"))
     return Opened(
-        make.write_inventory(tmp_path / "inv"),
-        VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed}),
+        make.write_inventory(tmp_path / "inv"), VaultPasswords.from_environment({"ANSIBLE_VAULT_IDENTITY_LIST": listed})
     )
 
 

@@ -31,13 +31,8 @@ LOGINS = {
 FACILITIES = ("kcl-bg-001", "kcl-bg-002", "kcl-qn-001")
 CAMERAS = ("cam-01", "cam-02")
 FILES = (
-    "cameras/bac-giang.yml",
-    "cameras/viettel/bac-giang.yml",
-    "cameras/vnpt/bac-giang.yml",
-    "cameras/quang-nam.yml",
-    "carriers/viettel.yml",
-    "carriers/vnpt.yml",
-    "inventory.yml",
+    *("cameras/bac-giang.yml", "cameras/viettel/bac-giang.yml", "cameras/vnpt/bac-giang.yml", "cameras/quang-nam.yml"),
+    *("carriers/viettel.yml", "carriers/vnpt.yml", "inventory.yml"),
 )
 IDS = ("secrets", "secrets-viettel", "secrets-vnpt")
 
@@ -98,10 +93,7 @@ def written(root: Path, case: Case) -> Path:
     entry = {"from": "bac-giang/kcl-bg-old", "to": "bac-giang/kcl-bg-001", "until": "2021-07-01"}
     files: dict[str, Any] = {
         "inventory.yml": make.settings(moved=[entry] if case.moved else []),
-        "designations.yml": {
-            "version": 1,
-            "designations": [make.designation(), make.designation("quang-nam", "vnpt")],
-        },
+        "designations.yml": {"version": 1, "designations": [make.designation(), make.designation("quang-nam", "vnpt")]},
         "facilities/bac-giang/kcl-bg-001.yml": None,
     }
     for name, (path, operating, two) in case.facilities.items():
@@ -143,9 +135,7 @@ def environment(keys: Path, known: list[str], number: int) -> dict[str, str]:
 
 
 @settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     case=cases(),

@@ -265,9 +265,7 @@ def test_rules_that_lost_something_of_ipv6_are_a_lock_out_there_alone(old: str, 
     text = rendered(Firewall((IPv4Network("192.0.2.0/24"), IPv6Network("2001:db8::/48")), 22, 51820))
     assert old in text
     (origin,) = locked_out(
-        text.replace(old, new),
-        22,
-        required_sources([IPv4Network("192.0.2.0/24"), IPv6Network("2001:db8::/48")], ""),
+        text.replace(old, new), 22, required_sources([IPv4Network("192.0.2.0/24"), IPv6Network("2001:db8::/48")], "")
     )
     assert origin.network.version == 6
 
@@ -292,11 +290,7 @@ def test_nft_takes_every_rendered_file_as_a_host_loads_it(firewall: Firewall) ->
         file.flush()
         rules = loadable(Path(file.name))
     done = subprocess.run(
-        ["unshare", "-rn", "nft", "-c", "-f", "-"],
-        input=rules,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["unshare", "-rn", "nft", "-c", "-f", "-"], input=rules, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

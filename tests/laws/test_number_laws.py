@@ -83,11 +83,7 @@ def test_every_correction_is_a_sentence(field: str, text: str) -> None:
 FILES = {
     path: (EXAMPLE / path).read_text(encoding="utf-8")
     for path in (
-        "inventory.yml",
-        "instructions.yml",
-        "designations.yml",
-        "allocations.lock.yml",
-        "carriers/viettel.yml",
+        *("inventory.yml", "instructions.yml", "designations.yml", "allocations.lock.yml", "carriers/viettel.yml"),
         "facilities/bac-giang/kcl-bg-001.yml",
     )
 }

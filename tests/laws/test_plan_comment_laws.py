@@ -17,18 +17,7 @@ from provisioner.report.plan_markdown import MAX_BYTES, plan_comment
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 NASTY = [
-    "`",
-    "``",
-    "<",
-    ">",
-    "|",
-    "*",
-    "_",
-    "@ops",
-    "#1",
-    "[x](http://example.com)",
-    "![x](y)",
-    "\n\n# big",
+    *("`", "``", "<", ">", "|", "*", "_", "@ops", "#1", "[x](http://example.com)", "![x](y)", "\n\n# big"),
     "</details>",
 ]
 NASTY += ["<script>", "\x1b[31m", "\u202e", "\u2028", "\\", "&lt;", "~~~", "$G1", "- ", "--", "Ẳ", "😀", " "]

@@ -75,9 +75,7 @@ def packages(world: World, found: Inventory) -> dict[str, Any]:
 
 @FEW
 @given(
-    before=st.tuples(relays, sites),
-    after=st.tuples(relays, sites),
-    renewed=st.sets(st.sampled_from(SITES), max_size=2),
+    before=st.tuples(relays, sites), after=st.tuples(relays, sites), renewed=st.sets(st.sampled_from(SITES), max_size=2)
 )
 def test_exactly_the_sites_whose_package_changes_are_named(
     before: tuple[Any, Any], after: tuple[Any, Any], renewed: set[str]

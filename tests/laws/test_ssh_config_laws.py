@@ -156,24 +156,9 @@ def test_on_every_leg_ssh_takes_the_pinned_key_alone_and_gives_nothing_of_ours_a
 
 hostile = st.text(max_size=20).map(lambda text: f"x{text}") | st.sampled_from(
     [
-        "x\nProxyCommand id",
-        "%h.example.com",
-        "fe80::1%h",
-        "a.example.com ProxyCommand",
-        "a.example.com\nProxyCommand id",
-        "-oProxyCommand=id.example.com",
-        "[2001:db8::1]",
-        "x ProxyCommand",
-        "%h",
-        "x`id`",
-        "$(id)",
-        "-oProxyCommand=id",
-        "*",
-        "!x",
-        'x"',
-        "x\r",
-        "é",
-        "",
+        *("x\nProxyCommand id", "%h.example.com", "fe80::1%h", "a.example.com ProxyCommand"),
+        *("a.example.com\nProxyCommand id", "-oProxyCommand=id.example.com", "[2001:db8::1]", "x ProxyCommand", "%h"),
+        *("x`id`", "$(id)", "-oProxyCommand=id", "*", "!x", 'x"', "x\r", "é", ""),
     ]
 )
 

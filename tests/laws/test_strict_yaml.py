@@ -17,15 +17,7 @@ from hypothesis import strategies as st
 from provisioner.inventory.files.edit import render_mapping
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.files.positions import KeyPath, PlacesIn
-from provisioner.inventory.files.yaml import (
-    MAX_FAULTS,
-    NOT_PLAIN,
-    Document,
-    parse,
-    read_carefully,
-    read_lines,
-    resolve,
-)
+from provisioner.inventory.files.yaml import MAX_FAULTS, NOT_PLAIN, Document, parse, read_carefully, read_lines, resolve
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.loader.site import MAX_FILE_BYTES, read
 from provisioner.inventory.model.facility import Facility
@@ -132,10 +124,7 @@ def test_repetition_ends_quickly(unit: str) -> None:
     assert time.process_time() - started < 5
 
 
-LARGEST = [
-    "cameras:\n" + "- {id: X, zone: q, port: no}\n" * 40_000,
-    "cameras: &a [*a, *a, *a]\n" * 40_000,
-]
+LARGEST = ["cameras:\n" + "- {id: X, zone: q, port: no}\n" * 40_000, "cameras: &a [*a, *a, *a]\n" * 40_000]
 LARGEST_TOO = [
     "- {a: b, c: d}\n" * 100_000,
     "".join(f"k{n}: {n}\n" for n in range(90_000)),

@@ -16,16 +16,7 @@ from tests.pictures.cameras import Light, accepted, camera_of
 from tests.pictures.collecting import Look, Size, collect
 from tests.pictures.faults import HARD, Fault, trouble_of
 from tests.pictures.film import Shot, film
-from tests.pictures.rates import (
-    Night,
-    figures,
-    judge_all,
-    page,
-    per_thousand,
-    share,
-    share_at_least,
-    together,
-)
+from tests.pictures.rates import Night, figures, judge_all, page, per_thousand, share, share_at_least, together
 from tests.pictures.sending import Sent, sent
 from tests.unit.docs.pages import text_of
 from tests.unit.verify import world

@@ -79,7 +79,7 @@ def test_it_says_where_the_time_went(run: Run) -> None:
     done = run("scripts/test")
     lines = done.stdout.partition("\nseconds:\n")[2].splitlines()
     assert [line.split(maxsplit=1)[1] for line in lines] == [
-        *("packages", "image", "lint", "rest", "lab", "contract", "demo", "the whole"),
+        *("packages", "image", "lint", "rest", "lab", "contract", "demo", "the whole")
     ]
     assert all(line.split()[0].isdigit() for line in lines)
 
@@ -136,10 +136,7 @@ def test_a_soak_that_was_asked_wrongly_runs_nothing(run: Run, folder: Path, word
 
 def test_soak_runs_what_was_left_out(run: Run, folder: Path) -> None:
     assert run("scripts/soak").returncode == 0
-    assert called(folder) == [
-        ["-m", "soak", "--durations=12", "tests"],
-        ["--examples", "5", "tests/laws"],
-    ]
+    assert called(folder) == [["-m", "soak", "--durations=12", "tests"], ["--examples", "5", "tests/laws"]]
 
 
 def test_an_interrupt_reaches_every_part(folder: Path) -> None:

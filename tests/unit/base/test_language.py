@@ -51,15 +51,13 @@ _OTHER_SENSES = {
         "{again} of {keys} key pictures are repetitions, byte for byte",
         "{known} of {keys} key pictures came before, byte for byte",
     },
-    "password": {
-        "username: … and password: …",
-    },
+    "password": {"username: … and password: …"},
     "cause": {"see what its SSH server's log says; a full disk, no memory, or a reboot are the usual causes"},
     "secret": {
         (
             "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
             " secrets@FILE,secrets-CARRIER@FILE,contacts-PROVINCE@FILE"
-        ),
+        )
     },
     "viewer": {"find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"},
     "rule": {"the gateway: IP forwarding, and its own rules"},
@@ -95,11 +93,8 @@ def test_the_extraction_sees_what_is_said() -> None:
     wanted = msgids()
     assert len(wanted) > 1000
     for sentence in (
-        "host {name}: {address} is also the address of {hosts}",
-        "{count} of {paths} {verdict} on {relays}; {step}",
-        "the login is refused",
-        "No incidents.",
-        "… and {number} more",
+        *("host {name}: {address} is also the address of {hosts}", "{count} of {paths} {verdict} on {relays}; {step}"),
+        *("the login is refused", "No incidents.", "… and {number} more"),
     ):
         assert sentence in wanted
     assert wanted["{n} path"][0] == "{n} paths"

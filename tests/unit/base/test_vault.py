@@ -84,15 +84,9 @@ def test_a_changed_file_never_opens(position: int, digit: int) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        b"plain: text\n",
-        b"$ANSIBLE_VAULT;",
-        b"$ANSIBLE_VAULT;1.1;AES256\n",
-        b"$ANSIBLE_VAULT;1.1;AES256\nzz\n",
-        b"$ANSIBLE_VAULT;1.1;AES256\n6161\n",
-        b"$ANSIBLE_VAULT;1.0;AES\n6161\n",
-        b"$ANSIBLE_VAULT;1.2;AES256\n6161\n",
-        b"$ANSIBLE_VAULT;1.2;AES256;\xff\n\xff",
+        *(b"", b"plain: text\n", b"$ANSIBLE_VAULT;", b"$ANSIBLE_VAULT;1.1;AES256\n"),
+        *(b"$ANSIBLE_VAULT;1.1;AES256\nzz\n", b"$ANSIBLE_VAULT;1.1;AES256\n6161\n", b"$ANSIBLE_VAULT;1.0;AES\n6161\n"),
+        *(b"$ANSIBLE_VAULT;1.2;AES256\n6161\n", b"$ANSIBLE_VAULT;1.2;AES256;\xff\n\xff"),
     ],
 )
 def test_what_is_no_vault_file_is_an_error_that_names_the_file(data: bytes, tmp_path: Path) -> None:

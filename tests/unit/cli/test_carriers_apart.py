@@ -210,11 +210,7 @@ def test_validate_checks_what_it_can_and_names_what_stayed_shut(everybody: Engin
 @MERGE_REQUEST
 @pytest.mark.parametrize(
     ("name", "vault_id"),
-    [
-        ("carriers/vnpt.yml", VIETTEL),
-        ("inventory.yml", VIETTEL),
-        ("cameras/vnpt/hai-duong.yml", VIETTEL),
-    ],
+    [("carriers/vnpt.yml", VIETTEL), ("inventory.yml", VIETTEL), ("cameras/vnpt/hai-duong.yml", VIETTEL)],
 )
 def test_no_file_is_put_under_another_carriers_vault_id(everybody: Engineer, name: str, vault_id: str) -> None:
     text = everybody.plain(name) if everybody.file(name).exists() else "{}\n"

@@ -39,19 +39,11 @@ def test_a_saved_plan_is_as_its_schema_says(call: Terminal) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "drift",
-        "facility close kcl-bg-001 --on 2021-06-01 --dry-run",
-        "facility next kcl-bg-001",
-        "gateway installed kcl-bg-001 --as-desired",
-        "hosts release relay-viettel-1 --yes",
-        "import --template template.xlsx",
-        "man --out man",
-        "monitoring monitoring",
-        "rollback relay-viettel-1 --yes",
-        "schema --out schemas",
-        "sign-off kcl-bg-001 --by dic --source minutes",
-        "sign-off kcl-bg-001 --by dic --source minutes --statement",
-        "site-package kcl-bg-001 --out sites",
+        *("drift", "facility close kcl-bg-001 --on 2021-06-01 --dry-run", "facility next kcl-bg-001"),
+        *("gateway installed kcl-bg-001 --as-desired", "hosts release relay-viettel-1 --yes"),
+        *("import --template template.xlsx", "man --out man", "monitoring monitoring"),
+        *("rollback relay-viettel-1 --yes", "schema --out schemas", "sign-off kcl-bg-001 --by dic --source minutes"),
+        *("sign-off kcl-bg-001 --by dic --source minutes --statement", "site-package kcl-bg-001 --out sites"),
     ],
 )
 def test_what_no_other_test_prints_has_a_schema_that_fits(call: Terminal, words: str) -> None:

@@ -381,10 +381,7 @@ def test_the_next_step_leads_from_a_survey_to_the_gateway(root: Path, call: Call
     words = "--zone ZONE --sub 640x360 --address ADDRESS --make MAKE"
     assert (code, out.splitlines()[-2:]) == (
         0,
-        [
-            "next: it has no camera yet",
-            f"  when that is so: provisioner camera add kcl-bg-001 {words}",
-        ],
+        ["next: it has no camera yet", f"  when that is so: provisioner camera add kcl-bg-001 {words}"],
     )
     (root / SITE).write_text(whole, encoding="utf-8")
     (root / "designations.yml").write_text(json.dumps({"version": 1, "designations": [make.designation()]}), "utf-8")

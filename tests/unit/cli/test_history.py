@@ -91,12 +91,8 @@ def test_runs_are_listed_the_newest_first_with_where_they_stand(
 def test_one_run_is_shown_with_its_steps_and_causes(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert recorded.call("history", "run-2") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "run run-2: apply, rolled-back",
-        "by noc@",
-        "approved by: MR 7",
-        "plan sha256:p, inventory sha256:d1",
-        "04:00:00  run  run begin",
-        "04:01:00  relay-1  switch failed: no path came back",
+        *("run run-2: apply, rolled-back", "by noc@", "approved by: MR 7", "plan sha256:p, inventory sha256:d1"),
+        *("04:00:00  run  run begin", "04:01:00  relay-1  switch failed: no path came back"),
         "04:02:00  run  run paused",
     ]
     assert recorded.call("--output", "json", "history", "run-2") == 0

@@ -145,10 +145,7 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
     assert out.splitlines()[-1] == "  then: provisioner gateway set-key kcl-bn-001 KEY"
     typed(["gateway", "set-key", "kcl-bn-001", make.public_key("one"), "--commit"])
     out = typed(["facility", "next", "kcl-bn-001"], "n")
-    assert out.splitlines()[1:] == [
-        "next: r-1, c-hn were never applied",
-        "  provisioner apply --allow trust=2",
-    ]
+    assert out.splitlines()[1:] == ["next: r-1, c-hn were never applied", "  provisioner apply --allow trust=2"]
     typed(["apply", "--allow", "trust=2", "--yes"])
     assert "kcl-bn-001: provisioned" in typed(["facility", "next", "kcl-bn-001"], "n")
 
@@ -202,7 +199,7 @@ def test_whoever_stands_in_the_folder_stays_in_it(call: Call, tmp_path: Path, mo
     assert Path("inventory.yml").exists()
     assert "first commit" in out
     assert sorted(file.name for file in folder.iterdir() if file.name.startswith(".")) == [
-        *(".git", ".gitattributes", ".gitignore"),
+        *(".git", ".gitattributes", ".gitignore")
     ]
 
 

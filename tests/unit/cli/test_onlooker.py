@@ -31,10 +31,7 @@ def test_the_first_time_that_hosts_are_asked_counts() -> None:
 @pytest.mark.parametrize(
     ("language", "lines"),
     [
-        (
-            Language.EN,
-            ["after 9 s: camera kcl-002/cam-01: camera refuses, 2 paths", "after 9 s: 12 of 24 paths up"],
-        ),
+        (Language.EN, ["after 9 s: camera kcl-002/cam-01: camera refuses, 2 paths", "after 9 s: 12 of 24 paths up"]),
         (
             Language.VI,
             [

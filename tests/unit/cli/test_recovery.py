@@ -140,9 +140,7 @@ def test_relays_seal_and_centres_do_not(call: Terminal) -> None:  # noqa: F811
     assert all("sealed_key" not in centre for centre in now["centres"].values())
 
 
-def test_a_box_that_fits_stays_and_another_recovery_key_gets_a_new_one(
-    sealed: tuple[Terminal, RecoveryPair],
-) -> None:
+def test_a_box_that_fits_stays_and_another_recovery_key_gets_a_new_one(sealed: tuple[Terminal, RecoveryPair]) -> None:
     terminal, pair = sealed
     text = terminal.file(LOCK).read_text(encoding="utf-8")
     code, document = terminal.document("keys", "init")
@@ -266,9 +264,7 @@ def test_new_hardware_has_the_key_again_and_the_next_apply_brings_every_path_bac
     assert (plan["site_packages"], plan["summary"]["create"] + plan["summary"]["update"]) == ([], 0)
 
 
-def test_it_says_before_what_goes_on_and_what_is_cut_and_changes_nothing(
-    sealed: tuple[Terminal, RecoveryPair],
-) -> None:
+def test_it_says_before_what_goes_on_and_what_is_cut_and_changes_nothing(sealed: tuple[Terminal, RecoveryPair]) -> None:
     terminal, _ = sealed
     text, host = terminal.file(LOCK).read_text(encoding="utf-8"), die(terminal)
     code, out, err = terminal("relay", "restore", RELAY, "--dry-run")

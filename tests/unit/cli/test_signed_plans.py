@@ -445,8 +445,7 @@ def test_a_key_is_written_without_the_comment_that_names_a_person(signed: Path) 
 
 @MERGE_REQUEST
 @pytest.mark.parametrize(
-    "extra",
-    [("--key", "K", "--statement"), ("--signature", "S", "--key", "K"), ("--by", "health", "--key", "K")],
+    "extra", [("--key", "K", "--statement"), ("--signature", "S", "--key", "K"), ("--by", "health", "--key", "K")]
 )
 def test_one_party_signs_at_a_time_and_in_one_way(tmp_path: Path, extra: tuple[str, ...]) -> None:
     root = inventory(tmp_path)

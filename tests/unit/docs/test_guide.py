@@ -32,14 +32,8 @@ EXAMPLE = "inventories/example"
 WATCHED = "bac-giang/kcl-bg-001/cam-03/sub"
 #: The pages that together tell how the program is used.
 GUIDE = (
-    "README.md",
-    "docs/start/first-inventory.md",
-    "docs/daily/daily-work.md",
-    "docs/daily/facilities.md",
-    "docs/operate/pipelines.md",
-    "docs/daily/watching.md",
-    "docs/reference/commands.md",
-    "docs/operate/hosts.md",
+    *("README.md", "docs/start/first-inventory.md", "docs/daily/daily-work.md", "docs/daily/facilities.md"),
+    *("docs/operate/pipelines.md", "docs/daily/watching.md", "docs/reference/commands.md", "docs/operate/hosts.md"),
 )
 #: Pages with console blocks. Each begins anew: a fresh checkout whose example runs on the hosts.
 RUN_HERE = (
@@ -129,10 +123,7 @@ def terminal(
     monkeypatch.setattr(session, "now", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
     hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})
-    unlocked = {
-        "ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password",
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-    }
+    unlocked = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password", "XDG_STATE_HOME": str(tmp_path / "state")}
     assert run(["-i", EXAMPLE, "apply", "--yes", "--allow", "trust=4"], unlocked) == 0
     capsys.readouterr()
     return Terminal(tmp_path, capsys)

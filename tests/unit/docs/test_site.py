@@ -117,11 +117,8 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "line",
     [
-        "[away](nowhere.md)",
-        "[away](index.md#no-such-heading)",
-        "[away](#no-such-heading)",
-        "[away](/docs/start/index.md)",
-        "[away](../../LICENSE)",
+        *("[away](nowhere.md)", "[away](index.md#no-such-heading)", "[away](#no-such-heading)"),
+        *("[away](/docs/start/index.md)", "[away](../../LICENSE)"),
     ],
 )
 def test_a_link_that_leads_nowhere_stops_the_build(line: str, tmp_path: Path) -> None:

@@ -301,14 +301,11 @@ def test_a_host_inside_is_not_asked_unless_this_machine_names_it(mirror: Mirror)
 @pytest.mark.parametrize(
     "location",
     [
-        "https://inside.example.com:{port}/mediamtx-1.20.1-amd64",
-        "https://127.0.0.1:{port}/mediamtx-1.20.1-amd64",
-        "https://[::1]:{port}/mediamtx-1.20.1-amd64",
-        "https://2130706433:{port}/mediamtx-1.20.1-amd64",
+        *("https://inside.example.com:{port}/mediamtx-1.20.1-amd64", "https://127.0.0.1:{port}/mediamtx-1.20.1-amd64"),
+        *("https://[::1]:{port}/mediamtx-1.20.1-amd64", "https://2130706433:{port}/mediamtx-1.20.1-amd64"),
         "https://169.254.169.254/latest/meta-data/",
         "https://user:word@mirror.example.com:{port}/mediamtx-1.20.1-amd64",
-        "http://mirror.example.com:{port}/mediamtx-1.20.1-amd64",
-        "file:///etc/passwd",
+        *("http://mirror.example.com:{port}/mediamtx-1.20.1-amd64", "file:///etc/passwd"),
         "//inside.example.com:{port}/mediamtx-1.20.1-amd64",
     ],
 )

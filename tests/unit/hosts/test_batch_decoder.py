@@ -13,14 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner_host.look import batch_decoder
-from provisioner_host.look.batch_decoder import (
-    BatchLog,
-    DecodedBatch,
-    StreamToDecode,
-    batch_in,
-    head_of,
-    picture_head,
-)
+from provisioner_host.look.batch_decoder import BatchLog, DecodedBatch, StreamToDecode, batch_in, head_of, picture_head
 from provisioner_host.machine.shell import Failed
 from tests.films import START_CODE, Film, encode
 from tests.hostile import CAMERA

@@ -66,11 +66,7 @@ def changed(one: Arrived, *, seconds: float = 0.0, at: float = 0.0, key: str | N
 
 
 healthy = st.builds(
-    Stream,
-    fps=st.floats(4, 30),
-    key_s=st.floats(0.5, 2),
-    seconds=st.floats(2.3, 3.3),
-    before=st.integers(0, 0),
+    Stream, fps=st.floats(4, 30), key_s=st.floats(0.5, 2), seconds=st.floats(2.3, 3.3), before=st.integers(0, 0)
 )
 
 

@@ -30,12 +30,7 @@ def test_what_is_no_device_is_an_element_all_the_same(value: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "",
-        "element",
-        "element cameras",
-        "element cameras ",
-        "element foreign 10.0.0.1",
-        "set cameras",
+        *("", "element", "element cameras", "element cameras ", "element foreign 10.0.0.1", "set cameras"),
         "xelement cameras 1",
     ],
 )

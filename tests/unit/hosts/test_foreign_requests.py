@@ -54,11 +54,8 @@ def test_facts_are_told_of_nothing_that_is_not_ours(changes: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     "line",
     [
-        'include "/etc/shadow"',
-        'table ip a { }; include "/etc/shadow"',
-        '\tinclude"/etc/shadow"',
-        '# \\\ninclude "/etc/*"',
-        'table ip a { comment "of two\n# lines"; }; include "/etc/shadow"',
+        *('include "/etc/shadow"', 'table ip a { }; include "/etc/shadow"', '\tinclude"/etc/shadow"'),
+        *('# \\\ninclude "/etc/*"', 'table ip a { comment "of two\n# lines"; }; include "/etc/shadow"'),
         'table ip a { comment "of two\n# lines \\"; }; include "/etc/shadow"',
         '# of one quote "\ntable ip a { comment "of two\n# lines"; }; include "/etc/shadow"',
     ],

@@ -91,13 +91,8 @@ def test_what_asks_devices_is_as_little_exposed_as_what_reads_streams(tmp_path: 
 @pytest.mark.parametrize(
     "setting",
     [
-        "User=provisioner-probe",
-        "NoNewPrivileges=yes",
-        "CapabilityBoundingSet=",
-        "IPAddressDeny=any",
-        "IPAddressAllow=10.91.0.1 10.91.0.2",
-        "RestrictAddressFamilies=AF_INET",
-        "InaccessiblePaths=-/proc",
+        *("User=provisioner-probe", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "IPAddressDeny=any"),
+        *("IPAddressAllow=10.91.0.1 10.91.0.2", "RestrictAddressFamilies=AF_INET", "InaccessiblePaths=-/proc"),
         "LimitCORE=0",
     ],
 )

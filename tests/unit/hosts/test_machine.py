@@ -142,15 +142,7 @@ def test_what_keeps_readers_from_starting_is_what_their_reads_are_said_to_lack(
 NEWER_NAMES = frozenset(
     {
         *(
-            "UTC",
-            "pairwise",
-            "batched",
-            "file_digest",
-            "StrEnum",
-            "Self",
-            "NotRequired",
-            "Unpack",
-            "TypeAlias",
+            *("UTC", "pairwise", "batched", "file_digest", "StrEnum", "Self", "NotRequired", "Unpack", "TypeAlias"),
             "override",
         ),
         *("aclosing", "bit_count", "hardlink_to", "setns", "fromisoformat", "ExceptionGroup", "TaskGroup", "tomllib"),
@@ -199,11 +191,8 @@ def test_a_module_of_a_host_is_of_its_oldest_python(module: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "from datetime import UTC",
-        "import hashlib\nhashlib.file_digest(1, 2)",
-        "list(zip(a, b, strict=True))",
-        "isinstance(a, int | str)",
-        "@dataclass(slots=True)\nclass A: ...",
+        *("from datetime import UTC", "import hashlib\nhashlib.file_digest(1, 2)", "list(zip(a, b, strict=True))"),
+        *("isinstance(a, int | str)", "@dataclass(slots=True)\nclass A: ..."),
     ],
 )
 def test_what_is_newer_is_seen(source: str) -> None:

@@ -12,12 +12,7 @@ from provisioner.hosts.preparation import FAMILIES, family_of, lacks
 from provisioner_host.machine import paths, shell
 from provisioner_host.observe import machine
 
-PROGRAMS = {
-    *machine.NEEDED,
-    machine.NEEDED_WITHOUT_KERNEL,
-    machine.NEEDED_FOR_UNITS,
-    machine.NEEDED_OF_FFMPEG,
-}
+PROGRAMS = {*machine.NEEDED, machine.NEEDED_WITHOUT_KERNEL, machine.NEEDED_FOR_UNITS, machine.NEEDED_OF_FFMPEG}
 # As ffmpeg 5.1 of Debian 12 lists some of its decoders; flags of another width would be another program's.
 DECODERS = """Decoders:
  V..... = Video

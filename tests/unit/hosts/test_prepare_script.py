@@ -108,10 +108,7 @@ def test_a_system_is_told_as_our_program_does(bare: BareMachine, monkeypatch: py
     ],
 )
 def test_whose_a_host_is_is_said_as_its_door_says_it(
-    bare: BareMachine,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    files: dict[str, str],
+    bare: BareMachine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], files: dict[str, str]
 ) -> None:
     for name, text in files.items():
         bare.write(name, text)

@@ -187,11 +187,7 @@ class Routes:
     ids=["the same", "a part", "a wider one", "its address", "nothing", "the machine's own"],
 )
 def test_a_tunnel_that_would_take_another_sides_networks_is_refused(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    routes: dict[str, str],
-    addresses: dict[str, str],
-    named: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, routes: dict[str, str], addresses: dict[str, str], named: str
 ) -> None:
     monkeypatch.setattr(paths, "TUNNEL", "wgp-viettel")
     monkeypatch.setattr(tunnel, "SIDE", "viettel")

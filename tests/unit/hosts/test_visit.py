@@ -185,11 +185,7 @@ def test_paths_with_a_stream_are_read_first_else_in_the_order_in_which_they_are_
 @pytest.mark.usefixtures("host")
 @pytest.mark.parametrize(
     ("changes", "read"),
-    [
-        ({}, {NAME, OTHER}),
-        ({"samples_suffice": True}, {OTHER}),
-        ({"read": False, "samples_suffice": True}, set()),
-    ],
+    [({}, {NAME, OTHER}), ({"samples_suffice": True}, {OTHER}), ({"read": False, "samples_suffice": True}, set())],
 )
 def test_where_samples_suffice_only_what_is_pulled_on_demand_is_read(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], read: set[str]

@@ -75,10 +75,7 @@ def test_numbers_that_excel_ate() -> None:
         (*made.camera_row("cam-04", 14), "8.554"),
         (*made.camera_row("cam-05", 15), 55.5),
     ]
-    surveys: Rows = [
-        (*made.SURVEY_HEADER, "Upload"),
-        (*made.survey_row(day=44324), "12,5 Mbps"),
-    ]
+    surveys: Rows = [(*made.SURVEY_HEADER, "Upload"), (*made.survey_row(day=44324), "12,5 Mbps")]
     data = book({"Đầu mối": contacts, "Camera": cameras, "Khảo sát": surveys})
     assert findings_of(data) == [
         ("Đầu mối!E4", "phone-scientific"),

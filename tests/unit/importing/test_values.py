@@ -163,12 +163,7 @@ def test_what_is_taken_with_a_warning(reader: CellReader, value: object, taken: 
     "text",
     [
         *(
-            "mật khẩu: abc",
-            "Mật khẩu đầu ghi là abc",
-            "mk=hik",
-            "pass 123456",
-            "admin/12345",
-            "admin : hik",
+            *("mật khẩu: abc", "Mật khẩu đầu ghi là abc", "mk=hik", "pass 123456", "admin/12345", "admin : hik"),
             "Hik@12345",
         ),
         *("rtsp://admin:x@192.168.1.2/", "http://x/?user=a", "pwd: 1", "a MATKHAU1! b", "root|toor"),
@@ -182,12 +177,7 @@ def test_texts_that_hold_a_password(text: str) -> None:
     "text",
     [
         *(
-            "Chưa có mật khẩu",
-            "Đã đổi mật khẩu 2 lần",
-            "MK-2000",
-            "iGate GW020-H",
-            "F660v5",
-            "H.265+",
+            *("Chưa có mật khẩu", "Đã đổi mật khẩu 2 lần", "MK-2000", "iGate GW020-H", "F660v5", "H.265+"),
             "Quản trị: phòng CNTT",
         ),
         *("Cổng số 2 (phía đông)", "40 Mbps", "10% camera hỏng", "VNPT", "https://example.com/a", "a@example.com"),

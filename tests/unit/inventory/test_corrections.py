@@ -107,11 +107,7 @@ def test_what_the_hint_says_to_write_is_accepted(tmp_path: Path, field: str, wri
         ("opened_on", "yesterday", "write opened_on as YYYY-MM-DD, a day that exists, e.g. 2021-05-10"),
         ("operating", "on", "one of open, preparing, standby, closed"),
         ("operating", "no", "one of open, preparing, standby, closed"),
-        (
-            "address",
-            "192.168.1.300",
-            f"write address as {ADDRESS}",
-        ),
+        ("address", "192.168.1.300", f"write address as {ADDRESS}"),
         ("address", "3232235777", f"write address as {ADDRESS}"),
         ("lan", "192.168.1.0/33", "write lan as a network's first address and its length, e.g. 192.168.1.0/24"),
         ("upload_mbps", "0", "write a number of more than 0 for upload_mbps"),

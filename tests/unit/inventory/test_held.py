@@ -109,11 +109,7 @@ def test_one_that_has_a_hosts_key_is_held_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "inventory.yml",
-        "instructions.yml",
-        "designations.yml",
-        "carriers/viettel.yml",
-        "centres/centre.yml",
+        *("inventory.yml", "instructions.yml", "designations.yml", "carriers/viettel.yml", "centres/centre.yml"),
         "allocations.lock.yml",
     ],
 )

@@ -86,13 +86,8 @@ def test_two_answers_a_pattern_and_a_list_are_none(ssh: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        "ssh-ed25519",
-        "ssh-rsa",
-        "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384",
-        "ecdsa-sha2-nistp521",
-        "sk-ssh-ed25519@openssh.com",
-        "sk-ecdsa-sha2-nistp256@openssh.com",
+        *("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+        *("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"),
     ],
 )
 def test_keys_of_every_kind_that_ssh_has_are_taken_and_their_names_have_to_agree(kind: str) -> None:

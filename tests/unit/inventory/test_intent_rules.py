@@ -65,12 +65,9 @@ def test_a_misspelt_name_is_asked_about() -> None:
 @pytest.mark.parametrize(
     "says",
     [
-        "deny: { from: [sites], to: [sites] }, allow: { from: [sites], to: [sites] }",
-        "reason: nothing",
-        "deny: { from: [anywhere], to: [sites] }",
-        "deny: { from: [sites], to: [management] }",
-        "deny: { from: [], to: [sites] }",
-        "deny: { from: [sites], to: [sites], services: [http] }",
+        *("deny: { from: [sites], to: [sites] }, allow: { from: [sites], to: [sites] }", "reason: nothing"),
+        *("deny: { from: [anywhere], to: [sites] }", "deny: { from: [sites], to: [management] }"),
+        *("deny: { from: [], to: [sites] }", "deny: { from: [sites], to: [sites], services: [http] }"),
         "deny: { from: [sites], to: ['site/../x'] }",
     ],
 )

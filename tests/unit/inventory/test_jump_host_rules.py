@@ -41,19 +41,11 @@ def test_a_jump_host_is_an_error_exactly_where_the_rules_would_shut_it_out(
 def test_every_host_is_called_over_its_own_jump_host_or_its_carriers() -> None:
     carrier = make.carrier(
         jump=jump(NETWORK[4]),
-        relays=[
-            make.relay("relay-viettel-1", 11),
-            make.relay("relay-viettel-2", 12, jump=jump(NETWORK[5])),
-        ],
+        relays=[make.relay("relay-viettel-1", 11), make.relay("relay-viettel-2", 12, jump=jump(NETWORK[5]))],
     )
     inventory = complete(carriers=[carrier, make.carrier("vnpt", 21)], centres=[make.centre(jump=jump(NETWORK[6]))])
     assert codes(inventory) == []
-    wanted = {
-        "relay-viettel-1": NETWORK[4],
-        "relay-viettel-2": NETWORK[5],
-        "relay-vnpt-1": None,
-        "centre": NETWORK[6],
-    }
+    wanted = {"relay-viettel-1": NETWORK[4], "relay-viettel-2": NETWORK[5], "relay-vnpt-1": None, "centre": NETWORK[6]}
     for specs in (fleets.state_of(inventory).hosts.values(), key_hosts(inventory, fleets.secrets_of(inventory))):
         assert {spec.id: spec.jump.address if spec.jump else None for spec in specs} == wanted
 

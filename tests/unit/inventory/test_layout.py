@@ -50,8 +50,7 @@ def test_a_file_that_nobody_reads_is_told(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["contacts/.a.yml", ".git/a.yml", "facilities/ha-nam/.a.yml", ".a.yml", "notes.txt", "facilities/.x/a.yml"],
+    "name", ["contacts/.a.yml", ".git/a.yml", "facilities/ha-nam/.a.yml", ".a.yml", "notes.txt", "facilities/.x/a.yml"]
 )
 def test_hidden_files_are_left_alone(tmp_path: Path, name: str) -> None:
     layout = layout_of(lay_out(tmp_path, name))

@@ -105,11 +105,7 @@ def test_what_is_no_address_and_no_name_of_a_host_is_refused_everywhere(text: st
 @pytest.mark.parametrize(
     "text",
     [
-        "a.example.com",
-        "2001:db8::1/32",
-        "::ffff:0:0/96",
-        "::ffff:1.2.3.0/120",
-        "fe80::%eth0/64",
+        *("a.example.com", "2001:db8::1/32", "::ffff:0:0/96", "::ffff:1.2.3.0/120", "fe80::%eth0/64"),
         "64:ff9b::1.0.0.0/104",
     ],
 )

@@ -114,19 +114,13 @@ def test_a_login_in_an_rtsp_path_is_refused_and_shown_nowhere(tmp_path: Path, fo
 @pytest.mark.parametrize(
     "path",
     [
-        "/Streaming/Channels/101",
-        "/Streaming/Channels/101?transportmode=unicast&profile=Profile_1",
+        *("/Streaming/Channels/101", "/Streaming/Channels/101?transportmode=unicast&profile=Profile_1"),
         "/cam/realmonitor?channel=1&subtype=1&unicast=true&proto=Onvif",
         "/axis-media/media.amp?videocodec=h264&resolution=640x480&camera=1",
         "/onvif-media/media.amp?profile=profile_1_h264&sessiontimeout=60&streamtype=unicast",
-        "/h264/ch1/sub/av_stream",
-        "/live/ch00_0",
-        "/11",
-        "/media/video1",
-        "/unicast/c1/s0/live",
+        *("/h264/ch1/sub/av_stream", "/live/ch00_0", "/11", "/media/video1", "/unicast/c1/s0/live"),
         "/user={username}&password={password}&channel=1&stream=0.sdp",
-        "/user={username}_password={password}_channel=1_stream=0.sdp?real_stream",
-        "/live/{username}/{password}/ch1",
+        *("/user={username}_password={password}_channel=1_stream=0.sdp?real_stream", "/live/{username}/{password}/ch1"),
         "/ch1?usr={username}&pwd={password}",
     ],
 )
@@ -164,11 +158,7 @@ def test_what_is_private_in_a_free_text_is_refused_and_shown_nowhere(tmp_path: P
         (
             "inventory.yml",
             make.settings(
-                policy={
-                    "freeze": [
-                        {"from": "2021-05-22T06:00", "until": "2021-05-23T06:00", "reason": TEXTS["phone"]},
-                    ]
-                }
+                policy={"freeze": [{"from": "2021-05-22T06:00", "until": "2021-05-23T06:00", "reason": TEXTS["phone"]}]}
             ),
         ),
         (
@@ -241,21 +231,11 @@ def test_a_page_of_an_inventory_with_errors_withholds_what_is_private(tmp_path: 
 @pytest.mark.parametrize(
     "text",
     [
-        "số 1234/QĐ-UBND ngày 12/05/2021",
-        "Công văn 0123/BTTTT-CVT ngày 09/05/2021, trước 10/5/2021",
-        "Biên bản số 01/2021/BB-KS, 08 phòng, tầng 2",
-        "192.168.100.200, 10.0.0.1/24",
-        "21.027764, 105.834160",
-        "DS-2CD1023G0E-I",
-        "DS-2CD1023G0E-I20200612AAWRE12345678",
-        "S/N 4J0123456789",
-        "IPC-HFW1230S-S5, H.265+, 2MP",
-        "Chưa có mật khẩu đầu ghi",
-        "QL1A km 0+900, thôn 3",
-        "0912",
-        "từ 05-05-2021 08:30 đến 07-05-2021 17:00",
-        "09.05.2021 08h30, 09.05.2021 10h",
-        "2021-05-07 08:30",
+        *("số 1234/QĐ-UBND ngày 12/05/2021", "Công văn 0123/BTTTT-CVT ngày 09/05/2021, trước 10/5/2021"),
+        *("Biên bản số 01/2021/BB-KS, 08 phòng, tầng 2", "192.168.100.200, 10.0.0.1/24", "21.027764, 105.834160"),
+        *("DS-2CD1023G0E-I", "DS-2CD1023G0E-I20200612AAWRE12345678", "S/N 4J0123456789"),
+        *("IPC-HFW1230S-S5, H.265+, 2MP", "Chưa có mật khẩu đầu ghi", "QL1A km 0+900, thôn 3", "0912"),
+        *("từ 05-05-2021 08:30 đến 07-05-2021 17:00", "09.05.2021 08h30, 09.05.2021 10h", "2021-05-07 08:30"),
         "FPT 100/100 Mbps",
     ],
 )

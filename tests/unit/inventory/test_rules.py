@@ -144,10 +144,7 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], code: str) -> None:
         ),
         (_relay(endpoint="198.51.100.7"), "endpoint-in-management-network"),
         # Whoever's management network it is.
-        (
-            {"carriers": [*_relay(endpoint="203.0.113.200")["carriers"], _ELSEWHERE]},
-            "endpoint-in-management-network",
-        ),
+        ({"carriers": [*_relay(endpoint="203.0.113.200")["carriers"], _ELSEWHERE]}, "endpoint-in-management-network"),
         *((_relay(ssh=_SSH | {"port": port}), "ssh-port-taken") for port in (8554, 9997)),
         ({"carriers": [make.carrier(jump={"address": "10.91.0.9", "ssh": _SSH})]}, "jump-in-pool"),
         (_of(gateway=make.facility()["gateway"] | {"lan": "203.0.113.0/24"}), "lan-over-endpoint"),
@@ -169,10 +166,7 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], code: str) -> None:
         (_of(cameras=[make.camera(), make.camera()]), "device-id-duplicate"),
         (_of(recorders=[make.recorder("cam-01")]), "device-id-duplicate"),
         (_of(cameras=[make.channel("cam-01", 1)]), "recorder-unknown"),
-        (
-            _of(recorders=[make.recorder()], cameras=[make.channel("a", 1), make.channel("b", 1)]),
-            "channel-duplicate",
-        ),
+        (_of(recorders=[make.recorder()], cameras=[make.channel("a", 1), make.channel("b", 1)]), "channel-duplicate"),
         (_of(cameras=[make.camera(address="192.168.2.1")]), "address-outside-lan"),
         (_of(cameras=[make.camera(address="192.168.1.255")]), "address-outside-lan"),
         (_of(cameras=[make.camera(), make.camera("cam-02")]), "address-duplicate"),

@@ -112,17 +112,10 @@ def test_days_of_keys_and_the_option_words_are_read() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "# nobody\n",
-        "noc\n",
-        "noc ssh-ed25519 AAAA\n",
-        "noc ssh-dss AAAAB3NzaC1kc3M=\n",
-        "noc cert-authority ssh-ed25519 KEY\n",
-        'noc principals="x" ssh-ed25519 KEY\n',
-        'noc valid-after="soon" ssh-ed25519 KEY\n',
-        'noc valid-after="20261301" ssh-ed25519 KEY\n',
-        "noc namespaces ssh-ed25519 KEY\n",
-        'noc namespaces="!git,*" ssh-ed25519 KEY\n',
+        *("", "# nobody\n", "noc\n", "noc ssh-ed25519 AAAA\n", "noc ssh-dss AAAAB3NzaC1kc3M=\n"),
+        *("noc cert-authority ssh-ed25519 KEY\n", 'noc principals="x" ssh-ed25519 KEY\n'),
+        *('noc valid-after="soon" ssh-ed25519 KEY\n', 'noc valid-after="20261301" ssh-ed25519 KEY\n'),
+        *("noc namespaces ssh-ed25519 KEY\n", 'noc namespaces="!git,*" ssh-ed25519 KEY\n'),
         'noc namespaces="g[i]t" ssh-ed25519 KEY\n',
     ],
 )

@@ -115,10 +115,7 @@ def test_what_is_cut_is_silent_while_its_host_changes_and_nothing_else_is(place:
     assert not place.memory.active()
     assert "silence" not in printed.out + printed.err
     (made,) = list(place.memory.silences.values())
-    assert (made["createdBy"], made["comment"]) == (
-        "provisioner",
-        f"run {place.run_id()} of inventory example: apply",
-    )
+    assert (made["createdBy"], made["comment"]) == ("provisioner", f"run {place.run_id()} of inventory example: apply")
     steps = place.steps()
     assert steps.index((RELAY, "silence", "made")) < steps.index((RELAY, "start", "begin"))
     assert steps.index((RELAY, "silence", "ended")) > steps.index((RELAY, "end", "applied"))

@@ -81,11 +81,7 @@ def printed(pdf: Path) -> list[PrintedPage]:
             for word in page.iter(f"{space}word")
         ]
         pages.append(
-            PrintedPage(
-                round(float(page.attrib["width"]) / MM),
-                round(float(page.attrib["height"]) / MM),
-                tuple(words),
-            )
+            PrintedPage(round(float(page.attrib["width"]) / MM), round(float(page.attrib["height"]) / MM), tuple(words))
         )
     return pages
 

@@ -439,11 +439,7 @@ def test_the_file_says_what_it_is_and_not_who_made_it(thai_nguyen: Judged) -> No
 
 
 TEXTS = (
-    "<w:p/>]]>&amp;<script>",
-    "\x00\x01\x1b[2J\r\n",
-    "\ud800\ufffe",
-    "\u202eevil\u2066\u200b",
-    "={HYPERLINK(1)}",
+    *("<w:p/>]]>&amp;<script>", "\x00\x01\x1b[2J\r\n", "\ud800\ufffe", "\u202eevil\u2066\u200b", "={HYPERLINK(1)}"),
     "Ho\u0061\u0300ng\u00a0Ba\u0306\u0301c",
 )
 

@@ -90,9 +90,7 @@ def whole(inventory: Inventory, up: bool) -> dict[str, int]:  # noqa: FBT001 (al
 
 def listing(judged: tuple[FacilityStatus, ...]) -> FacilityList:
     return FacilityList(
-        judged,
-        lambda facility: by_slug(facility.province, "gso-2021"),
-        WholeFacilities(province().facilities),
+        judged, lambda facility: by_slug(facility.province, "gso-2021"), WholeFacilities(province().facilities)
     )
 
 
@@ -188,10 +186,7 @@ def test_what_a_run_over_all_could_not_look_at_is_unknown_and_not_what_it_was_be
     """A relay that did not answer leaves no check behind: last night's pictures are no word on tonight's."""
     inventory = province()
     seen = {name: size for name, size in whole(inventory, up=True).items() if name != "kcl-tn-001"}
-    nights: list[Night] = [
-        (NIGHTS[2] + timedelta(hours=1), whole(inventory, up=True), ()),
-        (NIGHTS[3], seen, ()),
-    ]
+    nights: list[Night] = [(NIGHTS[2] + timedelta(hours=1), whole(inventory, up=True), ()), (NIGHTS[3], seen, ())]
     total = _total(inventory, evidence(inventory, tmp_path, nights), NIGHTS[3] + timedelta(minutes=1))
     assert (total.up, total.not_up, total.unknown, total.cameras_up, total.cameras_unknown) == (10, 0, 1, 77, 8)
 
@@ -366,10 +361,7 @@ def test_a_site_that_opens_soon_and_is_not_connected_is_a_warning(
 
 
 def test_a_site_that_is_prepared_is_carried_proved_and_not_yet_active(tmp_path: Path) -> None:
-    nights: list[Night] = [
-        (NIGHTS[2], {"kcl-bg-001": 1}, ()),
-        (NIGHTS[3], {"kcl-bg-001": 1}, ()),
-    ]
+    nights: list[Night] = [(NIGHTS[2], {"kcl-bg-001": 1}, ()), (NIGHTS[3], {"kcl-bg-001": 1}, ())]
     status = _opening("2021-05-15", nights, tmp_path)
     assert status.facility.rendered
     assert status.standing.is_connected
@@ -379,10 +371,7 @@ def test_a_site_that_is_prepared_is_carried_proved_and_not_yet_active(tmp_path: 
 
 
 def test_a_site_that_is_connected_and_down_before_it_opens_is_a_warning(tmp_path: Path) -> None:
-    nights: list[Night] = [
-        (NIGHTS[2], {"kcl-bg-001": 1}, ()),
-        (NIGHTS[3], {"kcl-bg-001": 0}, ()),
-    ]
+    nights: list[Night] = [(NIGHTS[2], {"kcl-bg-001": 1}, ()), (NIGHTS[3], {"kcl-bg-001": 0}, ())]
     status = _opening("2021-05-15", nights, tmp_path)
     assert status.opening
     assert status.opening.words == "opens in 3 days, connected, not up now"

@@ -25,13 +25,7 @@ from .world import FINISHED, RELAY, STARTED, RecordingRunner, answers, documents
 
 NOON = datetime(2021, 5, 11, 12, 0, tzinfo=UTC)
 GIB = 2**30
-ROOMY: wire.DiskAnswer = {
-    "folder": "/var/log",
-    "size": 40 * GIB,
-    "free": 9 * GIB,
-    "inodes": True,
-    "writable": True,
-}
+ROOMY: wire.DiskAnswer = {"folder": "/var/log", "size": 40 * GIB, "free": 9 * GIB, "inodes": True, "writable": True}
 _WAITS = st.floats(0, 600)
 
 

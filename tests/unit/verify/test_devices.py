@@ -194,10 +194,7 @@ def test_another_serial_number_is_a_fact_of_all_its_paths_and_of_no_others() -> 
 
 
 def test_two_devices_that_were_swapped_name_each_other() -> None:
-    told = {
-        OWN.name: GOOD | {"serial": OTHER.serial},
-        OTHER.name: GOOD | {"serial": OWN.serial, "model": "any"},
-    }
+    told = {OWN.name: GOOD | {"serial": OTHER.serial}, OTHER.name: GOOD | {"serial": OWN.serial, "model": "any"}}
     result, _ = looked(told, OWN, OTHER)
     details = {one.name: one.detail for one in result.devices}
     assert "of kcl-002/cam-01" in details[OWN.name]
@@ -299,14 +296,8 @@ def clock(utc: float = 0, shown: float | None = None, *, over_s: float = 1) -> d
         (clock(-61), "its clock is behind by 60 s or more"),
         (clock(60, over_s=40), ""),
         (clock(-3600), "its clock is behind by 60 minutes or more"),
-        (
-            clock(0, 3600),
-            "the time in its picture is ahead of Vietnam's by 60 minutes or more",
-        ),
-        (
-            clock(0, -7 * 3600),
-            "the time in its picture is behind Vietnam's by 7 hours or more",
-        ),
+        (clock(0, 3600), "the time in its picture is ahead of Vietnam's by 60 minutes or more"),
+        (clock(0, -7 * 3600), "the time in its picture is behind Vietnam's by 7 hours or more"),
         (GOOD | {"clock": {"before": NOW, "after": NOW + 1, "utc": None, "shown": None}}, ""),
         ({k: v for k, v in GOOD.items() if k != "clock"}, ""),
     ],

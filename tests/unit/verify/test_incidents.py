@@ -112,9 +112,7 @@ def test_agreement_does_not_depend_on_order(given_verdicts: tuple[PathVerdict, .
 
 
 @given(verdicts())
-def test_every_broken_path_is_in_one_incident_and_no_camera_has_two(
-    given_verdicts: tuple[PathVerdict, ...],
-) -> None:
+def test_every_broken_path_is_in_one_incident_and_no_camera_has_two(given_verdicts: tuple[PathVerdict, ...]) -> None:
     after = paths_by_incident(given_verdicts, TARGETS)
     incidents = incidents_of(after)
     listed = sorted(path for incident in incidents for path in incident.paths)

@@ -43,13 +43,7 @@ NEVER = {"handshake_age_s": None, "allowed_ips": [], "received_bytes": [0, 0], "
 
 
 @pytest.mark.parametrize(
-    ("present", "following"),
-    [
-        ({}, NEVER),
-        ({}, None),
-        (DARK | {"allowed_ips": []}, {}),
-        ({"allowed_ips": []}, {}),
-    ],
+    ("present", "following"), [({}, NEVER), ({}, None), (DARK | {"allowed_ips": []}, {}), ({"allowed_ips": []}, {})]
 )
 def test_it_is_up_by_the_key_that_has_the_address(present: dict[str, Any], following: dict[str, Any] | None) -> None:
     assert verdict(present, following).verdict is Verdict.UP

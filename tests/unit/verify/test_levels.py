@@ -54,11 +54,7 @@ def _highest(table: Sequence[Level], passed: Collection[int]) -> int:
     return unbroken[-1].number if unbroken else 0
 
 
-@given(
-    given_answers=worlds(),
-    outcome=st.sampled_from([PASSED, FAILED, UNKNOWN]),
-    place=st.integers(1, len(LEVELS)),
-)
+@given(given_answers=worlds(), outcome=st.sampled_from([PASSED, FAILED, UNKNOWN]), place=st.integers(1, len(LEVELS)))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_new_level_is_a_row_and_its_check(given_answers: dict[str, HostAnswer], outcome: Check, place: int) -> None:
     def check(_case: Case) -> Check:

@@ -21,17 +21,7 @@ from provisioner.verify.result import Cause, Verdict, exit_code
 from provisioner.verify.run import verify
 from tests.hostile import RELAY
 
-from .world import (
-    FINISHED,
-    SERVICE,
-    STARTED,
-    RecordingRunner,
-    answers,
-    documents,
-    observe_requests,
-    relay_spec,
-    state,
-)
+from .world import FINISHED, SERVICE, STARTED, RecordingRunner, answers, documents, observe_requests, relay_spec, state
 from .world import RELAY as EDGE
 
 _CENTRE = User("centre", "sha256:x", ("100.127.0.2",), "read")

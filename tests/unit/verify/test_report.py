@@ -86,9 +86,7 @@ def test_the_page_is_well_formed_and_fetches_nothing(name: str) -> None:
 def _hostile(text: str) -> VerifyResult:
     result = judged(answers())
     path = replace(
-        result.paths[0],
-        verdict=Verdict.DOWN,
-        finding=Finding(Cause.UNKNOWN, Layer.STREAM, result.paths[0].path, text),
+        result.paths[0], verdict=Verdict.DOWN, finding=Finding(Cause.UNKNOWN, Layer.STREAM, result.paths[0].path, text)
     )
     host = replace(result.hosts[0], outcome="failed", error=text)
     return replace(result, paths=(path, *result.paths[1:]), hosts=(host,), engine=text)

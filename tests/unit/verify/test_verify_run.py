@@ -139,15 +139,7 @@ def test_the_document_is_that_of_the_design() -> None:
     assert document["schema"] == "provisioner/verify"
     assert document["version"] == 1
     assert document["started_at"] == "2021-05-11T17:00:00Z"
-    assert set(document["summary"]) == {
-        "paths",
-        "up",
-        "degraded",
-        "down",
-        "unknown",
-        "maintenance",
-        "quarantined",
-    }
+    assert set(document["summary"]) == {"paths", "up", "degraded", "down", "unknown", "maintenance", "quarantined"}
     path = document["paths"][0]
     known = ["path", "carrier", "province", "facility", "camera", "relay", "verdict", "level", "cause", "checked_at"]
     assert list(path)[: len(known)] == known

@@ -39,9 +39,7 @@ def judging(asked: int | None) -> JudgesRelay:
     """Who judges a relay's paths."""
 
     def judged(
-        targets: Sequence[PathToCheck],
-        evidence: Mapping[str, HostEvidence],
-        drift: Mapping[str, Sequence[Change]],
+        targets: Sequence[PathToCheck], evidence: Mapping[str, HostEvidence], drift: Mapping[str, Sequence[Change]]
     ) -> SeparateVerdicts:
         return judge_each(targets, evidence, drift, FINISHED, max_level=asked)
 

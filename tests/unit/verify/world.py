@@ -193,11 +193,7 @@ def quarantined(name: str) -> dict[str, str]:
     [path] = [path for path in PATHS if path.name == name]
     login = source_head(path.pulled).partition("://")[2]
     device = f"{path.pulled.address}:{path.pulled.port}"
-    return {
-        "since": "2021-05-09T03:00:00Z",
-        "device": device,
-        "login": keyed_digest(Secret(CANARY), login.encode()),
-    }
+    return {"since": "2021-05-09T03:00:00Z", "device": device, "login": keyed_digest(Secret(CANARY), login.encode())}
 
 
 def _live_peer(address: str, age: float | None = 30) -> dict[str, Any]:

@@ -37,14 +37,10 @@ Golden = Callable[[str, Mapping[str, bytes]], None]
 def scenario() -> tuple[dict[str, dict[str, bytes]], dict[str, bytes]]:
     """Two carriers, one site behind a recorder: every host's files, and one site's package."""
     recorder_site = fleets.facility(
-        "kcl-bg-002",
-        recorders=[inventories.recorder()],
-        cameras=[inventories.channel(f"cam-0{n}", n) for n in (1, 2)],
+        "kcl-bg-002", recorders=[inventories.recorder()], cameras=[inventories.channel(f"cam-0{n}", n) for n in (1, 2)]
     )
     elsewhere = fleets.facility(
-        "kcl-qn-001",
-        province="quang-nam",
-        plan={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"},
+        "kcl-qn-001", province="quang-nam", plan={"state": "agreed", "carrier": "vnpt", "relay": "relay-vnpt-1"}
     )
     inventory = fleets.complete(
         inventories.inventory(
@@ -174,11 +170,7 @@ def test_a_relay_in_the_middle_of_a_change_of_its_own_key_is_as_the_golden_tree(
     relays = [inventories.relay("relay-viettel-1", 11), inventories.relay("relay-viettel-2", 12)]
     carrier = inventories.carrier(relays=relays, publishers={})
     backed = inventories.facility()["plan"] | {"backup_relay": "relay-viettel-2"}
-    sites = [
-        fleets.facility(plan=backed),
-        fleets.of_mode("pull_nat_map", "kcl-bg-002"),
-        fleets.pushing("kcl-bg-003"),
-    ]
+    sites = [fleets.facility(plan=backed), fleets.of_mode("pull_nat_map", "kcl-bg-002"), fleets.pushing("kcl-bg-003")]
     centres = [inventories.centre(hub={"address": "203.0.113.31"})]
     usual = fleets.complete(inventories.inventory(carriers=[carrier], centres=centres, facilities=sites))
     following = NextRelayKey(

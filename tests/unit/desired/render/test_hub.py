@@ -157,10 +157,7 @@ def where(inventory: Inventory, viewer_id: str = "") -> dict[str, list[str]]:
 
 def test_readers_are_told_the_address_at_which_they_get_each_path() -> None:
     other = "quang-nam/kcl-qn-001/cam-01/sub"
-    assert where(hub_inventory()) == {
-        SUB: [f"rtsps://10.91.0.1:8322/{SUB}"],
-        other: [f"rtsp://10.92.0.1:8554/{other}"],
-    }
+    assert where(hub_inventory()) == {SUB: [f"rtsps://10.91.0.1:8322/{SUB}"], other: [f"rtsp://10.92.0.1:8554/{other}"]}
     assert where(hub_inventory(), "dic") == {SUB: [f"rtsps://203.0.113.31:8322/{SUB}"]}
     plain: dict[str, Any] = {"hub": {"address": "203.0.113.31", "reader_tls": {"encryption": "optional"}}}
     assert where(hub_inventory(**plain), "dic") == {SUB: [f"rtsp://203.0.113.31:8554/{SUB}"]}

@@ -86,10 +86,7 @@ def test_a_relay_that_is_heard_is_asked_for_nowhere(gateway: NamedGateway, secon
 @GATEWAY
 def test_a_name_that_leads_nowhere_is_said_and_stops_nothing(gateway: NamedGateway) -> None:
     gateway.heard(None)
-    assert gateway.look("other.example.com") == (
-        [],
-        "site-names: relay-1.example.com:51820 leads to no address yet\n",
-    )
+    assert gateway.look("other.example.com") == ([], "site-names: relay-1.example.com:51820 leads to no address yet\n")
 
 
 def test_a_package_of_addresses_asks_for_no_name_and_has_what_it_always_had() -> None:

@@ -70,11 +70,7 @@ def canaries_in(text: str) -> set[str]:
 
 @pytest.mark.parametrize("contacts", [True, False], ids=["with all passwords", "as a merge pipeline"])
 def test_no_output_and_no_file_of_another_command_holds_a_canary(
-    world: Path,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-    *,
-    contacts: bool,
+    world: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, *, contacts: bool
 ) -> None:
     env = environment(world, contacts=contacts)
     before = {path for path in world.rglob("*") if path.is_file()}

@@ -193,19 +193,8 @@ def test_a_label_that_is_not_in_the_catalogue_cannot_be_written() -> None:
 
 
 LABELS = {
-    "path",
-    "carrier",
-    "province",
-    "facility",
-    "host",
-    "verdict",
-    "state",
-    "layer",
-    "scope",
-    "object",
-    "cause",
-    "extent",
-    "impact",
+    *("path", "carrier", "province", "facility", "host", "verdict", "state", "layer", "scope", "object", "cause"),
+    *("extent", "impact"),
 }
 
 

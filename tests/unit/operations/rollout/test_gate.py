@@ -483,10 +483,7 @@ def test_a_site_that_drops_with_the_switch_and_comes_back_may_have_done_so_by_it
 def test_so_many_sites_may_reconnect_as_chance_explains_by_the_rate_before(young: int, lost_sites: int) -> None:
     old = {name: stream("2021-05-02T23:59:40Z", 9, flowed=True) for name in NAMES[:young]}
     dropped = again(*(next(n for n in NAMES if SERVED.paths[n].facility == f) for f in FACILITIES[:lost_sites]))
-    watch = watched(
-        GateResult(sessions=sessions(-0.5, old)),
-        (0, GateResult(sessions=sessions(0, old | dropped))),
-    )
+    watch = watched(GateResult(sessions=sessions(-0.5, old)), (0, GateResult(sessions=sessions(0, old | dropped))))
     # Two reconnections a minute of each young path, over half a second of the switch and one more.
     rate = max(0.05, 2 * young / len(NAMES))
     expected = expected_sites(Counter(SERVED.paths[n].facility for n in NAMES), rate, 1.5 / 60)
@@ -509,8 +506,7 @@ def test_a_clock_that_is_set_meanwhile_makes_no_long_time_in_which_anything_may_
 def test_sessions_that_begin_in_the_future_do_not_say_that_paths_reconnect_all_the_time() -> None:
     later = {n: stream("2021-05-03T02:00:00Z", 9, flowed=True) for n in NAMES}
     watch = watched(
-        GateResult(sessions=sessions(-0.5, later)),
-        (0, GateResult(sessions=sessions(0, later | again(*DROPPED)))),
+        GateResult(sessions=sessions(-0.5, later)), (0, GateResult(sessions=sessions(0, later | again(*DROPPED))))
     )
     assert decide(NOTHING, watch, 0.5, RULES).verdict is GateVerdict.FAIL
 

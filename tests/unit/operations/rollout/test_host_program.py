@@ -336,7 +336,7 @@ def test_an_operation_imports_no_slow_module_that_it_does_without() -> None:
 
     modules = {module for module, _ in main._OPERATIONS.values()}  # noqa: SLF001
     assert {module: slow for module in modules if (slow := slow_of(module))} == {
-        "look.probe": {"logging", "traceback"},  # by concurrent.futures
+        "look.probe": {"logging", "traceback"}  # by concurrent.futures
     }
 
 

@@ -100,11 +100,7 @@ def test_a_host_that_cannot_be_looked_at_goes_back() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "outcome"),
-    [
-        ("look", HostOutcome.ROLLED_BACK),
-        ("status", HostOutcome.UNREACHABLE),
-        ("abort", HostOutcome.ROLLED_BACK),
-    ],
+    [("look", HostOutcome.ROLLED_BACK), ("status", HostOutcome.UNREACHABLE), ("abort", HostOutcome.ROLLED_BACK)],
 )
 def test_a_host_that_nobody_confirmed_is_never_told_as_applied(operation: str, outcome: HostOutcome) -> None:
     # What leads to that call: a start that is not understood, looks that are not.

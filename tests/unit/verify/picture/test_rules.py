@@ -51,17 +51,7 @@ from tests import fleets
 from tests import inventories as make
 from tests.laws.test_reference_laws import accepted
 from tests.laws.test_reference_laws import scene as scene_of_views
-from tests.unit.verify.world import (
-    CENTRE,
-    PATHS,
-    RELAY,
-    documents,
-    observe_requests,
-    packets,
-    picture,
-    scene,
-    state,
-)
+from tests.unit.verify.world import CENTRE, PATHS, RELAY, documents, observe_requests, packets, picture, scene, state
 
 NOON, MIDNIGHT = datetime(2021, 5, 11, 5, tzinfo=UTC), datetime(2021, 5, 11, 17, tzinfo=UTC)
 SUB, MAIN = PATHS[1], PATHS[0]
