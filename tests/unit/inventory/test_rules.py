@@ -19,6 +19,7 @@ from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES
 from provisioner.inventory.rules.view import overlapping_pairs
+from tests import fleets
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST
 
@@ -27,17 +28,7 @@ MAIN = {"sub": {"width": 640, "height": 360}, "main": {"width": 1920, "height": 
 
 def complete(**changes: Any) -> Inventory:
     """An inventory with a full lock and all keys."""
-    inventory = make.inventory(**changes)
-    lock = allocate(inventory)
-    digest = "sha256:" + "A" * 43 + "="
-    relays = {
-        name: entry.model_copy(update={"public_key": make.public_key(name), "api_hash": digest, "probe_hash": digest})
-        for name, entry in lock.relays.items()
-    }
-    centres = {
-        name: entry.model_copy(update={"public_key": make.public_key(name)}) for name, entry in lock.centres.items()
-    }
-    return make.with_lock(inventory, lock.model_copy(update={"relays": relays, "centres": centres}))
+    return fleets.complete(make.inventory(**changes))
 
 
 def codes(inventory: Inventory, today: date = make.TODAY) -> list[str]:
