@@ -42,9 +42,7 @@ LOST = {"folder": lose_folder, "history": lose_history}
     ("lost", "goes_back"),
     [(("folder",), True), (("history",), False), (("folder", "history"), False), (("history", "folder"), True)],
 )
-def test_an_older_signed_commit_is_refused_whatever_was_lost_before(
-    site: Site, lost: tuple[str, ...], *, goes_back: bool
-) -> None:
+def test_an_older_signed_commit_is_refused_after_a_loss(site: Site, lost: tuple[str, ...], *, goes_back: bool) -> None:
     first = git(site.person, "rev-parse", "HEAD")
     site.another_channel()
     second = site.commit()
@@ -122,9 +120,7 @@ def test_drift_is_not_corrected_towards_a_commit_whose_signer_was_removed(site: 
 
 @MERGE_REQUEST
 @pytest.mark.parametrize(("days", "corrected"), [(1, True), (-1, False)])
-def test_a_key_whose_time_has_ended_counts_for_what_was_reached_before(
-    site: Site, days: int, *, corrected: bool
-) -> None:
+def test_a_key_past_its_time_counts_for_what_was_reached_before(site: Site, days: int, *, corrected: bool) -> None:
     assert site.round().reached
     signers = site.folder / "allowed-signers"
     text, end = signers.read_text(encoding="utf-8"), datetime.now(UTC) + timedelta(days=days)

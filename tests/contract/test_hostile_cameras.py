@@ -157,9 +157,7 @@ def test_a_program_that_says_without_end_is_not_listened_to(yard: CameraYard, mo
 
 
 @VIEWER
-def test_a_viewer_reads_what_is_his_and_neither_publishes_nor_asks_the_api(
-    start_relay: StartRelay, yard: CameraYard
-) -> None:
+def test_a_viewer_reads_his_own_and_neither_publishes_nor_asks_api(start_relay: StartRelay, yard: CameraYard) -> None:
     relay = start_relay({"hn/a": {"source": f"rtsp://127.0.0.1:{yard.camera().port}/s"}})
     relay.reload("sentinel")
     viewer = (READER, READER_PASSWORD)

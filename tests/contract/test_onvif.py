@@ -96,9 +96,7 @@ def ask_all(unconfined: pytest.MonkeyPatch) -> AskAll:
 
 @pytest.mark.parametrize("login", list(Login))
 @pytest.mark.parametrize("chunked", [False, True], ids=["whole", "chunked"])
-def test_a_device_tells_who_it_is_however_it_wants_the_password_proved(
-    ask: Ask, login: Login, *, chunked: bool
-) -> None:
+def test_a_device_tells_who_it_is_by_each_way_of_proof(ask: Ask, login: Login, *, chunked: bool) -> None:
     with OnvifDevice(login=login, chunked=chunked) as device:
         account = ask(device)
     assert account["outcome"] == "told", account
@@ -169,9 +167,7 @@ def test_a_login_that_was_refused_is_tried_once_more_where_somebody_says_so_and_
 
 @CAMERA
 @pytest.mark.parametrize("login", [Login.TOKEN, Login.DIGEST])
-def test_a_login_of_which_nobody_knows_whether_it_was_taken_is_not_tried_again_within_the_hour(
-    ask: Ask, login: Login
-) -> None:
+def test_a_login_that_may_have_been_taken_is_not_tried_again_within_the_hour(ask: Ask, login: Login) -> None:
     with OnvifDevice(login=login, holds_s=20, password="another one") as device:
         assert ask(device, seconds=2 + LATE)["outcome"] == "silent"
         assert ask(device)["outcome"] == "login refused before"
@@ -270,9 +266,7 @@ def test_a_device_that_answers_something_else_is_told_as_such(ask: Ask, trouble:
 
 @CAMERA
 @pytest.mark.parametrize("trouble", sorted(_SILENT))
-def test_a_device_that_does_not_answer_holds_nobody_up(
-    ask: Ask, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_device_holds_nobody_up(ask: Ask, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onvif, "_GRACE_S", 0.5)
     begun = time.monotonic()
     with OnvifDevice(trouble=trouble) as device:

@@ -233,9 +233,7 @@ def test_a_busy_port_ends_the_relay_with_code_0(start_relay: StartRelay) -> None
     assert f"ERR listen tcp 127.0.0.1:{port}: bind: address already in use" in relay.log()
 
 
-def test_an_empty_file_is_a_configuration_without_api_and_paths(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_an_empty_file_has_neither_api_nor_paths(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
     # The variables keep the defaults' listeners off the machine's own ports.
     port = free_port()
     variables = {f"MTX_{name}": "no" for name in ("HLS", "WEBRTC", "RTMP", "SRT", "MOQ")}

@@ -71,9 +71,7 @@ CAMERA: Final = "rtsp://10.0.0.1/s"
         ({"paths": {"all_others": {}}}, "paths with a regular expression (path 'all_others')"),
     ],
 )
-def test_what_it_cannot_do_ends_the_start_aloud(
-    program: Path, tmp_path: Path, values: dict[str, object], feature: str
-) -> None:
+def test_what_it_lacks_ends_the_start(program: Path, tmp_path: Path, values: dict[str, object], feature: str) -> None:
     file = tmp_path / "asks.yml"
     file.write_text(json.dumps(base_config(free_port(), free_port()) | values), encoding="utf-8")
     ran = _run(program, file)

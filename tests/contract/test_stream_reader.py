@@ -241,9 +241,7 @@ def looked(read: ReadAnswer) -> float:
     return picture_of(read)["looked_s"]
 
 
-def test_looks_at_healthy_streams_end_with_the_second_key_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_looks_at_healthy_streams_end_with_a_second_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Pictures that come late leave a doubt, and on a loaded machine this film's do; `test_early_end.py` has the limits.
     for limit in ("_LATE_S", "_SOON_S"):
         monkeypatch.setattr(early_end, limit, LATE)
@@ -407,9 +405,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch, films: int) -> FilmClock:
 _EVENTS = {name: getattr(selectors, name) for name in ("EVENT_READ", "EVENT_WRITE")}
 
 
-def test_a_quick_look_ends_once_the_next_key_frame_is_late(
-    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_quick_look_ends_at_a_late_key_frame(filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_reader, "_NEXT_S", 1.5)
     wanted: LookToTake = {**QUICK, "seconds": 0.5, "keys": 2, "most_s": 9}
     clock = clocked(monkeypatch, films=1)
@@ -505,9 +501,7 @@ def test_what_was_kept_no_more_is_not_decoded_again_and_nothing_is_said_of_it(
     assert any("its pictures were not kept" in answer.get("not_run", "") for answer in answers.values())
 
 
-def test_a_decoder_that_dies_takes_no_other_stream_along(
-    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_decoder_takes_no_stream_along(filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch) -> None:
     true_command = batch_decoder.command
 
     def killed(streams: Any, sinks: Any) -> list[str]:
@@ -587,9 +581,7 @@ def test_a_stream_whose_pictures_are_all_damaged_is_told_as_such(
 
 
 @CAMERA
-def test_of_a_decoder_that_dies_in_a_look_nothing_is_measured(
-    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decoder_that_dies_measures_nothing(filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch) -> None:
     how = f"echo '{_SHOWN}' >&2; head -c 2000 >/dev/null; kill -9 $$"
     monkeypatch.setattr(batch_decoder, "command", _dying(":", how))
     film = filmed("key frames each second")
@@ -600,9 +592,7 @@ def test_of_a_decoder_that_dies_in_a_look_nothing_is_measured(
 
 
 @CAMERA
-def test_a_process_that_decodes_and_dies_is_told_as_that(
-    filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decoding_process_that_dies_is_told(filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_decoder, "decode", lambda *_: os.kill(os.getpid(), 9))
     for look in (None, QUICK):
         with FilmServer({PATH: filmed("key frames each second")}) as server:
@@ -631,9 +621,7 @@ def test_a_key_picture_that_cannot_be_decoded_is_waited_over(filmed: Callable[[s
 
 
 @pytest.mark.parametrize("look", [None, QUICK], ids=["read", "look"])
-def test_where_no_parameter_sets_come_the_missing_ones_are_named(
-    look: LookToTake | None, filmed: Callable[[str], Film]
-) -> None:
+def test_missing_parameter_sets_are_named_as_missing(look: LookToTake | None, filmed: Callable[[str], Film]) -> None:
     film = filmed("key frames each second")
     bare = replace(film.out_of_band(), text=film.sdp())  # type: ignore[call-arg]
     with FilmServer({PATH: bare}) as server:
@@ -672,9 +660,7 @@ def test_what_is_refused_or_does_not_come_is_told(filmed: Callable[[str], Film])
         {"PLAY": b"PLAY rtsp://x RTSP/1.0\r\n\r\n"},
     ],
 )
-def test_whatever_a_relay_answers_ends_its_own_look_alone(
-    answers: dict[str, bytes], filmed: Callable[[str], Film]
-) -> None:
+def test_an_odd_answer_ends_its_own_look_alone(answers: dict[str, bytes], filmed: Callable[[str], Film]) -> None:
     film = filmed("key frames each second")
     with FilmServer({PATH: film}, answers=answers) as bad, FilmServer({PATH: film}) as good:
         until = time.monotonic() + 60 + LATE
@@ -688,9 +674,7 @@ def test_whatever_a_relay_answers_ends_its_own_look_alone(
 
 # --- through a relay ------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["key frames each second", "out of order", "h265"])
-def test_a_relay_hands_on_the_pictures_of_its_camera(
-    name: str, filmed: Callable[[str], Film], start_relay: StartRelay
-) -> None:
+def test_a_relay_passes_its_pictures_on(name: str, filmed: Callable[[str], Film], start_relay: StartRelay) -> None:
     film = filmed(name)
     with FilmServer({PATH: film}, again=True) as camera:
         relay = start_relay({PATH: {"source": f"rtsp://127.0.0.1:{camera.port}/{PATH}"}})

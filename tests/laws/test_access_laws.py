@@ -152,9 +152,7 @@ def test_a_device_has_a_port_or_an_address_in_the_lock_where_its_mode_says_so(in
     st.lists(st.sampled_from(LANS), min_size=1, max_size=4),
     st.lists(st.sampled_from(["routed", "pull_portmap"]), min_size=4, max_size=4),
 )
-def test_sites_without_a_tunnel_are_told_apart_by_their_networks_and_no_others_are(
-    lans: list[str], modes: list[str]
-) -> None:
+def test_only_sites_without_a_tunnel_are_told_apart_by_their_networks(lans: list[str], modes: list[str]) -> None:
     listed = []
     for number, lan in enumerate(lans, 1):
         network = IPv4Network(lan)

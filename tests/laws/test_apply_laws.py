@@ -69,9 +69,7 @@ def test_a_rollback_of_an_apply_that_took_nothing_away_is_what_was_before(
 @LOCAL_USER
 @FEW
 @given(old=facilities, new=facilities, password=st.sampled_from(["secret", "another"]))
-def test_what_an_apply_took_away_no_rollback_brings_back(
-    old: dict[str, int], new: dict[str, int], password: str
-) -> None:
+def test_what_an_apply_removed_no_rollback_returns(old: dict[str, int], new: dict[str, int], password: str) -> None:
     controller = Controller()
     applied(controller, state(old), "run-1")
     held = {host: holdings(texts_of(controller, host)) for host in state(old).hosts}

@@ -110,9 +110,7 @@ def test_a_package_expires_only_while_nobody_knows_that_it_is_installed(
 
 
 @given(packages, packages)
-def test_a_package_that_was_said_to_be_installed_is_current_until_another_is_wanted(
-    one: Content, other: Content
-) -> None:
+def test_a_package_said_to_be_installed_is_current_until_another_is_wanted(one: Content, other: Content) -> None:
     site = Site(None)
     for step in (("hand out", one), ("install", ()), ("say", ())):
         site.take(*step)

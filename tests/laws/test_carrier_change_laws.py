@@ -71,9 +71,7 @@ def test_the_relay_that_serves_is_touched_neither_by_the_new_one_nor_by_the_end_
 
 @settings(max_examples=40)
 @given(fleet, st.data())
-def test_both_carriers_serve_the_same_paths_and_in_the_end_the_new_one_alone(
-    chosen: Fleet, data: st.DataObject
-) -> None:
+def test_both_carriers_serve_the_same_paths_and_then_the_new_one_alone(chosen: Fleet, data: st.DataObject) -> None:
     changing = set(data.draw(st.lists(st.sampled_from(sorted(chosen)), unique=True)))
     before, during, after = changed(chosen, changing)
 
@@ -94,9 +92,7 @@ def test_both_carriers_serve_the_same_paths_and_in_the_end_the_new_one_alone(
 
 @settings(max_examples=40)
 @given(fleet, st.data())
-def test_the_successor_keeps_its_address_and_every_port_and_the_old_address_is_retired(
-    chosen: Fleet, data: st.DataObject
-) -> None:
+def test_the_successor_keeps_address_and_ports_and_the_old_address_retires(chosen: Fleet, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(chosen)))
     first, both, last = (step.allocations for step in changed(chosen, {name}))
     successor = both.sites[name].successor

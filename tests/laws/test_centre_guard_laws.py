@@ -46,9 +46,7 @@ def rendered(firewall: Firewall) -> str:
 @GATEWAY
 @SOME
 @given(firewall=guards, stranger=either_address)
-def test_ssh_of_a_centre_is_open_to_management_networks_and_to_nobody_else(
-    firewall: Firewall, stranger: AnyAddress
-) -> None:
+def test_ssh_of_a_centre_is_open_to_management_networks_alone(firewall: Firewall, stranger: AnyAddress) -> None:
     text = rendered(firewall)
     assert locked_out(text, firewall.ssh_port, required_sources(firewall.management_networks, "")) == ()
     inside = any(stranger in network for network in firewall.management_networks)

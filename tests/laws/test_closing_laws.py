@@ -63,9 +63,7 @@ def test_no_host_holds_anything_of_a_closed_facility(chosen: Fleet, data: st.Dat
 
 @settings(max_examples=40)
 @given(fleet, st.data())
-def test_what_it_held_is_retired_and_a_facility_that_opens_again_gets_another_address(
-    chosen: Fleet, data: st.DataObject
-) -> None:
+def test_what_it_held_is_retired_and_one_that_reopens_gets_another_address(chosen: Fleet, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(chosen)))
     before = inventory(chosen, set())
     closed = inventory(chosen, {name}, before.allocations)

@@ -108,9 +108,7 @@ CONTENTS = st.dictionaries(st.sampled_from(sorted(MEANINGS)), st.sampled_from([b
 
 
 @given(old=CONTENTS, new=CONTENTS)
-def test_each_encrypted_file_that_differs_is_named_with_what_it_may_change(
-    old: dict[str, bytes], new: dict[str, bytes]
-) -> None:
+def test_each_encrypted_file_that_differs_is_named_with_effect(old: dict[str, bytes], new: dict[str, bytes]) -> None:
     said = list(comparison_gaps(old, new, ()))[1:]
     differ = sorted(path for path in MEANINGS if old.get(path) != new.get(path))
     assert len(said) == len(differ)

@@ -106,9 +106,7 @@ def test_the_text_is_right(opened: Opened, file: str) -> None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chosen=st.sampled_from(TOKENS), written=st.sampled_from(["[]", "{}", "&a x", "!t x"]))
-def test_a_value_that_is_wrong_is_told_at_its_own_token(
-    opened: Opened, chosen: tuple[str, yaml.Node], written: str
-) -> None:
+def test_a_wrong_value_is_told_at_its_token(opened: Opened, chosen: tuple[str, yaml.Node], written: str) -> None:
     file, node = chosen
     text = TEXTS[file]
     changed = text[: node.start_mark.index] + written + text[node.end_mark.index :]

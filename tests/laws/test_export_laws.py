@@ -266,9 +266,7 @@ def _basis(listed: tuple[FacilityStatus, ...]) -> DocumentBasis:
 
 @FEW
 @given(facilities=_facilities(), recorded=RECORDED)
-def test_tables_of_a_report_add_up_and_its_annex_has_every_facility(
-    facilities: dict[str, Facility], recorded: list[Past]
-) -> None:
+def test_tables_add_up_and_the_annex_has_every_facility(facilities: dict[str, Facility], recorded: list[Past]) -> None:
     listed = judged(facilities, recorded)
     document = REPORT_LETTERS["progress"](_listing(facilities, listed), _basis(listed))
     for table in document.blocks:
@@ -286,9 +284,7 @@ def test_tables_of_a_report_add_up_and_its_annex_has_every_facility(
 
 @FEW
 @given(facilities=_facilities(), recorded=RECORDED)
-def test_a_facility_has_minutes_iff_nothing_speaks_against_it(
-    facilities: dict[str, Facility], recorded: list[Past]
-) -> None:
+def test_a_facility_has_minutes_iff_nothing_objects(facilities: dict[str, Facility], recorded: list[Past]) -> None:
     listed = judged(facilities, recorded)
     listing = _listing(facilities, listed, evidence=read(recorded))
     for form in MINUTES.values():

@@ -102,9 +102,7 @@ def test_what_is_held_stays_byte_for_byte_and_mending_it_brings_the_ordinary_pla
 
 @FEW
 @given(fleet=fleets, data=st.data())
-def test_what_was_edited_while_it_was_broken_comes_when_it_is_mended(
-    fleet: dict[str, int], data: st.DataObject
-) -> None:
+def test_an_edit_while_it_was_broken_comes_when_it_is_mended(fleet: dict[str, int], data: st.DataObject) -> None:
     broken = {data.draw(st.sampled_from(sorted(fleet)))}
     world = plans.World()
     world.apply(plans.of_modes(fleet))
@@ -159,9 +157,7 @@ def asking(fleet: dict[str, bool]) -> Inventory:
 
 @FEW
 @given(fleet=asked_fleets, data=st.data())
-def test_what_is_asked_of_held_sites_stays_and_of_others_comes_and_goes(
-    fleet: dict[str, bool], data: st.DataObject
-) -> None:
+def test_requests_of_held_sites_stay_and_of_others_come_and_go(fleet: dict[str, bool], data: st.DataObject) -> None:
     broken = data.draw(st.sets(st.sampled_from(sorted(fleet)), min_size=1, max_size=2))
     after = {name: fleet[name] if name in broken else data.draw(st.booleans()) for name in sorted(fleet)}
     world, ordinary = plans.World(), plans.World()

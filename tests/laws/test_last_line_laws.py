@@ -135,9 +135,7 @@ _LEFT = Change("relay-1", Resource.UNIT, "u", Action.UPDATE, Impact.HOT, "why")
     facts=st.booleans(),
     dark=st.integers(0, 5),
 )
-def test_a_run_ends_with_its_worst_first(
-    kinds: list[str], dark: int, *, remaining: bool, left_out: bool, facts: bool
-) -> None:
+def test_the_worst_ends_a_run(kinds: list[str], dark: int, *, remaining: bool, left_out: bool, facts: bool) -> None:
     read = cast("HostFacts", object()) if facts else None
     # What became of a path on a host that went back says nothing of what the host has now.
     results = [
@@ -182,9 +180,7 @@ def test_a_rollback_names_who_did_not_go_back_first(kinds: list[str]) -> None:
 # --- keys and verifications -----------------------------------------------------------------------
 @MANY
 @given(silent=st.sets(st.sampled_from(HOSTS)), written=st.booleans(), shut=st.booleans(), held=st.booleans())
-def test_keys_init_says_first_whose_keys_are_not_made(
-    silent: set[str], *, written: bool, shut: bool, held: bool
-) -> None:
+def test_keys_init_says_first_whose_keys_lack(silent: set[str], *, written: bool, shut: bool, held: bool) -> None:
     asked = tuple(host for host in HOSTS if host not in silent)
     errors = {host: HostError("no route", object=host) for host in silent}
     files = {"carriers/x": "secrets-x"} if shut else {}

@@ -33,9 +33,7 @@ def opened(root: Path) -> bytes:
 
 @settings(max_examples=25, deadline=None)
 @given(devices=st.lists(st.sampled_from(DEVICES), min_size=1, max_size=3), username=TEXTS, password=TEXTS)
-def test_what_is_given_is_what_the_file_says_and_nothing_else_is_another(
-    devices: list[str], username: str, password: str
-) -> None:
+def test_a_given_login_is_the_files_and_no_other_changes(devices: list[str], username: str, password: str) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder) / "inv"
         shutil.copytree(ROOT, root)

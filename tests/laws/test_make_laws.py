@@ -38,9 +38,7 @@ def test_a_word_is_its_makes_however_it_is_written(*, make: Make, number: int, c
 
 
 @given(make=makes, channel=channels, stream=streams, recorder=st.booleans())
-def test_every_row_gives_a_path_for_every_channel_and_stream(
-    *, make: Make, channel: int, stream: StreamName, recorder: bool
-) -> None:
+def test_every_row_has_a_path_for_each_stream(*, make: Make, channel: int, stream: StreamName, recorder: bool) -> None:
     path = rtsp_path(make, channel, stream, recorder=recorder)
     assert re.fullmatch(r"/[\x21-\x7a|~]+", path)  # as the model wants a written one, and no field is left
 

@@ -43,9 +43,7 @@ def paths_of(name: str, cameras: int) -> set[str]:
 
 @FEW
 @given(fleet=others, cameras=st.integers(1, 3), viewers=st.integers(1, 9))
-def test_a_renamed_facility_cuts_nobody_and_takes_everything_along(
-    fleet: dict[str, int], cameras: int, viewers: int
-) -> None:
+def test_a_renamed_facility_cuts_nobody_and_loses_nothing(fleet: dict[str, int], cameras: int, viewers: int) -> None:
     world = World()
     world.apply(of(fleet | {BEFORE: cameras}))
     before = world.lock

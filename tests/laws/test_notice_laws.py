@@ -50,9 +50,7 @@ def everything_sent(news: NightNews, last: LastNotice, language: Language) -> st
 
 
 @given(READERS, SIGHTS, SIGHTS, LANGUAGES)
-def test_nobody_gets_a_word_of_what_the_table_denies(
-    reader: ReaderScope, before: Sights, now: Sights, language: Language
-) -> None:
+def test_the_table_denies_every_word(reader: ReaderScope, before: Sights, now: Sights, language: Language) -> None:
     last = knowing(news_of(reader, before))
     sent = everything_sent(news_of(reader, now, last, 1), last, language)
     every = (*before, *now)

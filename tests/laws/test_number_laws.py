@@ -102,9 +102,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(PLACES), odd | st.sampled_from(NESTED) | odd.map(lambda text: f'"{text}"'))
-def test_whatever_stands_in_a_file_is_a_problem_with_its_place(
-    root: Path, place: tuple[str, int, int], text: str
-) -> None:
+def test_any_value_in_a_file_is_a_problem_with_place(root: Path, place: tuple[str, int, int], text: str) -> None:
     path, start, end = place
     (root / path).write_text(FILES[path][:start] + text + FILES[path][end:], encoding="utf-8")
     try:
@@ -218,9 +216,7 @@ def test_an_odd_word_is_wrong_usage(words: list[str], tmp_path: Path, capsys: py
     ],
 )
 @pytest.mark.parametrize("value", [_TOO_LONG, LONG])
-def test_an_odd_environment_is_no_defect(
-    name: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_odd_variable_is_legal(name: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make.write_inventory(tmp_path)
     env = {"PROVISIONER_INVENTORY": str(root), "XDG_STATE_HOME": str(tmp_path / "state")} | {name: value}
     assert run(["status"], env) in {0, 2, 3, 13}

@@ -118,9 +118,7 @@ def test_a_plan_has_all_other_hosts_whatever_one_answers(country: Country, comma
 @given(
     mutations=st.dictionaries(st.sampled_from(["observe", "apply", "look", "confirm", "status", "abort"]), MUTATIONS)
 )
-def test_an_apply_changes_all_other_hosts_whatever_one_answers(
-    country: Country, mutations: Mapping[str, Mutation]
-) -> None:
+def test_an_apply_changes_the_others_whatever_one_says(country: Country, mutations: Mapping[str, Mutation]) -> None:
     country.forget()
     code, out, err = country.call(mutations, "--output", "json", "apply", "--yes", "--max-failed", "9")
     assert_decent(code, out, err)
@@ -137,9 +135,7 @@ def test_an_apply_changes_all_other_hosts_whatever_one_answers(
 @pytest.mark.soak
 @law
 @given(mutations=st.dictionaries(st.sampled_from(("rollback", *CHANGE)), MUTATIONS))
-def test_a_rollback_returns_all_other_hosts_whatever_one_answers(
-    country: Country, mutations: Mapping[str, Mutation]
-) -> None:
+def test_a_rollback_returns_the_others_whatever_one_says(country: Country, mutations: Mapping[str, Mutation]) -> None:
     country.forget()
     assert country.call({}, "apply", "--yes")[0] == 0
     code, out, err = country.call(mutations, "--output", "json", "rollback", ODD, OTHER, "--yes", "--max-failed", "9")

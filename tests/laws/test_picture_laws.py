@@ -145,9 +145,7 @@ def test_an_outage_in_every_later_look_takes_nothing_back_and_hides_nowhere(reco
 
 @FEW
 @given(recorded=RECORDED, now=NOWS, sites=st.lists(SITES, max_size=3))
-def test_the_age_of_the_proof_is_said_whatever_it_is(
-    recorded: list[Past], now: datetime, sites: list[Facility]
-) -> None:
+def test_the_age_of_each_proof_is_said(recorded: list[Past], now: datetime, sites: list[Facility]) -> None:
     evidence = read(on_relay(recorded))
     fresh = freshness(evidence, now, [pictures_of(outline_of(site), evidence, now) for site in sites])
     verified = [p.ending.finished for p in recorded if p.ending and p.run.operation is Operation.VERIFY]

@@ -50,9 +50,7 @@ def test_every_limit_of_the_inventory_has_one_measure_and_every_measure_a_limit(
 
 
 @given(subject=subjects, low=limits, raised=st.dictionaries(st.sampled_from(LIMITS), st.integers(0, 100)))
-def test_a_raised_limit_never_refuses_more(
-    subject: PlanInQuestion, low: dict[str, int], raised: dict[str, int]
-) -> None:
+def test_a_higher_limit_refuses_no_more(subject: PlanInQuestion, low: dict[str, int], raised: dict[str, int]) -> None:
     high = {name: max(number, raised.get(name, 0)) for name, number in low.items()}
     before = refusals_of(policy(limits=low, freeze=[FREEZE]), subject, NOW, {})
     after = refusals_of(policy(limits=high, freeze=[FREEZE]), subject, NOW, {})
@@ -82,9 +80,7 @@ def test_what_a_refusal_asks_for_is_enough(subject: PlanInQuestion, low: dict[st
 
 
 @given(subject=subjects, low=limits, allowed=allowances)
-def test_what_is_protected_cannot_be_allowed(
-    subject: PlanInQuestion, low: dict[str, int], allowed: dict[str, int]
-) -> None:
+def test_the_protected_is_never_allowed(subject: PlanInQuestion, low: dict[str, int], allowed: dict[str, int]) -> None:
     refused = refusals_of(policy(limits=low), subject, NOW, allowed)
     lost = lost_paths(subject)
     owners = {c.facility for c in subject.changes if c.name in lost} & subject.protected

@@ -79,9 +79,7 @@ def test_a_login_is_due_when_its_device_refused_it_twice_since_it_took_it_whiche
 
 
 @given(events=events, tried=st.sets(st.sampled_from(sorted(set(LOGINS.values())))))
-def test_a_try_by_another_way_counts_as_one_of_those_that_the_log_tells(
-    events: list[tuple[str, bool]], tried: set[str]
-) -> None:
+def test_a_try_by_another_way_counts_as_one_of_the_log(events: list[tuple[str, bool]], tried: set[str]) -> None:
     refusals = Refusals(tried.__contains__)
     for path, bad in events:
         refusals.hear(refused(path) if bad else taken(path), lambda path: LOGINS.get(path, ""))
@@ -159,9 +157,7 @@ def refuse(host: SimulatedHost, logins: set[str], flowing: set[str] | None = Non
 
 @FEW
 @given(fleet=fleets, data=st.data())
-def test_what_is_out_comes_back_byte_for_byte_and_nobody_else_is_touched(
-    fleet: dict[str, int], data: st.DataObject
-) -> None:
+def test_what_is_out_comes_back_byte_for_byte_and_alone(fleet: dict[str, int], data: st.DataObject) -> None:
     _, host = world_of(fleet)
     whole = text_of(host)
     logins = set(data.draw(st.sets(st.sampled_from(logins_in(whole)), min_size=1)))
@@ -230,9 +226,7 @@ def test_a_quarantined_path_is_no_change_and_no_plan_is_stale_for_it(
 
 @FEW
 @given(fleet=fleets, data=st.data())
-def test_another_password_brings_it_back_and_the_host_is_the_ordinary_one(
-    fleet: dict[str, int], data: st.DataObject
-) -> None:
+def test_another_password_brings_it_back_to_the_ordinary_host(fleet: dict[str, int], data: st.DataObject) -> None:
     world, host = world_of(fleet, "old")
     out = refuse(host, set(data.draw(st.sets(st.sampled_from(logins_in(text_of(host))), min_size=1))))
     planned = world.plan(plans.of(fleet), password="new").plan
@@ -286,9 +280,7 @@ def file_of(wanted: dict[str, dict[str, Any]]) -> str:
 
 
 @given(wanted=devices, live=devices)
-def test_a_new_login_is_tried_by_two_paths_at_once_at_most(
-    wanted: dict[str, dict[str, Any]], live: dict[str, dict[str, Any]]
-) -> None:
+def test_a_new_login_is_tried_by_two_paths(wanted: dict[str, dict[str, Any]], live: dict[str, dict[str, Any]]) -> None:
     text, before = file_of(wanted), file_of(live)
     tried = quarantine_trial.tried_first(text, before)
     first = quarantine_trial.without_logins(text, tried.keys(), SINCE, tried)

@@ -113,9 +113,7 @@ def test_each_user_of_a_relay_reads_what_it_was_given_and_one_user_has_the_api(
 
 @VIEWER
 @given(before=GIVEN, after=GIVEN, whole=st.booleans())
-def test_what_a_reader_gets_anew_is_told_and_what_it_had_is_not(
-    *, before: list[str], after: list[str], whole: bool
-) -> None:
+def test_a_readers_new_paths_are_told_and_no_old_ones(*, before: list[str], after: list[str], whole: bool) -> None:
     had = words_of_reading("viewer-x", [] if whole else before)
     other = words_of_reading("viewer-y", [])
     for words, prefix in zip(words_of_reading("viewer-x", after), after, strict=True):

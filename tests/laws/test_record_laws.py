@@ -124,9 +124,7 @@ def test_a_row_that_somebody_wrote_is_a_fault_of_the_record_and_no_defect(
 @LOCAL_USER
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(table=st.sampled_from(_TABLES[1:]), row=st.integers(0, 200), reader=st.sampled_from(_READERS))
-def test_a_row_that_somebody_removed_is_missed(
-    recorded: Recorded, table: str, row: int, reader: tuple[str, ...]
-) -> None:
+def test_a_removed_row_is_missed(recorded: Recorded, table: str, row: int, reader: tuple[str, ...]) -> None:
     """But for the last steps of a run that has not ended: hosts are asked what became of it."""
     recorded.restored()
     name = f"provisioner_{table}"

@@ -76,9 +76,7 @@ FILES = st.dictionaries(st.sampled_from(["a", "b", "c_test", "d"]), st.sampled_f
 
 @MERGE_REQUEST
 @given(FILES, FILES)
-def test_rules_that_go_or_say_something_else_are_trust_and_new_ones_are_not(
-    before: dict[str, str], after: dict[str, str]
-) -> None:
+def test_rules_that_go_or_change_are_trust_and_new_ones_not(before: dict[str, str], after: dict[str, str]) -> None:
     def policy(files: dict[str, str]) -> AppliedPolicy:
         listed = (RegoFile(f"policy/{name}.rego", text) for name, text in files.items())
         return AppliedPolicy(rego=tuple(sorted(file.mark for file in listed if not file.is_test)))

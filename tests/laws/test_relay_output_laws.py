@@ -100,9 +100,7 @@ def test_only_the_probe_asks_and_only_where_somebody_is_to_be_asked(packet: NetP
 
 @SOME
 @given(_ANY, _PORTS, st.sampled_from(INTERFACES))
-def test_readers_and_the_one_who_asks_the_api_are_answered(
-    to: IPv4Address | IPv6Address, port: int, interface: str
-) -> None:
+def test_readers_and_callers_of_the_api_are_answered(to: IPv4Address | IPv6Address, port: int, interface: str) -> None:
     assert lets_out(RULES, leaving(RELAY_USER, interface, to, "tcp", port, is_reply=True))
     assert not lets_out(RULES, leaving(PROBE_USER, interface, IPv4Address("192.0.2.9"), "tcp", port, is_reply=True))
 

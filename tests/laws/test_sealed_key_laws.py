@@ -88,9 +88,7 @@ def test_hkdf_is_that_of_the_library(secret: bytes, salt: bytes, info: bytes, si
 # --- boxes ----------------------------------------------------------------------------------------
 @settings(max_examples=40, deadline=None)
 @given(private=KEYS, recovery=KEYS, inventory=SLUGS, host=SLUGS)
-def test_who_has_the_recovery_key_has_the_sealed_one(
-    private: bytes, recovery: bytes, inventory: str, host: str
-) -> None:
+def test_the_recovery_key_opens_the_sealed_one(private: bytes, recovery: bytes, inventory: str, host: str) -> None:
     sealed = box(private, recovery, inventory, host)
     public = pair_of(private).public_key
     key = open_box(sealed["box"], pair_of(recovery), inventory=inventory, host=host, public_key=public)

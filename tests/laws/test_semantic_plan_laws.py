@@ -39,9 +39,7 @@ def shown(planned: Any) -> str:
 
 @FEW
 @given(old=facilities, new=facilities, viewers=watched)
-def test_no_viewer_is_counted_twice_and_none_is_made_up(
-    old: dict[str, int], new: dict[str, int], viewers: dict[str, int]
-) -> None:
+def test_viewers_are_counted_once_each(old: dict[str, int], new: dict[str, int], viewers: dict[str, int]) -> None:
     world = World()
     world.apply(of(old))
     world.watch(RELAY, viewers)
@@ -73,9 +71,7 @@ def test_what_cuts_everybody_names_everybody_once(sites: dict[str, int], viewers
 
 @FEW
 @given(old=facilities, new=facilities, data=st.data())
-def test_the_order_of_files_and_hosts_decides_nothing(
-    old: dict[str, int], new: dict[str, int], data: st.DataObject
-) -> None:
+def test_order_of_files_and_hosts_is_nothing(old: dict[str, int], new: dict[str, int], data: st.DataObject) -> None:
     world = World()
     world.apply(of(old, carriers=[inventories.carrier(), inventories.carrier("vnpt", 12)]))
     carriers = data.draw(st.permutations([inventories.carrier(), inventories.carrier("vnpt", 12)]))
@@ -88,9 +84,7 @@ def test_the_order_of_files_and_hosts_decides_nothing(
 
 @FEW
 @given(old=facilities, new=facilities)
-def test_only_hosts_inside_the_limit_are_asked_and_the_others_are_named(
-    old: dict[str, int], new: dict[str, int]
-) -> None:
+def test_hosts_inside_the_limit_are_asked_and_the_others_are_named(old: dict[str, int], new: dict[str, int]) -> None:
     world = World()
     world.apply(of(old))
     world.hosts.calls.clear()

@@ -162,9 +162,7 @@ def test_a_saved_state_gets_the_networks_of_now_in_both_of_its_chains(firewall: 
 @pytest.mark.skipif(not nft_checks(), reason="nft cannot be asked here")
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(one=guards, other=guards)
-def test_nft_takes_two_tables_beside_each_other_and_one_that_is_loaded_anew_leaves_the_other(
-    one: Firewall, other: Firewall
-) -> None:
+def test_nft_takes_two_tables_and_one_that_is_loaded_anew_leaves_the_other(one: Firewall, other: Firewall) -> None:
     texts = [re.sub(r'skuid "[^"]+"', 'skuid "root"', rules(*side)) for side in ((one,), (other, "vnpt"))]
     script = (
         'set -e; nft -f "$1"; nft -s list table inet provisioner.viettel >"$3"; nft -f "$2"; nft -f "$2"; '

@@ -212,9 +212,7 @@ def test_a_key_whose_path_ssh_would_read_as_something_else_is_refused(path: str)
 
 @pytest.mark.parametrize("named", ["id", "id.pub"])
 @pytest.mark.parametrize("beside", ["id-cert.pub", "another-cert.pub"])
-def test_a_certificate_beside_the_key_goes_with_it_whichever_half_is_named(
-    tmp_path: Path, named: str, beside: str
-) -> None:
+def test_a_certificate_goes_with_its_key_whichever_half_is_named(tmp_path: Path, named: str, beside: str) -> None:
     (tmp_path / beside).touch()
     key = own_key({"PROVISIONER_SSH_KEY": str(tmp_path / named)})
     # Beside a private key ssh looks for itself.

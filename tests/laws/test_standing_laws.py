@@ -130,9 +130,7 @@ def test_the_same_looks_and_memory_give_the_same_verdict(
 
 
 @given(looks(), memories())
-def test_down_rests_on_two_failures_a_minute_apart_with_nothing_good_between(
-    seen: list[PathVerdict], memory: PathMemory
-) -> None:
+def test_down_rests_on_two_failures_a_minute_apart_in_a_row(seen: list[PathVerdict], memory: PathMemory) -> None:
     said = settled(seen, memory, TWICE)
     if said.verdict is not Verdict.DOWN:
         return
@@ -145,9 +143,7 @@ def test_down_rests_on_two_failures_a_minute_apart_with_nothing_good_between(
 
 
 @given(memories(), findings, causes)
-def test_a_failure_of_long_ago_or_of_a_moment_ago_confirms_nothing(
-    memory: PathMemory, finding: Finding, cause: Cause
-) -> None:
+def test_a_failure_long_or_a_moment_ago_confirms_none(memory: PathMemory, finding: Finding, cause: Cause) -> None:
     for first, last in (
         (NOW - 2 * REMEMBERED_FOR, NOW - REMEMBERED_FOR - timedelta(seconds=1)),
         (NOW - APART + timedelta(seconds=1), NOW),
@@ -180,9 +176,7 @@ def test_a_silence_between_does_not_hide_what_was_said(said: Cause, noise: list[
 
 
 @given(st.lists(causes, min_size=2, max_size=8), st.sampled_from(LEVELS[1:]))
-def test_a_cause_flips_only_to_one_known_better_or_to_one_that_two_looks_agree_on(
-    shown: list[Cause], level: int
-) -> None:
+def test_a_cause_flips_only_to_one_known_better_or_that_two_looks_share(shown: list[Cause], level: int) -> None:
     memory, before = NOTHING, None
     for number, cause in enumerate(shown):
         verdict, memory = _run(memory, NOW + number * timedelta(minutes=5), (Verdict.DOWN, cause, level))
@@ -234,7 +228,7 @@ def down(cause: Cause) -> PastVerdict:
 
 
 @given(OUTAGES)
-def test_only_what_goes_down_for_the_same_cause_again_flaps_and_not_what_somebody_has_to_mend(
+def test_only_what_goes_down_for_one_cause_again_flaps_and_not_what_people_mend(
     causes: list[Cause],
 ) -> None:
     said = settled([look(Verdict.UP)], PathMemory(past=outages(causes)), TWICE)
@@ -259,9 +253,7 @@ def test_changes_of_before_the_window_do_not_count() -> None:
 
 # --- maintenance ----------------------------------------------------------------------------------
 @given(verdicts, moments, moments, moments, st.sampled_from(["facility", "relay", "centre", "carrier", "all", "other"]))
-def test_a_window_hides_nothing_outside_of_it(
-    verdict: Verdict, begin: datetime, until: datetime, at: datetime, about: str
-) -> None:
+def test_a_window_hides_its_own(verdict: Verdict, begin: datetime, until: datetime, at: datetime, about: str) -> None:
     window = Window(
         begin,
         until,

@@ -64,9 +64,7 @@ def test_the_quick_way_reads_what_the_careful_way_reads_or_gives_up(text: str) -
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, plain, min_size=1, max_size=5), st.data())
-def test_a_place_is_the_same_whether_it_is_asked_for_first_or_after_others(
-    mapping: dict[str, Any], data: st.DataObject
-) -> None:
+def test_a_place_is_the_same_in_any_order_of_asking(mapping: dict[str, Any], data: st.DataObject) -> None:
     text = render_mapping(mapping).encode()
     paths = st.sampled_from(sorted(paths_in(mapping), key=str))
     beyond: st.SearchStrategy[KeyPath] = st.sampled_from([(), ("no-such-key",), (7,), ("no-such-key", 0)])

@@ -314,9 +314,7 @@ TAMPERED: dict[str, Callable[[CarriedCall], CarriedCall]] = {
 
 @NODE
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED)
-def test_nothing_that_is_made_of_it_is_carried(
-    approved: CarriedCall, change: Callable[[CarriedCall], CarriedCall]
-) -> None:
+def test_nothing_made_of_it_is_carried(approved: CarriedCall, change: Callable[[CarriedCall], CarriedCall]) -> None:
     assert refused(change(approved))
 
 
@@ -525,9 +523,7 @@ def test_a_relay_is_not_returned_to_before_its_first_apply_without_approval(hous
 
 @NODE
 @pytest.mark.parametrize("part", ["key", "host"])
-def test_neither_a_rollback_nor_its_confirmation_marks_the_host_otherwise(
-    confirmed: tuple[CarriedCall, NodeMemory], part: str
-) -> None:
+def test_no_rollback_or_confirmation_marks_a_host_anew(confirmed: tuple[CarriedCall, NodeMemory], part: str) -> None:
     (call, memory), asked, now = confirmed, rules("noc-1"), datetime.now(UTC)
     own = MADE["house"].hosts.carried["apply"]
     back = rollback_of(own, own.request["run"])
@@ -541,7 +537,7 @@ def test_neither_a_rollback_nor_its_confirmation_marks_the_host_otherwise(
 
 
 @NODE
-def test_a_rollback_by_the_run_of_an_approved_change_confirms_nothing_else(
+def test_a_rollback_by_an_approved_run_confirms_nothing_else(
     confirmed: tuple[CarriedCall, NodeMemory],
 ) -> None:
     (call, memory), asked = confirmed, rules("noc-1")

@@ -168,9 +168,7 @@ def planned_and_applied(country: TwoNodes) -> str:
 
 
 @pytest.mark.skipif(not server_program(), reason="this machine has no nats-server")
-def test_a_few_relays_are_planned_and_applied_through_two_nodes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_few_relays_are_planned_and_applied_by_two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with two_nodes(tmp_path, 2, 24, monkeypatch) as country:
         planned_and_applied(country)
 

@@ -122,9 +122,7 @@ def test_a_unit_that_was_kept_for_days_is_not_carried_again_by_a_clock_that_was_
 
 @NODE
 @pytest.mark.parametrize("is_emptied", [False, True], ids=["no list", "an empty list"])
-def test_a_node_that_was_installed_anew_begins_nothing_that_was_sent_before(
-    tmp_path: Path, *, is_emptied: bool
-) -> None:
+def test_a_node_installed_anew_begins_nothing_that_was_sent_before(tmp_path: Path, *, is_emptied: bool) -> None:
     post, key, own = Post(), new_exchange_key(), new_exchange_key()
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
@@ -173,9 +171,7 @@ def test_a_controller_that_asks_for_what_a_dead_node_has_begun_is_told_so(tmp_pa
 
 @NODE
 @pytest.mark.parametrize("until", [-1.0, 500.0])
-def test_what_comes_too_late_or_counts_too_long_is_not_begun_and_the_clock_is_told(
-    tmp_path: Path, until: float
-) -> None:
+def test_what_comes_late_or_counts_too_long_is_not_begun_and_its_clock_told(tmp_path: Path, until: float) -> None:
     hosts = CountingHosts()
     # The refusal is waited for: with `ask` above the seconds of a loaded machine the runner gives up only after it.
     with both_ends(Post(), tmp_path, hosts=hosts, pace=replace(QUICK, begin=until, ask=30.0)) as (runner, _):
@@ -410,9 +406,7 @@ def test_a_large_file_comes_once_and_is_kept_for_who_comes_next(tmp_path: Path) 
 
 @NODE
 @pytest.mark.parametrize("change", ["gone", "changed"])
-def test_a_kept_file_that_is_not_there_any_more_is_sent_anew_or_the_call_not_carried(
-    tmp_path: Path, change: str
-) -> None:
+def test_a_kept_file_that_is_gone_is_sent_anew_or_the_call_not_carried(tmp_path: Path, change: str) -> None:
     artefact, hosts = tmp_path / "mediamtx", CountingHosts()
     artefact.write_bytes(b"program" * 1000)
     call = apply_of(host_of(1), artefact)

@@ -94,9 +94,7 @@ def test_this_checkout_says_its_version_once() -> None:
     assert version_of((ROOT / "provisioner/__init__.py").read_text(encoding="utf-8"))
 
 
-def test_an_export_has_what_was_committed_and_nothing_else(
-    checkout: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_an_export_has_what_was_committed_alone(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     (checkout / "stray").touch()
     target = tmp_path_factory.mktemp("x") / "export"
     Commit.of(checkout).export(target)

@@ -83,9 +83,7 @@ def tagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_release_says_what_a_person_does_next_and_does_none_of_it(
-    tagged: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_release_says_what_people_do_next_and_does_none(tagged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["--no-image"]) == 0
     said = capsys.readouterr().out
     for step in ("gpg --detach-sign --armor out/release/SHA256SUMS", "git push origin v1.2.0", "install.md"):

@@ -44,9 +44,7 @@ def test_a_sample_finds_every_hard_fault_and_no_healthy_one() -> None:
     assert {night.look.fault for night in nights} == {fault.value for fault in (Fault.NONE, *HARD)}
 
 
-def test_a_run_that_was_broken_off_goes_on_with_the_camera_it_was_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_off_run_goes_on_with_the_camera_it_was_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size, file, asked = Size(seed=11, cameras=3, nights=1, hard=0, soft=0), tmp_path / "looks", []
 
     def look(number: int, night: int) -> Look:

@@ -138,9 +138,7 @@ def test_a_time_whose_verdicts_left_is_not_measured_however_much_was_summed(kept
     assert kept.answer(may)["kcl-001"].down == 74 * HOUR
 
 
-def test_a_new_history_gets_the_table_that_earlier_versions_need_and_no_rows(
-    place: StateFolder, tmp_path: Path
-) -> None:
+def test_a_new_history_gets_the_table_of_earlier_versions_and_no_rows(place: StateFolder, tmp_path: Path) -> None:
     new = Kept(place, {}, tmp_path)
     for number in range(3):
         new.record(number, APRIL + 40 * number * DAY)

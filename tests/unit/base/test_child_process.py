@@ -95,9 +95,7 @@ def test_no_folder_of_a_checkout_is_searched_for_programs(tmp_path: Path) -> Non
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("path", ["", ":", ".", "bin::."])
-def test_a_path_that_names_no_whole_folder_finds_no_program(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+def test_a_path_of_no_whole_folder_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     for file in (tmp_path / "ssh", tmp_path / "bin/ssh"):
         file.parent.mkdir(exist_ok=True)
         file.write_text("#!/bin/sh\n", encoding="utf-8")

@@ -24,9 +24,7 @@ FEW = st.dictionaries(st.text(), VALUES, max_size=4)
 
 
 @given(FEW, st.text(), ITEMS)
-def test_a_text_in_parts_is_the_text_of_the_whole(
-    plain: dict[str, Any], name: str, items: list[dict[str, Any]]
-) -> None:
+def test_a_text_in_parts_is_the_whole_text(plain: dict[str, Any], name: str, items: list[dict[str, Any]]) -> None:
     whole = {**plain, name: items}
     parted = {**plain, name: LongList(lambda: items)}
     assert "".join(indented_parts(parted)) == json.dumps(whole, ensure_ascii=False, indent=2)

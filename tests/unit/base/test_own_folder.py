@@ -45,9 +45,7 @@ def test_a_history_in_a_foreign_folder_is_not_opened(tmp_path: Path, give_away: 
 
 
 @LOCAL_USER
-def test_a_history_that_somebody_else_has_put_there_is_not_opened(
-    tmp_path: Path, give_away: Callable[[Path], None]
-) -> None:
+def test_a_history_of_somebody_else_is_not_opened(tmp_path: Path, give_away: Callable[[Path], None]) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     (folder / "state.db").touch()

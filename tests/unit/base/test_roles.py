@@ -47,9 +47,7 @@ def test_no_cell_is_missing_and_none_is_more() -> None:
 
 
 @given(READERS, MATTERS, PLACES)
-def test_who_is_of_something_never_sees_what_is_another_ones(
-    reader: ReaderScope, matter: Matter, place: Whereabouts
-) -> None:
+def test_a_role_never_sees_what_is_anothers(reader: ReaderScope, matter: Matter, place: Whereabouts) -> None:
     if reader.role in BOUND_TO and not reader.is_own(place):
         assert not reader.sees(matter, place)
         assert not reader.counts(matter, place)

@@ -172,9 +172,7 @@ def test_without_the_old_login_in_the_vault_the_facility_is_held(changing: Termi
     assert changing("plan")[0] == 3
 
 
-def test_a_camera_that_becomes_a_channel_has_no_login_to_change_any_more(
-    call: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_camera_that_becomes_a_channel_has_no_login_left(call: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call.type(monkeypatch, "kcl-bg-001/cam-04", "--accept-old-until", UNTIL.isoformat())[0] == 0
     assert "accept" in call.file(SITE).read_text()
     assert call("camera", "move", "kcl-bg-001/cam-04", "--recorder", "nvr-01", "--channel", "20")[0] == 0

@@ -202,9 +202,7 @@ def test_a_line_that_looks_private_is_left_out(tmp_path: Path) -> None:
 
 @LOCAL_USER
 @pytest.mark.parametrize("place", ["link", "folder", "pipe", "device"])
-def test_a_log_goes_into_a_file_of_ones_own_and_nowhere_else(
-    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_goes_into_a_file_of_ones_own(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log"
     match place:
         case "link":
@@ -233,9 +231,7 @@ def test_a_disk_that_is_full_ends_no_command(tmp_path: Path, monkeypatch: pytest
 
 # --- streams that are closed ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("closed", "words", "code"), [("2>&-", "-i nowhere", 3), (">&- 2>&- <&-", f"-i {EXAMPLE}", 0)])
-def test_a_stream_that_the_caller_closed_changes_no_exit_code(
-    closed: str, words: str, code: int, tmp_path: Path
-) -> None:
+def test_a_stream_closed_by_its_caller_is_no_exit_code(closed: str, words: str, code: int, tmp_path: Path) -> None:
     call = f"{sys.executable} -m provisioner {words} validate {closed}"
     done = subprocess.run(["sh", "-c", call], env=environment(tmp_path), cwd=ROOT, check=False, timeout=60)
     assert done.returncode == code

@@ -263,9 +263,7 @@ BY = ("camera", "carrier", "province")
         for row, damage in enumerate(DAMAGES_OF_MORE)
     ],
 )
-def test_several_processes_come_to_what_one_comes_to(
-    nights: Nights, request: pytest.FixtureRequest, by: str, damage: str
-) -> None:
+def test_several_processes_equal_one(nights: Nights, request: pytest.FixtureRequest, by: str, damage: str) -> None:
     DAMAGES_OF_MORE[damage](nights)
     words = ("--by", by, *WEEK, "--against-before")
     alone, chosen = nights(*words), nights(*words, "--limit", "carrier=viettel")

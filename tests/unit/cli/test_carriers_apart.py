@@ -164,9 +164,7 @@ def test_a_host_that_was_asked_for_and_stayed_shut_is_no_success(everybody: Engi
 
 
 @VIEWER
-def test_a_verification_is_not_green_for_what_was_not_opened(
-    everybody: Engineer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_closed_carrier_is_no_green_verification(everybody: Engineer, monkeypatch: pytest.MonkeyPatch) -> None:
     own = everybody.holding(SHARED, VIETTEL)
     relays_asked = ("--limit", "host=relay-viettel-1", "--limit", "host=relay-vnpt-1")
     monkeypatch.setattr(everybody.hosts, "call", lambda _calls, **_: {})

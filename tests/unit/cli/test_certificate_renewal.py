@@ -132,9 +132,7 @@ def test_a_call_that_is_ended_between_two_files_is_taken_up(
         assert recorded(call) == (shown, "")
 
 
-def test_keys_init_keeps_what_is_under_way_and_tidies_what_is_over(
-    call: ShapeTerminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_init_keeps_the_current_and_tidies_the_rest(call: ShapeTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     call.done(*RENEW)
     before = recorded(call), vault(call).next_certificate_keys
     call.done("keys", "init")
@@ -196,9 +194,7 @@ def test_what_makes_no_sense_is_refused(call: ShapeTerminal, words: tuple[str, .
     assert (code, told in err) == (2, True), err
 
 
-def test_what_a_ca_signs_is_the_next_one_as_well(
-    call: ShapeTerminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ca_signs_the_next_one_too(call: ShapeTerminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificates, "datetime", type("Then", (), {"now": staticmethod(lambda _zone: NOW)}))
     present, file = live(call), tmp_path / "signed.pem"
     # Of the present key: another certificate all the same, and gateways know the certificate.

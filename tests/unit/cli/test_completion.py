@@ -84,9 +84,7 @@ def test_other_shells_keep_a_kind_and_its_name_together(
         assert f"facility={name}" in lines
 
 
-def test_the_environment_names_the_inventory_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_environment_names_it_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["provisioner", "status", "kcl-bg"]
     assert _words(_asked("bash", words, monkeypatch, capsys, PROVISIONER_INVENTORY=str(EXAMPLE))) == _FACILITIES[:3]
 

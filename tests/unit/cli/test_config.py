@@ -129,9 +129,7 @@ def test_a_file_that_others_may_write_is_not_followed(home: Home, capsys: pytest
     assert "chmod go-w" in capsys.readouterr().err
 
 
-def test_a_databases_url_is_never_shown_and_its_file_is_the_owners_alone(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_databases_url_is_hidden_and_its_file_the_owners_own(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     url = 'state = "postgresql://noc:c4nary-word@db.example.com/x"\n'
     assert run(["config"], home(url, 0o644)) == 2
     assert run(["config"], home(url)) == 0
@@ -144,9 +142,7 @@ def test_a_databases_url_is_never_shown_and_its_file_is_the_owners_alone(
     )
 
 
-def test_a_file_that_git_has_in_the_inventorys_checkout_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_git_has_in_the_checkout_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make.write_inventory(tmp_path / "inventory", {})
     file = make.write_files(root, {"config.toml": b'language = "vi"\n'}) / "config.toml"
     file.chmod(0o600)

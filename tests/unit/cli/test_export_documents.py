@@ -211,9 +211,7 @@ def test_a_scorecard_without_what_a_verification_left_says_so(
 
 
 @pytest.mark.parametrize("left", [{"paths": 1, "incidents": []}, {"paths": [{}], "incidents": []}, {"incidents": [1]}])
-def test_what_is_no_verification_is_not_counted(
-    story: Story, left: dict[str, object], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_runs_are_not_counted(story: Story, left: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
     _recorded(story, {"paths": [], **_TIMES, **left})
     assert story.run("export", "scorecard") == 13
     shown = capsys.readouterr().err

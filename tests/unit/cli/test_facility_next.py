@@ -137,9 +137,7 @@ def test_other_facilities_are_not_held_up_and_keep_what_they_have(example: Examp
     assert before
 
 
-def test_what_the_parties_sign_is_shown_in_both_languages_and_written_for_people(
-    example: ExampleTerminal, tmp_path: Path
-) -> None:
+def test_what_parties_sign_is_shown_and_written_in_both_languages(example: ExampleTerminal, tmp_path: Path) -> None:
     assert example("facility", "plan", "kcl-bg-009")[0] == 0
     code, out, _ = example("sign-off", "kcl-bg-009", "--show")
     content = next(line.split()[-1] for line in out.splitlines() if line.startswith("Content"))

@@ -68,9 +68,7 @@ def test_an_error_is_a_document_where_json_was_asked_for(capsys: pytest.CaptureF
         (["list"], "--scheme"),
     ],
 )
-def test_what_is_not_understood_ends_with_2(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_not_understood_ends_with_2(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["geography", *arguments], {}) == 2
     out, err = capsys.readouterr()
     assert out == ""

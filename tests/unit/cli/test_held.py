@@ -239,9 +239,7 @@ def test_a_wrong_entry_among_the_logins_of_many_holds_its_facility(call: Termina
     ],
     ids=["of nobody here", "an id that is none", "not YAML"],
 )
-def test_logins_that_are_wrong_and_no_facilitys_hold_all_who_have_theirs_there(
-    call: Terminal, old: str, new: str
-) -> None:
+def test_wrong_logins_of_no_facility_hold_all_who_have_theirs_there(call: Terminal, old: str, new: str) -> None:
     before = call.held_parts(), call.held_parts(facility=OTHER)
     _logins_edited(call, old, new)
     call.hosts.hosts[OTHER_RELAY].units.discard("provisioner-nft.service")

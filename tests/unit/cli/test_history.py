@@ -70,9 +70,7 @@ def test_without_a_run_there_is_nothing_to_show(desk: Desk, capsys: pytest.Captu
     assert "no run was ever recorded here" in capsys.readouterr().err
 
 
-def test_runs_are_listed_the_newest_first_with_where_they_stand(
-    recorded: Desk, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_runs_are_listed_newest_first_with_their_state(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert recorded.call("history", "--limit", "2") == 0
     assert capsys.readouterr().out.splitlines() == [
         "2021-05-08 05:00:00 UTC  run-3  apply  paused  noc@controller",

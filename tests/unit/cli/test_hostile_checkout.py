@@ -185,7 +185,7 @@ def hostile_git(checkout: HostileCheckout) -> dict[str, str]:
 
 
 @MERGE_REQUEST
-def test_a_module_in_the_checkout_is_not_taken_by_the_interpreter_that_is_started_for_hosts(
+def test_a_module_in_the_checkout_is_not_taken_by_the_interpreter_for_hosts(
     checkout: HostileCheckout,
 ) -> None:
     checkout.plant_modules(package=True)
@@ -196,9 +196,7 @@ def test_a_module_in_the_checkout_is_not_taken_by_the_interpreter_that_is_starte
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("command", ["validate", "status", "drift"])
-def test_a_module_beside_the_inventory_is_not_taken_when_python_is_told_the_module(
-    checkout: HostileCheckout, command: str
-) -> None:
+def test_a_module_beside_the_inventory_is_not_taken_by_python_dash_m(checkout: HostileCheckout, command: str) -> None:
     checkout.plant_modules(package=False)
     done = checkout.run(command, program="python -m provisioner")
     assert checkout.executed == []
@@ -379,9 +377,7 @@ def test_a_password_program_of_the_outer_checkout_is_refused_too(checkout: Hosti
         ("link-in", "apply --yes --limit host=relay-viettel-1"),
     ],
 )
-def test_a_folder_of_programs_in_the_checkout_is_searched_for_none(
-    checkout: HostileCheckout, way: str, words: str
-) -> None:
+def test_a_folder_of_programs_in_the_checkout_is_unused(checkout: HostileCheckout, way: str, words: str) -> None:
     folder = checkout.top / ("bin" if way.startswith("link") else way)
     for name in (*PROGRAMS, "less", "provisioner", "ssh-add", "ssh-keygen", "ssh-keyscan", "systemctl"):
         checkout.program(folder / name)

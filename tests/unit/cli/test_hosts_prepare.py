@@ -294,9 +294,7 @@ def test_a_login_that_may_not_use_sudo_is_told_to_name_another(bare: Known) -> N
 
 
 @pytest.mark.parametrize("agent", ["", f"{KEY} a\n{OTHER} b\n"], ids=["no key", "several keys"])
-def test_by_which_key_its_user_is_logged_in_is_never_guessed(
-    bare: Known, monkeypatch: pytest.MonkeyPatch, agent: str
-) -> None:
+def test_the_key_of_a_users_login_is_never_guessed(bare: Known, monkeypatch: pytest.MonkeyPatch, agent: str) -> None:
     call, machine, words = bare  # noqa: F811
     keys = tuple(" ".join(line.split()[:2]) for line in agent.splitlines())
     monkeypatch.setattr("provisioner.operations.hosts.prepare.own_public_keys", lambda _environment: keys)

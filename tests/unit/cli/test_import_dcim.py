@@ -369,9 +369,7 @@ def test_an_answer_that_cannot_be_ends_the_list_and_nothing_else(kind: str) -> N
 @pytest.mark.parametrize(
     ("number", "said"), [(403, "does not take what it is sent"), (302, "a redirect is not followed")]
 )
-def test_a_server_that_refuses_is_told_of_and_the_rest_is_read(
-    desk: Desk, netbox: Dcim, number: int, said: str
-) -> None:
+def test_a_refusing_server_is_told_and_the_rest_is_read(desk: Desk, netbox: Dcim, number: int, said: str) -> None:
     netbox.number = number
     assert run(desk, mapping_of(desk, netbox.url)) == 3
     assert desk.out.count(said) == 2

@@ -125,9 +125,7 @@ def test_a_key_is_changed_step_by_step_and_the_site_s_address_goes_where_its_gat
     assert call(*FINISH)[1] == "no rotation of a gateway's key is in progress\n"
 
 
-def test_one_call_waits_for_gateways_and_finishes_those_that_come(
-    call: KeyTerminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_call_waits_for_gateways_and_ends_those_seen(call: KeyTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call(*ROTATE, *SITES, "--yes")[0] == 0
     call.note(*SITES)
     clock = iter(range(1000))

@@ -93,7 +93,7 @@ def begun(call: RelayKeyTerminal) -> dict[str, Any]:
 
 
 # --- the whole way --------------------------------------------------------------------------------
-def test_a_relay_changes_its_key_in_two_calls_and_nobody_is_told_a_key_that_does_not_answer(
+def test_a_relay_changes_its_key_in_two_calls_and_nobody_gets_a_dead_key(
     call: RelayKeyTerminal,
 ) -> None:
     former = call.lock["public_key"]
@@ -182,9 +182,7 @@ class Killed(BaseException):
     ("operation", "number"),
     [("keys", 1), ("apply", 1), ("apply", 2), ("confirm", 1), ("confirm", 2), ("observe", 2), ("observe", 3)],
 )
-def test_a_call_that_is_killed_anywhere_is_taken_up_by_the_same_words(
-    call: RelayKeyTerminal, operation: str, number: int
-) -> None:
+def test_a_call_killed_anywhere_goes_on_by_its_words(call: RelayKeyTerminal, operation: str, number: int) -> None:
     def kill_at(nth: int) -> None:
         seen = iter(range(1, 1000))
 
@@ -331,7 +329,7 @@ def test_a_line_that_passes_another_port_alone_cannot_be_asked_to_move_elsewhere
     assert "further_wireguard_ports: [443]" in call.file(FILE).read_text()
 
 
-def test_a_relay_that_changes_its_key_is_not_emptied_nor_taken_out_and_its_gateways_keep_theirs(
+def test_a_relay_that_changes_its_key_is_not_emptied_or_out_and_gateways_keep_theirs(
     call: RelayKeyTerminal,
 ) -> None:
     begun(call)

@@ -95,9 +95,7 @@ def test_a_file_that_is_not_there_yet_is_made_and_has_what_it_needs(root: Path, 
     assert validate(root) == 0
 
 
-def test_the_hint_of_a_missing_login_is_a_command_that_works(
-    root: Path, set_login: Set, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_hint_of_a_missing_login_works(root: Path, set_login: Set, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "secrets/cameras/hai-duong.yml").unlink()
     assert validate(root) == 3
     hints = [line.partition("provisioner secrets set ")[2] for line in capsys.readouterr().out.splitlines()]
@@ -118,9 +116,7 @@ def test_the_hint_of_a_missing_login_is_a_command_that_works(
         ("../../etc/passwd", "there is no facility .."),
     ],
 )
-def test_a_name_of_no_device_is_refused_with_what_may_be_meant(
-    root: Path, set_login: Set, name: str, said: str
-) -> None:
+def test_an_unknown_device_is_refused_with_what_may_be_meant(root: Path, set_login: Set, name: str, said: str) -> None:
     before = (root / BAC_GIANG).read_bytes()
     # The other one would do: nothing is written before all of it can be.
     code, out = set_login("kcl-bg-001/nvr-01", name)
@@ -167,9 +163,7 @@ def test_a_carriers_own_file_keeps_its_own_vault_id(root: Path, set_login: Set) 
     assert not (root / BAC_GIANG).exists()
 
 
-def test_a_person_types_it_twice_and_it_is_not_shown(
-    root: Path, set_login: Set, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_person_types_it_twice_in_the_dark(root: Path, set_login: Set, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, object]] = []
 
     def prompt(text: str, **how: object) -> str:

@@ -60,9 +60,7 @@ def test_a_limit_means_the_province_of_today(
     assert [one["facility"] for one in document(capsys)["facilities"]] == chosen
 
 
-def test_provinces_are_suggested_as_they_are_today(
-    merged: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_provinces_of_today_are_suggested(merged: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     env = {"XDG_STATE_HOME": str(tmp_path / "state")}
     assert run(["-i", str(merged), "status", "--limit", "province=bac-lieu"], env) == 2
     assert "provinces here are: bac-ninh, hai-phong" in capsys.readouterr().err

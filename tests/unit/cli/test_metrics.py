@@ -58,9 +58,7 @@ def lines(text: str, name: str) -> list[str]:
 
 
 # --- metrics --------------------------------------------------------------------------------------
-def test_metrics_of_the_last_verification_are_printed_and_written(
-    verified: RecordingController, tmp_path: Path
-) -> None:
+def test_the_last_verifications_metrics_are_printed_and_written(verified: RecordingController, tmp_path: Path) -> None:
     printed = verified.run("metrics")
     assert (printed.code, printed.err) == (0, "")
     (state,) = [line for line in lines(printed.out, "provisioner_path_state") if SILENT in line]
@@ -211,9 +209,7 @@ def test_that_nobody_hears_is_said(applied: RecordingController, tmp_path: Path)
         (["--node", "x: y:1"], "no address with a port"),
     ],
 )
-def test_a_receiver_that_cannot_be_is_refused(
-    applied: RecordingController, tmp_path: Path, words: list[str], said: str
-) -> None:
+def test_an_odd_receiver_is_refused(applied: RecordingController, tmp_path: Path, words: list[str], said: str) -> None:
     printed = applied.run("monitoring", str(tmp_path / "out"), *words)
     assert printed.code == 2
     assert said in printed.err

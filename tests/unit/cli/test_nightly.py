@@ -335,9 +335,7 @@ def test_a_history_that_cannot_be_read_leaves_the_metrics_of_before(nights: Nigh
 
 
 @pytest.mark.parametrize("words", [("nightly", "--metrics"), ("metrics", "--out")])
-def test_a_file_that_no_exporter_reads_is_refused_before_anything_is_done(
-    nights: Nights, words: tuple[str, str]
-) -> None:
+def test_a_file_that_no_exporter_reads_is_refused_before_any_work(nights: Nights, words: tuple[str, str]) -> None:
     printed = nights.controller.run(*words, str(nights.controller.folder / "metrics.txt"))
     assert printed.code == 2
     assert "an exporter reads files that end in .prom" in printed.err

@@ -40,9 +40,7 @@ def tree(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - REPLACES))
-def test_a_folder_with_a_file_is_refused_and_stays_as_it_was(
-    root: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_with_a_file_is_refused_and_kept(root: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = root.parent / "out"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
@@ -53,9 +51,7 @@ def test_a_folder_with_a_file_is_refused_and_stays_as_it_was(
 
 @pytest.mark.parametrize("below", ["", "rendered", "carriers/new"])
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_no_command_writes_into_the_inventory(
-    root: Path, name: str, below: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_none_writes_into_the_inventory(root: Path, name: str, below: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = tree(root)
     assert call(root, name, root / below) == 2
     assert "is inside the inventory" in capsys.readouterr().err

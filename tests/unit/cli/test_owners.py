@@ -97,7 +97,7 @@ def let_it_be_another_s(host: SimulatedHost) -> None:
 
 
 @MERGE_REQUEST
-def test_a_rollback_of_all_leaves_the_host_of_somebody_else_and_says_so_by_its_code(
+def test_a_rollback_of_all_leaves_a_foreign_host_and_says_so_by_its_code(
     call: Terminal,  # noqa: F811
 ) -> None:
     call.other_channel()

@@ -86,9 +86,7 @@ def test_a_pipe_gets_none(tmp_path: Path, pager: Path) -> None:
     [("head -1; exit 3", True), ("head -1", False), (None, True)],
     ids=["fails", "is left early", "is not there"],
 )
-def test_no_pager_changes_the_exit_code_or_loses_a_word(
-    body: str | None, tmp_path: Path, pager: Path, *, is_printed: bool
-) -> None:
+def test_no_pager_changes_code_or_words(body: str | None, tmp_path: Path, pager: Path, *, is_printed: bool) -> None:
     if body is None:
         pager.unlink()
     else:

@@ -70,9 +70,7 @@ def test_why_names_the_rule(inventory: Path, capsys: pytest.CaptureFixture[str])
     assert "relay-vnpt-1 MediaMTX: login of centre-centre-hn" in capsys.readouterr().out
 
 
-def test_an_intent_that_does_not_hold_ends_with_6_at_its_line(
-    inventory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_intent_ends_with_6_at_its_line(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     say(inventory, "{ id: shut, deny: { from: [internet], to: [relays], services: [tunnel] }, reason: a try }")
     assert call(inventory, "prove") == 6
     out, err = capsys.readouterr()
@@ -99,9 +97,7 @@ def test_a_place_that_is_not_there_is_wrong_usage(inventory: Path, capsys: pytes
     assert "did you mean site/kcl-bg-001" in err
 
 
-def test_an_intent_that_names_nobody_is_the_inventorys_error(
-    inventory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_intent_without_names_is_an_inventory_error(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     say(inventory, "{ id: lost, deny: { from: [site/kcl-bg-0001], to: [relays] } }")
     assert call(inventory, "prove") == 3
     assert "intent lost: site kcl-bg-0001 does not exist" in capsys.readouterr().err

@@ -26,9 +26,7 @@ def call(folder: Path, *words: str) -> int:
     return run(["-i", str(folder), *words], {"XDG_CACHE_HOME": str(folder.parent / "cache")})
 
 
-def test_a_line_a_path_with_the_second_relay_beside_the_first(
-    inventory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_line_a_path_with_the_second_relay_beside(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(inventory, "readers", "--limit", "facility=kcl-hd-001") == 0
     head, *lines, last = capsys.readouterr().out.splitlines()
     assert head.split() == ["path", "read", "at", "when", "that", "is", "gone"]
@@ -72,9 +70,7 @@ def test_what_is_not_there_is_said(
     assert said in capsys.readouterr().err
 
 
-def test_a_facility_with_errors_is_named_and_the_others_are_listed(
-    inventory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_facility_with_errors_is_named_beside_the_list(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = inventory / "facilities/bac-giang/kcl-bg-001.yml"
     file.write_bytes(edited(file.read_bytes(), {("plan", "backup_relay"): "relay-viettel-1"}))
     assert call(inventory, "readers") == 3

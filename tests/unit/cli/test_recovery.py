@@ -433,9 +433,7 @@ def test_keys_init_names_the_way_back_of_a_relay_that_is_lost(sealed: tuple[Term
     assert f"provisioner relay restore {RELAY} --allow trust=1" in err
 
 
-def test_no_private_half_is_in_any_output(
-    sealed: tuple[Terminal, RecoveryPair], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_output_has_a_private_half(sealed: tuple[Terminal, RecoveryPair], monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, pair = sealed
     die(terminal)
     said = "".join(terminal("relay", "restore", RELAY, "--dry-run")[1:])

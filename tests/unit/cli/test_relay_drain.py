@@ -601,9 +601,7 @@ def test_a_wave_that_is_refused_does_not_hide_the_one_before(call: DrainTerminal
 
 
 @pytest.mark.soak
-def test_a_run_that_cannot_begin_leaves_the_files_as_they_were(
-    call: DrainTerminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_cannot_begin_leaves_the_files_alone(call: DrainTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     call.both()
 
     def shut(*_arguments: Any, **_words: Any) -> Any:

@@ -161,9 +161,7 @@ def test_who_is_behind_a_jump_host_is_named_whole(hosts: Hosts) -> None:
         ((RELAY,), 5, f"{ADDRESS}:22 shows this machine no SSH host key"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_written(
-    hosts: Hosts, words: tuple[str, ...], code: int, said: str
-) -> None:
+def test_the_wrong_is_said_and_nothing_written(hosts: Hosts, words: tuple[str, ...], code: int, said: str) -> None:
     before = hosts.files
     done = hosts.call(*words)
     assert (done.code, said in done.err, "hint: " in done.err) == (code, True, True), done

@@ -25,9 +25,7 @@ def test_a_kind_is_printed_as_json_whatever_the_output(capsys: pytest.CaptureFix
         assert json.loads(capsys.readouterr().out) == schema_of("facility")
 
 
-def test_all_are_written_under_the_names_that_the_guide_uses(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_all_are_written_under_the_names_of_the_guide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--output", "json", "schema", "--out", str(tmp_path / "new/folder")], {}) == 0
     written = [Path(path) for path in json.loads(capsys.readouterr().out)["written"]]
     assert {path.name for path in written} == set(re.findall(r"[a-z]+\.schema\.json", EDITORS))
@@ -50,9 +48,7 @@ def test_the_schema_of_a_document_is_printed_too(capsys: pytest.CaptureFixture[s
     assert json.loads(capsys.readouterr().out) == document_schema("plan")
 
 
-def test_what_does_not_exist_or_cannot_be_written_is_wrong_usage(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_missing_or_unwritable_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", "hospital"], {}) == 2
     (tmp_path / "file").touch()
     assert run(["schema", "--out", str(tmp_path / "file/x")], {}) == 2

@@ -66,9 +66,7 @@ CASES: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_carriers_share_is_the_one_that_availability_says(
-    nights: Story, case: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_carriers_share_is_availabilitys_one(nights: Story, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     agree("{ percent: 90.0, carriers: { viettel: 99.5 } }")
     printed = scorecard(nights, capsys, *CASES[case])
     nights.run("--output", "json", "availability", "--by", "carrier", "--as-of", "2021-06-13T08:00", *CASES[case])

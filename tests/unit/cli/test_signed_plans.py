@@ -316,9 +316,7 @@ def test_a_sign_off_of_an_older_content_does_not_come_back(signed: Path) -> None
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("policy", ["signed", "claimed"])
-def test_an_old_plan_does_not_come_back_with_its_own_sign_offs_once_they_are_withdrawn(
-    signed: Path, policy: str
-) -> None:
+def test_an_old_plan_does_not_come_back_with_sign_offs_that_are_withdrawn(signed: Path, policy: str) -> None:
     withdrawn = [{"facility": "kcl-bg-001", "before": "2021-05-09", "source": "31/BB"}]
     settings = make.settings(policy={"sign_offs": policy})
     make.write_files(signed, {"inventory.yml": settings, "signers.yml": signers(withdrawn=withdrawn)})
@@ -331,9 +329,7 @@ def test_an_old_plan_does_not_come_back_with_its_own_sign_offs_once_they_are_wit
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("sign", ["\u2028", "\u202e", "\u0085", "\u200b"])
-def test_no_sign_of_a_document_makes_a_statement_look_like_another(
-    tmp_path: Path, capsysbinary: Any, sign: str
-) -> None:
+def test_no_sign_of_a_document_makes_a_statement_another(tmp_path: Path, capsysbinary: Any, sign: str) -> None:
     root = inventory(tmp_path)
     command = ["-i", str(root), "sign-off", "kcl-bg-001", "--by", "dic", "--on", "2021-05-08", "--statement"]
     assert run([*command, "--source", f"12/BB{sign}relay: other"], {}) == 0
@@ -354,9 +350,7 @@ def test_no_sign_of_a_document_makes_a_statement_look_like_another(
         ("signed", {"withdrawn": [{"facility": "kcl-bg-001", "before": "2021-05-09", "source": "31/BB"}]}),
     ],
 )
-def test_whatever_decides_whose_word_counts_is_a_fact_of_trust(
-    tmp_path: Path, policy: str, changes: dict[str, Any]
-) -> None:
+def test_whatever_decides_who_counts_is_a_fact_of_trust(tmp_path: Path, policy: str, changes: dict[str, Any]) -> None:
     before = load(inventory(tmp_path / "a"), today=make.TODAY).partial
     after = load(
         inventory(tmp_path / "b", {"signers.yml": signers(**changes)}, policy=policy), today=make.TODAY
@@ -488,9 +482,7 @@ def test_where_nothing_is_said_a_claim_is_enough_as_before(tmp_path: Path) -> No
 
 
 @MERGE_REQUEST
-def test_a_claim_for_a_party_that_has_a_key_does_not_go_unsaid(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_claim_for_a_party_with_a_key_does_not_go_unsaid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # Of the others only another province's office and another carrier have a key.
     elsewhere = {"health": [key("health", province="quang-nam")], "carriers": [key("carrier", carrier="vnpt")]}
     files = {

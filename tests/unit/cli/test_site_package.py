@@ -78,9 +78,7 @@ def test_a_facility_that_nobody_knows_has_none(root: Path, tmp_path: Path, capsy
     assert not (tmp_path / "sites").exists()
 
 
-def test_without_names_open_facilities_alone_have_packages(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_names_open_ones_have_packages(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     close(root)
     vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(root / ".vault-password")}
     capsys.readouterr()

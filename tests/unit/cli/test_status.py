@@ -228,9 +228,7 @@ def test_an_edit_that_nobody_signed_is_explained(story: Story, capsys: pytest.Ca
     assert "error: inventories/example/facilities/bac-giang/kcl-bg-001.yml:" in out
 
 
-def test_a_facility_that_cannot_be_read_is_not_left_out_in_silence(
-    story: Story, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreadable_facility_is_not_left_out_in_silence(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     (EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml").write_text("version: 1\nid: [\n", encoding="utf-8")
     assert story.run("status") == 3
     assert "facility kcl-bg-002 cannot be read" in capsys.readouterr().err
@@ -255,9 +253,7 @@ def test_a_history_that_cannot_be_read_is_no_empty_one(story: Story, tmp_path: P
     assert story.run("status") == 13
 
 
-def test_a_closed_facility_is_closed_when_its_relay_was_seen_without_it(
-    story: Story, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_facility_is_closed_once_its_relay_lacks_it(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     path = EXAMPLE / "facilities/bac-giang/kcl-bg-002.yml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("operating: open", "operating: closed\nclosed_on: 2021-06-11"), encoding="utf-8")
@@ -298,9 +294,7 @@ def test_a_successor_that_is_accepted_becomes_the_plan_and_keeps_its_address_and
     assert "  next: no step: it is verified every night" in out
 
 
-def test_the_next_carrier_is_taken_even_where_the_old_one_never_worked(
-    story: Story, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_next_carrier_is_taken_even_without_the_old_one(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     path = EXAMPLE / "facilities/hai-duong/kcl-hd-001.yml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("state: agreed", "state: proposed", 1), encoding="utf-8")

@@ -228,9 +228,7 @@ def test_hosts_that_outnumber_the_workers_are_all_called_and_no_play_stays(
     assert plays_at_work(runtime) == []
 
 
-def test_a_worker_that_hangs_is_not_asked_again(
-    runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_worker_is_left_alone(runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         calls = [observation("silent", silent.getsockname()[1]), observation("one")]

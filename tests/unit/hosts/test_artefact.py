@@ -247,9 +247,7 @@ def test_each_architecture_has_a_local_file_of_its_own(tmp_path: Path) -> None:
         assert fetch(wanted, arch, {"PROVISIONER_ARTEFACTS": str(tmp_path)}).read_bytes() == content
 
 
-def test_a_file_is_read_once_for_all_hosts_and_anew_once_it_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_read_once_for_all_and_anew_once_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
 
     def digest_of(stream: Any) -> str:
@@ -322,9 +320,7 @@ def test_redirects_come_to_an_end(mirror: Mirror) -> None:
 
 
 @MERGE_REQUEST
-def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checked_address_is_the_one_that_is_connected_to(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up: list[str] = []
     connected: list[str] = []
 
@@ -371,9 +367,7 @@ def test_a_certificate_of_another_host_is_refused(mirror: Mirror, monkeypatch: p
 
 
 @MERGE_REQUEST
-def test_a_login_of_netrc_is_for_no_host_that_an_inventory_names(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_login_of_netrc_is_for_no_host_of_an_inventory(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     (mirror.home / ".netrc").write_text(f"machine {HOST} login canary-user password canary-word\n", encoding="utf-8")
     (mirror.home / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(mirror.home))
@@ -488,9 +482,7 @@ def test_the_program_is_found_among_other_files(tmp_path: Path) -> None:
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("name", ["mediamtx", "before"])
-def test_an_archive_that_unfolds_without_end_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_an_archive_of_endless_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(preflight, "MOST_UNPACKED", 2**20)
     with pytest.raises(Failed, match="unfolds to more than 1 MiB"):
         unpacked(tmp_path, archive_of((name, bytes(2**22)), ("mediamtx", PROGRAM)))

@@ -232,9 +232,7 @@ def test_a_stream_that_is_none_leaves_its_batch_not_clean_and_ends(film: Film, h
     assert time.monotonic() - begun < 30
 
 
-def test_without_ffmpeg_it_is_told_that_it_was_not_started(
-    film: Film, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_ffmpeg_it_is_told_as_not_started(film: Film, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(batch_decoder, "PATH", str(tmp_path))
     batch = decoded(coded(film, 7))
     assert (batch.answers, batch.is_started) == ([None], False)

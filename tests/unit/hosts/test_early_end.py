@@ -72,9 +72,7 @@ healthy = st.builds(
 
 @given(healthy, st.data())
 @example(Stream(5, 1, 1.21), None)
-def test_a_healthy_stream_ends_early_however_a_busy_host_receives_it(
-    stream: Stream, data: st.DataObject | None
-) -> None:
+def test_a_healthy_stream_ends_early_on_a_busy_host(stream: Stream, data: st.DataObject | None) -> None:
     pictures = stream.pictures
     late = [0.0] * len(pictures)
     if data is not None:

@@ -68,9 +68,7 @@ def test_intended_rules_read_no_other_file_of_the_host(tmp_path: Path, line: str
     assert firewall.loadable(tmp_path / "nft")
 
 
-def test_a_confirmation_takes_the_program_that_runs_from_nobody(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_confirmation_takes_a_running_program_from_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runs, old = tmp_path / "mediamtx-1", tmp_path / "mediamtx-0"
     for program in (runs, old):
         program.touch()

@@ -108,9 +108,7 @@ def test_no_password_stands_in_the_command_of_a_reader() -> None:
 
 
 @MERGE_REQUEST
-def test_a_program_that_was_fetched_is_not_run_to_learn_its_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fetched_program_is_not_run_to_learn_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     ran, program = tmp_path / "ran", tmp_path / "mediamtx-1.20.1-0123456789ab"
     program.write_text(f"#!/bin/sh\ntouch {ran}\necho v9.9.9\n")
@@ -124,9 +122,7 @@ def test_a_program_that_was_fetched_is_not_run_to_learn_its_version(
 
 
 @MERGE_REQUEST
-def test_a_program_on_trial_sees_the_file_that_it_tries_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_on_trial_sees_the_tried_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "refusal", str)
     conf = tmp_path / "stage-1" / "mediamtx.yml"
     scratch = type("Scratch", (), {"path": "/proc/1/task/1/ns/net"})()

@@ -123,9 +123,7 @@ def at_relay(*listed: dict[str, Any], **more: Any) -> Any:
     return request(relay={"address": OWN[0], "paths": list(listed), "read": False, **more})
 
 
-def test_a_probe_connects_to_no_port_that_only_its_request_has(
-    host: Path, listener: tuple[tuple[str, int], list[str]]
-) -> None:
+def test_a_probe_connects_to_no_port_of_its_request(host: Path, listener: tuple[tuple[str, int], list[str]]) -> None:
     place, came = listener
     answer = probe.probe(at_relay(path_at("hn/a/cam-1/sub", place)), host)
     assert came == []

@@ -86,9 +86,7 @@ def test_where_selinux_is_off_nobody_is_asked(labels: Path) -> None:
 
 
 @pytest.mark.parametrize(("state", "refused"), [("1", True), ("0", False)])
-def test_labels_that_cannot_be_given_hold_a_change_up_where_selinux_decides(
-    labels: Path, state: str, *, refused: bool
-) -> None:
+def test_labels_that_fail_hold_a_change_up_where_selinux_decides(labels: Path, state: str, *, refused: bool) -> None:
     (labels / "enforce").write_text(state)
     (labels / "unit").touch()
     (labels / "code").write_text("255")
@@ -110,9 +108,7 @@ NOT_STARTED = "Failed to start transient service unit: Connection reset by peer"
 
 
 @pytest.mark.parametrize("state", ["1", "0"])
-def test_a_confined_program_that_was_not_started_is_told_with_what_may_have_refused_it(
-    labels: Path, state: str
-) -> None:
+def test_a_confined_program_that_was_not_started_is_told_with_its_likely_cause(labels: Path, state: str) -> None:
     (labels / "enforce").write_text(state)
     said = sandbox.not_started(f"something else\n{NOT_STARTED}\n")
     assert said.startswith(NOT_STARTED)

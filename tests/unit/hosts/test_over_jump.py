@@ -83,9 +83,7 @@ def called(runner: AnsibleRunner, folder: Path, deed: str, *, shares: bool) -> t
 
 
 @pytest.mark.parametrize("made", [["shared", "alone"], ["own"]])
-def test_whose_fault_it_is_is_heard_of_a_connection_of_its_own(
-    runner: AnsibleRunner, folder: Path, made: list[str]
-) -> None:
+def test_the_fault_is_heard_of_a_connection_of_its_own(runner: AnsibleRunner, folder: Path, made: list[str]) -> None:
     answer, ways = called(runner, folder, AT_JUMP, shares=made[0] == "shared")
     assert answer.outcome is CallOutcome.UNREACHABLE
     assert answer.error.startswith(f"its jump host {PLACE} cannot be used: it refused the login")
@@ -94,9 +92,7 @@ def test_whose_fault_it_is_is_heard_of_a_connection_of_its_own(
     assert b"of the bundle" not in (folder / "sent").read_bytes()
 
 
-def test_a_last_leg_that_is_refused_over_a_connection_that_was_open_is_asked_why(
-    runner: AnsibleRunner, folder: Path
-) -> None:
+def test_a_last_leg_refused_over_an_open_connection_is_asked_why(runner: AnsibleRunner, folder: Path) -> None:
     refused = "Stdio forwarding request failed: Session open refused by peer"
     leg = "channel 0: open failed: administratively prohibited: open failed"
     deed = f"case \"$*\" in *ssh_config.alone*) echo '{leg}' ;; *) echo '{refused}' ;; esac >&2\n"

@@ -157,9 +157,7 @@ def test_a_release_that_somebody_kept_is_not_done_again(host: Path, monkeypatch:
     assert now.released, "who sees it as it is lets it go"
 
 
-def test_only_its_owner_lets_a_host_go_and_not_in_the_middle_of_a_change(
-    host: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_its_owner_lets_a_host_go_and_never_amid_a_change(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths.OWNER.write_text(json.dumps(THEIRS))
     with pytest.raises(Failed, match="another inventory"):
         keys.release(release_request(), host)

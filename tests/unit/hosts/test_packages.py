@@ -55,9 +55,7 @@ def test_debian_and_what_is_like_it_gets_the_line_that_installs(system: wire.Sys
 
 
 @pytest.mark.parametrize(("system", "name"), [(named("arch"), "arch"), (named(""), "its system")])
-def test_of_another_system_the_programs_are_named_and_no_package_is_made_up(
-    system: wire.SystemAnswer, name: str
-) -> None:
+def test_of_another_system_programs_are_named_and_no_package_invented(system: wire.SystemAnswer, name: str) -> None:
     error = lacks("relay-viettel-1", system, ("wg", "nft"))
     assert error.message == "relay-viettel-1 lacks the programs nft, wg"
     assert error.hint == f"install on it what brings them: the package names of {name} are not known here"

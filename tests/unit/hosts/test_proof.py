@@ -180,9 +180,7 @@ def test_a_proof_that_was_asked_for_before_is_none_for_a_connection_of_its_own(i
     assert (itself / "words").read_text().split() == ["call", "prove", "prove", "call"]
 
 
-def test_a_host_that_is_not_reached_for_its_proof_is_not_tried_twice_by_its_first_call(
-    itself: Path, runtime: Path
-) -> None:
+def test_a_host_that_is_not_reached_for_proof_is_not_tried_twice_by_one_call(itself: Path, runtime: Path) -> None:
     (itself / "away").touch()
     runner = AnsibleRunner(fleets.templates(), {"XDG_RUNTIME_DIR": str(runtime), "PATH": f"{itself}:/usr/bin:/bin"})
     runner.expect([SPEC])

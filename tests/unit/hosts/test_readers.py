@@ -84,9 +84,7 @@ def test_nobody_waits_for_a_program_that_has_told_all(monkeypatch: pytest.Monkey
     ],
     ids=lambda said: json.dumps(said)[:60],
 )
-def test_an_answer_that_is_not_as_it_should_be_is_evidence_of_nothing(
-    monkeypatch: pytest.MonkeyPatch, said: object
-) -> None:
+def test_an_answer_of_another_form_is_evidence_of_nothing(monkeypatch: pytest.MonkeyPatch, said: object) -> None:
     assert [set(answer) for answer in read_with(monkeypatch, saying(said)).values()] == [{"not_run"}] * 3
 
 
@@ -115,9 +113,7 @@ def test_what_a_decoder_says_is_one_printable_line_of_bounded_length(monkeypatch
     ],
     ids=["silent", "endless line", "endless complaint", "endless nonsense", "deaf", "hard of hearing"],
 )
-def test_a_decoder_that_does_not_end_holds_nobody_up_and_fills_no_memory(
-    monkeypatch: pytest.MonkeyPatch, program: str
-) -> None:
+def test_an_endless_decoder_holds_nobody_up_and_fills_no_memory(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     # Far from the minute that the program takes, and from what a machine that does other work adds.
     begun = time.monotonic()
     answers = read_with(monkeypatch, program, seconds=1)

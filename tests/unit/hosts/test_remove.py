@@ -162,9 +162,7 @@ def test_whichever_of_our_tables_is_loaded_goes(machine: Machine, loaded: set[st
     ],
     ids=["a bundle of before", "another key", "another inventory", "somebody is served"],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_touched(
-    machine: Machine, change: dict[str, Any], words: str
-) -> None:
+def test_what_does_not_fit_is_refused_before_any_work(machine: Machine, change: dict[str, Any], words: str) -> None:
     before = machine.tree()
     with pytest.raises(Failed, match=words):
         removed(REQUEST | change)

@@ -193,9 +193,7 @@ def test_a_look_again_ends_with_the_time(monkeypatch: pytest.MonkeyPatch, clock:
     assert len(relay.reads) == 2
 
 
-def test_a_camera_that_goes_while_it_is_looked_at_is_not_told_to_be_there(
-    monkeypatch: pytest.MonkeyPatch, clock: _Clock
-) -> None:
+def test_a_camera_that_goes_during_a_look_is_not_told_there(monkeypatch: pytest.MonkeyPatch, clock: _Clock) -> None:
     relay = _Relay(clock, {"a": ALWAYS, "b": (0, 5.3), "c": NEVER})
     look = _look(monkeypatch, relay)
     second = look.evidence({})["b"]["samples"][1]

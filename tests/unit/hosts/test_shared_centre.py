@@ -112,9 +112,7 @@ def marked(spec: HostSpec, *, shape: str = "", **changes: Any) -> str:
 @MERGE_REQUEST
 @pytest.mark.parametrize("shape", ["alone", "shared"])
 @pytest.mark.parametrize("spec", [SHARED, ALONE], ids=["a side", "alone"])
-def test_in_the_other_shape_a_host_is_open_to_nobody_whatever_was_adopted_or_released(
-    spec: HostSpec, shape: str
-) -> None:
+def test_in_the_other_shape_a_host_is_open_to_nobody_adopted_or_released(spec: HostSpec, shape: str) -> None:
     own = marked(spec, shape=shape)
     for said in (own, marked(spec, shape=shape, released=True), f"{shape} unmarked", f"{shape} {json.dumps(THEIRS)}"):
         there = owner_in(said)

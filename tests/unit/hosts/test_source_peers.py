@@ -42,7 +42,7 @@ def test_whatever_is_printed_is_no_error(said: str) -> None:
     connections_in(said, UID)
 
 
-def test_a_connection_brings_a_picture_if_it_is_the_same_and_brings_more_than_words(
+def test_a_connection_brings_a_picture_if_the_same_brings_more_than_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(source_log, "run", lambda *_a, **_k: CompletedProcess([], 1, "", "no such set"))

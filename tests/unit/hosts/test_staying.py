@@ -604,9 +604,7 @@ def test_a_proof_of_any_bytes_is_a_wrong_proof(way: Way, word: str) -> None:
     assert way.call().outcome is CallOutcome.ANSWERED
 
 
-def test_a_call_that_was_given_up_leaves_its_answer_to_no_other(
-    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_abandoned_call_leaves_no_answer_behind(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
     gate = tmp_path / "gate"
     assert way.call().outcome is CallOutcome.ANSWERED

@@ -202,9 +202,7 @@ BLOCK = ("Vướng mắc", "Đơn vị xử lý", "Việc cần làm", "Hạn x�
         (("Mưa", None, None, None), ["choice-unknown"], None),
     ],
 )
-def test_an_obstacle_is_whole_or_not_taken(
-    cells: tuple[Any, ...], expected: list[str], blocked: dict[str, str] | None
-) -> None:
+def test_an_obstacle_is_whole(cells: tuple[Any, ...], expected: list[str], blocked: dict[str, str] | None) -> None:
     row = (*made.survey_row(day="07/05/2021"), *cells)
     proposal = survey_of(make.facility(), row, header=(*made.SURVEY_HEADER, *BLOCK))
     assert codes(proposal, FindingLevel.ERROR) == expected

@@ -67,9 +67,7 @@ def replace_with_link(path: Path, target: str) -> None:
     ],
 )
 @pytest.mark.parametrize("how", ["absolute", "relative", "over another link"])
-def test_a_link_that_leads_out_says_nothing_of_what_it_leads_to(
-    root: Path, say: Say, tmp_path: Path, place: str, how: str
-) -> None:
+def test_a_link_that_leads_out_quotes_nothing(root: Path, say: Say, tmp_path: Path, place: str, how: str) -> None:
     target = tmp_path / ("outside/secret.yml" if place.endswith(".yml") else "outside/folder")
     if how == "relative":
         target = Path(os.path.relpath(target, (root / place).parent))
@@ -90,9 +88,7 @@ def test_a_link_that_leads_out_says_nothing_of_what_it_leads_to(
     "target",
     ["/proc/self/environ", "/etc/passwd", "/dev/zero", "/dev/stdin", "../../.vault-password", "../../.git/config"],
 )
-def test_a_file_of_the_machine_or_of_the_person_is_not_read_as_one_of_the_inventory(
-    root: Path, say: Say, target: str
-) -> None:
+def test_a_file_of_machine_or_person_is_not_read_as_one_of_the_inventory(root: Path, say: Say, target: str) -> None:
     (root / ".git").mkdir()
     (root / ".git/config").write_text(CANARY, encoding="utf-8")
     (root / ".vault-password").write_text(CANARY, encoding="utf-8")

@@ -58,9 +58,7 @@ def test_a_site_that_pushes_needs_neither_key_nor_interface_and_no_address() -> 
         ),
     ],
 )
-def test_what_keeps_a_site_from_pushing_is_said(
-    carrier: dict[str, Any] | None, changes: dict[str, Any], code: str
-) -> None:
+def test_what_stops_a_site_from_pushing(carrier: dict[str, Any] | None, changes: dict[str, Any], code: str) -> None:
     assert (code, f"facility/{SITE}") in found(carrier, **changes)
 
 

@@ -151,9 +151,7 @@ def test_two_receivers_of_one_name_are_refused(folder: Folder) -> None:
         (GOOD.replace("[dic@", f"[{CANARY}x, [], dic@"), ["value-invalid"]),
     ],
 )
-def test_what_the_vault_lacks_is_named_and_nothing_of_it_is_said(
-    folder: Folder, vaulted: str, codes: list[str]
-) -> None:
+def test_what_the_vault_lacks_is_named_and_nothing_is_said(folder: Folder, vaulted: str, codes: list[str]) -> None:
     receivers = [f"id: {name}\n{NEAR[kind]}" for name, kind in (("noc", "webhook"), ("dic", "smtp"))]
     folder.write(*receivers, f"id: all\n{NEAR['alertmanager']}", vaulted=vaulted)
     problems = folder.problems()

@@ -116,9 +116,7 @@ def test_a_login_that_is_not_right_is_told_by_place_and_never_by_value(
 
 
 @pytest.mark.parametrize("key", ["username", "password"])
-def test_a_number_where_a_text_is_meant_is_not_repeated_in_the_hint(
-    root: Path, passwords: VaultPasswords, key: str
-) -> None:
+def test_a_number_for_a_text_is_not_repeated_in_the_hint(root: Path, passwords: VaultPasswords, key: str) -> None:
     complete(root, passwords)
     put(root, "cameras/bac-giang.yml", {"kcl-bg-001": {"cam-01": LOGIN | {key: 90817263}}})
     listed = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))

@@ -117,9 +117,7 @@ def test_a_webhook_wakes_the_agent_metrics_are_served_and_systemd_is_told(listen
     one.socket.close()
 
 
-def test_a_round_that_hangs_is_no_sign_of_life(
-    monkeypatch: pytest.MonkeyPatch, listening: Callable[[], Listening]
-) -> None:
+def test_a_hanging_round_is_no_sign(monkeypatch: pytest.MonkeyPatch, listening: Callable[[], Listening]) -> None:
     monkeypatch.setattr(run, "_LONGEST_ROUND_S", 0.0)
     one = listening()
     one.agent._begun = 1.0  # noqa: SLF001 (long ago)

@@ -70,9 +70,7 @@ def state(controller: RecordingController, run: str) -> str:
 
 
 @pytest.mark.parametrize("operation", ["apply", "look", "confirm"])
-def test_a_killed_run_ends_with_the_next_apply_that_reads_its_hosts(
-    controller: RecordingController, operation: str
-) -> None:
+def test_a_killed_run_ends_with_the_next_apply_of_its_hosts(controller: RecordingController, operation: str) -> None:
     run = killed(controller, operation)
     assert state(controller, run) == "unfinished"
     for command in ("history", "status"):

@@ -61,9 +61,7 @@ def test_a_failure_is_waited_for_and_told(controller: Controller, capsys: pytest
     assert path_of(document)["failing"]["looks"] == 2
 
 
-def test_one_failure_is_unknown_until_the_next_run_sees_it_too(
-    controller: Controller, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_failure_is_unknown_until_the_next_run(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
     controller.hosts.silent = {SILENT}
     code, document, err = verified(controller, capsys, "--deadline", "30")
     path = path_of(document)
@@ -112,9 +110,7 @@ def test_what_is_not_measured_has_its_last_proof(
     assert f"the other {len(left)}" in out.splitlines()[-1]
 
 
-def test_a_host_that_does_not_answer_leaves_the_last_proof(
-    controller: Controller, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_silent_host_leaves_the_last_proof(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
     verified(controller, capsys)
     controller.hosts.hosts["relay-vnpt-1"].reachable = False
     _, document, _ = verified(controller, capsys)

@@ -95,9 +95,7 @@ def test_a_rollback_that_comes_late_changes_nothing(first: RecordingController, 
     assert relay.writes == before + 1, "the other controller's apply alone"
 
 
-def test_each_run_has_a_higher_one_whichever_controller_it_is_of(
-    first: RecordingController, second: RecordingController
-) -> None:
+def test_each_run_of_any_controller_has_a_higher_one(first: RecordingController, second: RecordingController) -> None:
     relay, numbers = first.hosts.hosts[RELAY], []
     for controller in (first, second, second, first):
         stop_unit(first)

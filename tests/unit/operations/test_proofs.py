@@ -91,9 +91,7 @@ NIGHTS: Final = (
 )
 
 
-def test_what_is_remembered_does_not_hang_on_when_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_remembered_is_not_by_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = []
     for name, every_s in (("as it goes", 0.0), ("at the end", 3600.0)):
         at_the_same_time(monkeypatch)
@@ -112,9 +110,7 @@ def test_what_is_remembered_does_not_hang_on_when_it_is_written(
     assert [one is not None for one in failing] == [False, True, False, True, True, False]
 
 
-def test_a_verification_that_is_killed_leaves_what_it_had_proved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_verification_leaves_what_it_had_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = controller_of(tmp_path, 0.0, monkeypatch)
     assert controller.run("verify") == 0
     before = memories(controller)

@@ -150,7 +150,7 @@ def test_a_record_that_is_rewritten_with_fresh_hashes_is_not_whole(controller: R
 
 
 @LOCAL_USER
-def test_a_rewrite_that_passes_for_an_older_version_s_record_is_missed_by_hosts(
+def test_a_rewrite_that_passes_for_an_older_versions_record_is_missed_by_hosts(
     controller: RecordingController,
 ) -> None:
     with controller.tampered() as connection:
@@ -275,9 +275,7 @@ def test_two_entries_that_are_swapped_do_not_follow(controller: RecordingControl
 
 
 @LOCAL_USER
-def test_a_record_of_another_inventory_does_not_pass_for_this_one_s(
-    controller: RecordingController, tmp_path: Path
-) -> None:
+def test_anothers_record_does_not_pass_for_this_one_s(controller: RecordingController, tmp_path: Path) -> None:
     """It is chained and sealed by the same vault's digest key, under another id."""
     other = recording_controller(tmp_path / "other")
     settings = other.root / "inventory.yml"
@@ -458,7 +456,7 @@ def killed(controller: RecordingController) -> RecordingController:
 
 
 @MERGE_REQUEST
-def test_a_run_that_goes_on_leaves_the_host_of_somebody_else_and_says_so_by_its_code(
+def test_a_run_that_goes_on_leaves_a_foreign_host_and_says_so_by_its_code(
     killed: RecordingController,
 ) -> None:
     foreign = killed.hosts.hosts[RELAY_2]

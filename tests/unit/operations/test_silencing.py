@@ -184,9 +184,7 @@ def killed(place: Place, monkeypatch: pytest.MonkeyPatch, operation: str = "look
     place.controller.hosts.before = place.look
 
 
-def test_who_was_killed_leaves_a_silence_that_ends_soon_by_itself(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_was_killed_leaves_a_silence_that_ends_soon(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     killed(place, monkeypatch)
     assert place.hides(GONE)
     now = datetime.now(UTC)

@@ -25,9 +25,7 @@ def controller_with(folder: Path, word: str) -> RecordingController:
 
 
 @pytest.mark.parametrize(("word", "apart"), [("", False), ("watched", False), ("confirmed", True)])
-def test_waves_are_apart_where_the_policy_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, *, apart: bool
-) -> None:
+def test_waves_are_apart_by_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, *, apart: bool) -> None:
     controller = controller_with(tmp_path, word)
     asked: list[RolloutOptions] = []
 

@@ -102,9 +102,7 @@ def relays(**changes: Any) -> dict[str, Any]:
     ],
     ids=["port", "address"],
 )
-def test_another_address_or_port_of_the_relay_names_every_site(
-    world: World, changes: Mapping[str, Any], reason: str
-) -> None:
+def test_another_address_or_port_names_every_site(world: World, changes: Mapping[str, Any], reason: str) -> None:
     found = needs(world, of(SITES, **relays(**changes)))
     assert found.keys() == set(BOTH)
     assert all(reason in words for words in found.values())

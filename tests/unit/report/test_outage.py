@@ -349,9 +349,7 @@ def _opening(opens_on: str, nights: Iterable[Night], folder: Path) -> FacilitySt
         ("2021-05-27", None),
     ],
 )
-def test_a_site_that_opens_soon_and_is_not_connected_is_a_warning(
-    opens_on: str, words: str | None, tmp_path: Path
-) -> None:
+def test_a_site_that_opens_soon_unconnected_is_a_warning(opens_on: str, words: str | None, tmp_path: Path) -> None:
     status = _opening(opens_on, [], tmp_path)
     assert (status.opening.words if status.opening else None) == words
     text = "\n".join(status_lines([status], NO_EVIDENCE, MORNING))

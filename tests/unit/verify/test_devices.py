@@ -257,9 +257,7 @@ def test_another_model_is_a_fact_too() -> None:
         ("not run", DeviceState.NOT_ASKED, False),
     ],
 )
-def test_a_device_that_tells_nothing_is_never_down_and_never_as_agreed(
-    outcome: str, state: DeviceState, *, finds: bool
-) -> None:
+def test_a_silent_device_is_never_down_or_as_agreed(outcome: str, state: DeviceState, *, finds: bool) -> None:
     result, _ = looked({OWN.name: {"outcome": outcome, "detail": "no answer in time"}}, OWN)
     assert result.all_up
     assert [one.state for one in result.devices] == [state]
@@ -390,9 +388,7 @@ def test_whatever_a_relay_says_of_a_device_is_an_account_or_no_answer_at_all(sai
     model=st.text(max_size=20),
     outcome=st.sampled_from(["told", "silent", "login refused", "not asked", "not run", "wrong answer"]),
 )
-def test_no_account_makes_a_path_better_than_it_was_and_none_makes_it_down(
-    serial: str, model: str, outcome: str
-) -> None:
+def test_no_account_makes_a_path_better_than_it_was_nor_down(serial: str, model: str, outcome: str) -> None:
     account = {"outcome": outcome, "model": model, "serial": serial, "firmware": ""}
     result, _ = looked({OWN.name: account}, OWN)
     assert verdicts(result)[OF_OWN] in {Verdict.UP, Verdict.DEGRADED}

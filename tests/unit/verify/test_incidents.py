@@ -52,7 +52,7 @@ def _verdict(draw: st.DrawFn, target: PathToCheck) -> PathVerdict:
 
 
 @given(verdicts())
-def test_what_is_wrong_with_a_camera_is_one_incident_and_the_worst_speaks_for_it(
+def test_a_cameras_faults_are_one_incident_and_the_worst_speaks_for_it(
     given_verdicts: tuple[PathVerdict, ...],
 ) -> None:
     incidents = incidents_of(given_verdicts)

@@ -92,7 +92,7 @@ def test_in_whatever_order_answers_come_the_verdicts_are_those_of_all_together(
 
 @given(worlds())
 @settings(max_examples=50, deadline=None)
-def test_a_relay_that_no_centre_reads_for_this_run_is_judged_and_let_go_of_when_it_answers(
+def test_a_relay_that_no_centre_reads_for_this_run_is_judged_when_it_answers(
     answers: dict[str, HostAnswer],
 ) -> None:
     targets = select(with_backup())

@@ -123,9 +123,7 @@ def test_many_connections_of_one_address_push_out_none_of_another() -> None:
 
 @VIEWER
 @pytest.mark.parametrize("is_proxy", [False, True], ids=["stranger", "proxy"])
-def test_an_address_has_so_many_connections_and_a_proxy_as_many_as_all(
-    monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool
-) -> None:
+def test_an_address_has_its_share_and_a_proxy_that_of_all(monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool) -> None:
     monkeypatch.setattr(server, "_MOST_OF_SOURCE", 3)
     monkeypatch.setattr(server, "_MOST_AT_ONCE", 6)
     place = ServerAddress(port=0, proxies=read_trusted_networks([STRANGER]) if is_proxy else ())
@@ -190,9 +188,7 @@ def test_who_is_slow_with_a_request_is_hung_up_on(
 
 @VIEWER
 @pytest.mark.parametrize("begin", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["silent", "a hello"])
-def test_who_is_slow_with_a_handshake_is_hung_up_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begin: bytes
-) -> None:
+def test_a_slow_handshake_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begin: bytes) -> None:
     monkeypatch.setattr(server, "_REQUEST_S", 1.0)
     certificate, key = self_signed(tmp_path)
 
@@ -260,9 +256,7 @@ def test_who_takes_an_answer_slowly_makes_place_for_others(monkeypatch: pytest.M
 
 @VIEWER
 @pytest.mark.parametrize("is_proxy", [True, False])
-def test_a_proxy_of_ipv6_is_bounded_by_the_number_in_all_alone(
-    monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool
-) -> None:
+def test_a_proxy_of_ipv6_is_bounded_by_the_whole_alone(monkeypatch: pytest.MonkeyPatch, *, is_proxy: bool) -> None:
     monkeypatch.setattr(server, "_MOST_OF_SOURCE", 3)
     place = ServerAddress(host="::1", port=0, proxies=server.LOOPBACK if is_proxy else ())
     with listening(place) as port, ExitStack() as stack:

@@ -173,9 +173,7 @@ def test_not_everybody_is_trusted(text: str) -> None:
         ("localhost", False, False, False, False),
     ],
 )
-def test_a_server_that_would_be_open_is_refused(
-    host: str, *, trusts: bool, signs_in: bool, tls: bool, opens: bool
-) -> None:
+def test_an_open_server_is_refused(host: str, *, trusts: bool, signs_in: bool, tls: bool, opens: bool) -> None:
     file = Path("x.pem") if tls else None
     place = ServerAddress(host, 8300, file, file)
     if opens:

@@ -131,9 +131,7 @@ _IDS = ("kcl-bg-001", "kcl-bg-002", "kcl-hd-001", "kcl-qn-001", "kcl-qn-002")
     ],
     ids="-".join,
 )
-def test_a_token_that_proves_nothing_lets_nobody_in(
-    tmp_path: Path, double: DoubleProvider, lie: dict[str, object]
-) -> None:
+def test_an_unproven_token_lets_nobody_in(tmp_path: Path, double: DoubleProvider, lie: dict[str, object]) -> None:
     browser = SignedInBrowser(tmp_path, double)
     double.lie = lie
     answer = browser.sign_in()

@@ -135,9 +135,7 @@ def test_validate_neither_opens_contacts_nor_runs_what_gives_their_passwords(
     assert not (world / "was-run").exists()
 
 
-def test_validate_tells_of_contacts_in_the_clear_and_shows_none(
-    world: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_validate_tells_of_clear_contacts_and_shows_none(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = world / "inv" / "contacts" / "bac-giang.yml"
     path.write_text(render_contacts("bac-giang", [book.contact()]), encoding="utf-8")
     assert run(["-i", "inv", "validate"], environment(world, contacts=False)) == 3

@@ -70,9 +70,7 @@ def test_the_person_is_gone_and_the_others_are_there(folder: Path, keys: VaultPa
     assert files["hai-duong"].contacts == (book.other(3, "kcl-hd-001"),)
 
 
-def test_nothing_that_is_left_on_the_disk_opens_what_was_there(
-    folder: Path, keys: VaultPasswords, tmp_path: Path
-) -> None:
+def test_nothing_left_on_the_disk_opens_what_was_there(folder: Path, keys: VaultPasswords, tmp_path: Path) -> None:
     old = snapshot(folder)
     assert all(opens(data, tmp_path) for data in old.values())
     before = (tmp_path / "keys" / BG).stat()
@@ -139,9 +137,7 @@ def test_whenever_it_dies_the_same_command_finishes_it(folder: Path, keys: Vault
     assert flush > 6
 
 
-def test_if_it_dies_between_two_provinces_the_same_command_goes_on(
-    folder: Path, keys: VaultPasswords, tmp_path: Path
-) -> None:
+def test_if_it_dies_between_provinces_it_goes_on_again(folder: Path, keys: VaultPasswords, tmp_path: Path) -> None:
     old = snapshot(folder)
     assert dying_at(8, lambda: erased(folder, keys))
     assert [one.province for one in erased(folder, keys).contacts] == ["hai-duong"]
@@ -186,9 +182,7 @@ def test_a_password_that_was_not_yet_needed_is_taken_back(folder: Path, keys: Va
     assert snapshot(folder) == old
 
 
-def test_if_neither_password_opens_the_contacts_nothing_is_taken_away(
-    folder: Path, keys: VaultPasswords, tmp_path: Path
-) -> None:
+def test_if_no_password_opens_contacts_nothing_is_removed(folder: Path, keys: VaultPasswords, tmp_path: Path) -> None:
     book.key(tmp_path / "keys", f"{BG}.renewed")
     book.put(folder, "bac-giang", [], password="a third one")
     with pytest.raises(SecretsError, match="neither"):
@@ -277,9 +271,7 @@ def test_a_program_is_refused_and_a_password_of_the_callers_own_is_taken(
 
 
 @pytest.mark.parametrize("known", [BG, HD])
-def test_a_new_password_that_is_a_known_one_is_refused(
-    folder: Path, keys: VaultPasswords, tmp_path: Path, known: str
-) -> None:
+def test_a_known_password_is_refused_as_new(folder: Path, keys: VaultPasswords, tmp_path: Path, known: str) -> None:
     new = book.key(tmp_path, "new", f"password of {known}")
     person = Person((search_term(book.PHONE),), ("kcl-bg-001",))
     with pytest.raises(PolicyError, match="holds the password"):
@@ -403,9 +395,7 @@ def test_a_phone_that_several_people_share_is_refused(namesakes: Path, keys: Vau
         plan_erasure(namesakes, keys, person(book.PHONE), None)
 
 
-def test_name_and_phone_together_are_one_person_and_the_others_are_counted(
-    namesakes: Path, keys: VaultPasswords
-) -> None:
+def test_name_and_phone_together_are_one_person_and_others_counted(namesakes: Path, keys: VaultPasswords) -> None:
     planned = plan_erasure(namesakes, keys, person(book.NAME, book.PHONE), None)
     assert [one.contact for one in planned.contacts] == [book.contact()]
     assert planned.related == 2

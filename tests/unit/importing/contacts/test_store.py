@@ -58,9 +58,7 @@ def test_a_province_without_contacts_can_be_written_and_read(folder: Path, tmp_p
 
 
 @pytest.mark.parametrize("vault_id", ["contacts", "secrets", "default"])
-def test_nothing_is_written_with_a_password_that_is_not_the_provinces_own(
-    folder: Path, tmp_path: Path, vault_id: str
-) -> None:
+def test_nothing_is_written_by_another_than_the_own_password(folder: Path, tmp_path: Path, vault_id: str) -> None:
     with pytest.raises(SecretsError) as caught:
         write_contacts(folder, "bac-giang", [book.contact()], book.passwords(tmp_path / "keys", vault_id))
     assert "no password is set for the vault id contacts-bac-giang" in caught.value.message

@@ -262,9 +262,7 @@ def answering(status: int, place: str, asked: list[str]) -> Iterator[str]:
 @MERGE_REQUEST
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("words", [("comment", "-"), ("labels", "-"), ("status", "success", "all up")])
-def test_a_forge_that_leads_elsewhere_takes_the_token_and_the_text_nowhere(
-    call: Any, status: int, words: tuple[str, ...]
-) -> None:
+def test_a_forge_that_leads_elsewhere_takes_neither_along(call: Any, status: int, words: tuple[str, ...]) -> None:
     there: list[str] = []
     asked: list[str] = []
     with answering(200, "", there) as elsewhere, answering(status, elsewhere, asked) as place:
@@ -337,9 +335,7 @@ def test_the_token_may_stand_in_a_file(forge: Forge, call: Any, tmp_path: Path) 
     assert forge.statuses
 
 
-def test_outside_of_a_pipeline_a_person_says_it(
-    forge: Forge, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_outside_of_pipelines_people_say_it(forge: Forge, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "PROVISIONER_FORGE_TOKEN": TOKEN}
     words = ["forge", "status", "success", "up", "--commit", COMMIT]
     assert run(words, env) == 2

@@ -110,9 +110,7 @@ def test_a_name_that_leads_inside_is_not_asked(resolved: dict[str, list[str]], a
 
 
 @MERGE_REQUEST
-def test_what_was_looked_at_is_what_is_connected_to(
-    resolved: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checked_address_is_connected_to(resolved: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that is public at the first look, and loopback at the second."""
     connected: list[str] = []
 

@@ -44,9 +44,7 @@ def test_a_finding_is_a_sight_of_its_device_and_of_all_that_carry_it() -> None:
     [([NVR | {"findings": []}], False), ([NVR], True), ([], True)],
     ids=["nothing is wrong", "in a maintenance window", "not asked"],
 )
-def test_of_a_device_that_was_not_asked_or_is_worked_on_nothing_is_said(
-    devices: list[dict[str, Any]], *, silent: bool
-) -> None:
+def test_nothing_is_said_of_a_device_not_asked_or_worked_on(devices: list[dict[str, Any]], *, silent: bool) -> None:
     night = night_of(document(devices), {}, inventory="example")
     assert not [sight for sight in night.sights if sight.is_device]
     assert night.is_unverified(f"{DEVICE_ITEM}kcl-bg-001/nvr-01:device clock off") is silent

@@ -154,9 +154,7 @@ def memory() -> Iterator[SilencesInMemory]:
         b"\xff\xfe",
     ],
 )
-def test_an_answer_that_no_alertmanager_gives_is_an_error_and_its_words_go_nowhere(
-    memory: SilencesInMemory, odd: bytes
-) -> None:
+def test_an_answer_that_no_alertmanager_gives_is_an_error_and_hidden(memory: SilencesInMemory, odd: bytes) -> None:
     memory.odd = odd
     server = SilencedServer("alerts", memory.url, None, SOON)
     with pytest.raises(ReachError) as caught:

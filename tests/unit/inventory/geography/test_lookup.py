@@ -112,9 +112,7 @@ def test_a_slug_of_the_newer_list_is_told_from_one_that_does_not_exist() -> None
         ),
     ],
 )
-def test_name_and_code_that_disagree_show_both_readings(
-    written: tuple[str, str, str], readings: str, hint: str
-) -> None:
+def test_a_name_and_another_code_show_both_readings(written: tuple[str, str, str], readings: str, hint: str) -> None:
     with pytest.raises(ContradictoryProvinceError) as caught:
         read_province(*written)
     name, _, code = written

@@ -72,9 +72,7 @@ def _disk(*, free: int = 0, inodes: int = 9) -> SimpleNamespace:
     return SimpleNamespace(f_bavail=free, f_frsize=1, f_files=10, f_favail=inodes)
 
 
-def test_a_write_that_finds_no_room_names_folder_amounts_and_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_without_room_names_folder_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -91,9 +89,7 @@ def test_a_write_that_finds_no_room_names_folder_amounts_and_what_to_do(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_that_names_no_file_is_of_the_folder_that_has_no_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_without_a_file_is_of_the_full_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     var = tmp_path / "var"
     var.mkdir()
     monkeypatch.setattr(files, "_OURS", (var / "lib", Path("/")))

@@ -98,9 +98,7 @@ def follow(
         ([], [], 21, GateVerdict.PASS),
     ],
 )
-def test_a_path_that_was_up_has_to_come_back(
-    before: list[str], after: list[str], elapsed: float, verdict: GateVerdict
-) -> None:
+def test_a_path_that_was_up_returns(before: list[str], after: list[str], elapsed: float, verdict: GateVerdict) -> None:
     dark = set(NAMES[:2]) - set(after)
     watch = watched(up(*before), (0, up(*after, dark=dark)), (elapsed - 1, up(*after, dark=dark)))
     assert decide(BOTH, watch, elapsed, RULES).verdict is verdict
@@ -314,9 +312,7 @@ def test_an_unrelated_camera_that_was_lost_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("patience", "away", "more"), [(5.0, NAMES[:1], ""), (60.0, NAMES[:4], ", and 3 more")])
-def test_an_unrelated_camera_that_stays_away_without_a_word_of_its_own_counts(
-    patience: float, away: list[str], more: str
-) -> None:
+def test_an_unrelated_camera_that_stays_away_silently_counts(patience: float, away: list[str], more: str) -> None:
     looks = [(float(at), sessions(at, lost(*away))) for at in range(100)]
     said = follow(NOTHING, *looks, rules=GateRules(patience_s=patience))
     # MediaMTX itself takes half a minute to say that a camera is gone, whatever the patience.

@@ -163,9 +163,7 @@ def job_of(held: tuple[str, ...]) -> Job:
     return Job(desired.hosts[HOST], fleets.files_of(desired)[HOST], None, "")
 
 
-def test_what_is_staged_gets_what_is_held_and_the_change_expects_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_staged_gets_what_is_held_as_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live = texts()
     monkeypatch.setattr(host_held, "live_texts", lambda: live)
     change = staged(tmp_path, job_of((HELD,)))
@@ -192,9 +190,7 @@ def test_a_confirmation_expects_what_is_held_as_well(monkeypatch: pytest.MonkeyP
     assert host_held.expected(plain.request) == (plain.request["peers"], plain.request["sentinel"])  # type: ignore[arg-type]
 
 
-def test_a_host_whose_files_are_not_clear_refuses_before_anything_is_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_of_unclear_files_refuses_before_any_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_held, "live_texts", lambda: texts() | {PSK_FILE: "one word\nand more of them\n"})
     change = staged(tmp_path, job_of((HELD,)))
     before = {path: change.staged(Path(path)).read_bytes() for path in FILES}

@@ -95,9 +95,7 @@ def test_the_installed_program_starts_from_its_kept_copy_and_without_one(
     assert said() == (usage if damage else usage.replace("usage:", "copy:"))
 
 
-def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_known_is_learnt_anew_when_its_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     program = tmp_path / "program"
     program.write_bytes(b"one")
@@ -121,9 +119,7 @@ def test_what_is_known_is_found_out_anew_when_what_it_came_from_changes(
     assert asked == ["one", "two", "two"]
 
 
-def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_known_is_bounded_and_no_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "KNOWN", tmp_path / "known")
     for number in range(50):
         assert cached("number", number, partial(int.__mul__, number, 2)) == number * 2
@@ -144,9 +140,7 @@ def test_what_is_known_is_bounded_and_nothing_that_failed_is_kept(
         (Failed("no scratch network namespace: Operation not permitted"), "check"),
     ],
 )
-def test_a_lock_out_is_told_apart_from_a_check_that_could_not_be_made(
-    tmp_path: Path, error: Failed, refusal: str
-) -> None:
+def test_a_lock_out_is_told_apart_from_a_check_that_failed(tmp_path: Path, error: Failed, refusal: str) -> None:
     request: StatusRequest = {
         "operation": "status",
         "run": "run-1",
@@ -192,9 +186,7 @@ def test_what_overrides_a_unit_of_ours_goes_wherever_it_lies_and_the_machine_s_o
     assert [file for file in (*ours, machine) if file.exists()] == [machine]
 
 
-def test_a_hub_that_is_one_no_more_is_stopped_before_its_unit_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_former_hub_is_stopped_before_its_unit_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "UNIT_FOLDER", tmp_path)
     unit, other = tmp_path / paths.UNIT_MEDIAMTX, tmp_path / "mediamtx.yml"
     said: list[tuple[tuple[str, ...], bool]] = []

@@ -82,9 +82,7 @@ def test_two_sides_of_a_shared_centre_let_in_each_others_people_and_nobody_else(
 
 
 @pytest.mark.parametrize("host", ["relay-viettel-1", "centre"])
-def test_a_controller_that_comes_over_ipv6_is_asked_for_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_a_controller_over_ipv6_is_asked_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     """Before, only IPv4 was tried: the session over IPv6 went on, and there was no new one after it."""
     networks = ["198.51.100.0/27", "2001:db8:7::/48"]
     monkeypatch.setattr(lockout, "connection_peer", lambda: "2001:db8:8::99")
@@ -92,9 +90,7 @@ def test_a_controller_that_comes_over_ipv6_is_asked_for_too(
         lockout.check(rules_of(tmp_path, HOSTS[host], networks), 22, networks)
 
 
-def test_rules_by_which_a_host_cannot_be_found_by_its_neighbours_lock_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rules_that_hide_a_host_from_its_neighbours_lock_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     networks = ["198.51.100.0/27", "2001:db8:7::/48"]
     path = rules_of(tmp_path, HOSTS["relay-viettel-1"], networks)
     path.write_text(path.read_text().replace(", nd-neighbor-solicit, nd-neighbor-advert", ""))

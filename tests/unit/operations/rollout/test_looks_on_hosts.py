@@ -151,7 +151,7 @@ def test_what_was_kept_of_streams_and_cannot_be_read_says_nothing(
 
 
 @pytest.mark.usefixtures("host")
-def test_a_relay_that_does_not_answer_the_second_time_is_told_as_the_first_time(
+def test_a_relay_that_does_not_answer_the_second_time_is_told_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = gate.look(None)
@@ -239,9 +239,7 @@ def test_a_table_that_is_not_loaded_has_no_rest_and_what_cannot_be_listed_is_not
 
 
 @pytest.mark.usefixtures("host")
-def test_paths_that_the_relays_file_has_otherwise_than_before_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_paths_that_the_relays_file_has_anew_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     then = 'logLevel: "info"\npaths:\n  "a": {"source": "1"}\n  "b": {"source": "2"}\n  "c": {"x": 1, "y": 2}\n'
     now = 'logLevel: "info"\npaths:\n  "b": {"source": "3"}\n  "c": {"y": 2, "x": 1}\n  "d": {}\n  "cfg/2": {}\n'
     (tmp_path / "4").write_text(then)
@@ -254,7 +252,7 @@ def test_paths_that_the_relays_file_has_otherwise_than_before_are_named(
 
 
 @pytest.mark.usefixtures("host")
-def test_after_a_switch_a_stream_that_stands_still_is_not_read_for_its_whole_time(
+def test_after_a_switch_a_still_stream_is_not_read_for_its_whole_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = ["hn/flows/sub", "hn/still/sub"]
@@ -348,7 +346,7 @@ def test_after_a_switch_paths_are_read_as_soon_as_all_have_come_back_and_flow(mo
 
 
 @pytest.mark.usefixtures("host")
-def test_what_does_not_come_back_is_waited_for_a_second_and_then_read_all_the_same(
+def test_what_does_not_come_back_is_waited_for_a_second_and_then_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reading = Reading(monkeypatch, [{"a": 1}, *[{"a": 2}] * 20])
@@ -358,7 +356,7 @@ def test_what_does_not_come_back_is_waited_for_a_second_and_then_read_all_the_sa
 
 
 @pytest.mark.usefixtures("host")
-def test_a_look_begins_when_it_should_and_a_host_waits_for_none_longer_than_its_switch(
+def test_a_look_begins_in_time_and_a_host_waits_no_longer_than_its_switch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock(monkeypatch, 100.0)
@@ -397,7 +395,7 @@ def test_one_call_looks_at_once_and_at_the_end_of_the_watch(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("host")
-def test_paths_are_read_before_the_moment_of_a_look_and_their_streams_have_to_flow_at_it(
+def test_paths_are_read_before_the_moment_of_a_look_and_have_to_flow_at_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     key_frame = {"codec": "h264", "width": 640, "height": 360}

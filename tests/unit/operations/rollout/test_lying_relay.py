@@ -184,7 +184,5 @@ def test_a_relay_that_tells_without_end_is_kept_short() -> None:
         ([HostOutcome.UNCHANGED], "nothing-to-do"),
     ],
 )
-def test_a_run_is_called_rolled_back_only_where_every_host_is_known_to_be_as_it_was(
-    outcomes: list[HostOutcome], whole: str
-) -> None:
+def test_a_run_is_rolled_back_only_where_every_host_is_as_it_was(outcomes: list[HostOutcome], whole: str) -> None:
     assert outcome_of([HostResult(str(number), outcome) for number, outcome in enumerate(outcomes)]) == whole

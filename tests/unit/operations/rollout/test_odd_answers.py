@@ -177,9 +177,7 @@ def test_a_lock_out_is_known_by_its_field_whatever_the_sentence(
         ("tunnel", nested(900), "tunnel is no object"),
     ],
 )
-def test_one_odd_answer_to_observe_leaves_the_others_and_says_what_is_wrong(
-    field: str, value: object, problem: str
-) -> None:
+def test_one_odd_answer_to_observe_leaves_the_others_and_is_told(field: str, value: object, problem: str) -> None:
     controller = Controller()
     odd = OddHosts(controller.hosts, RELAY, lambda _operation, document: document | {field: value})
     facts, errors = observe(DESIRED.hosts.values(), fleets.files_of(DESIRED), odd)

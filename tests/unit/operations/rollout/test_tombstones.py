@@ -381,9 +381,7 @@ def test_damaged_tombstones_keep_no_state_and_let_no_rollback_through(disk: Disk
 
 
 @LOCAL_USER
-def test_no_state_is_kept_where_what_was_revoked_cannot_be_written_down(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_state_is_kept_if_what_was_revoked_cannot_be_kept(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     disk.put(content(state(BOTH)))
     disk.confirm("run-1", content(state({**BOTH, "kcl-bg-003": 1})))
     written = host_files.write_json
@@ -494,9 +492,7 @@ def test_a_key_of_readers_that_was_replaced_is_in_no_saved_state(disk: Disk, mon
 
 @RELAY
 @pytest.mark.parametrize("mode", [mode.value for mode in Access if not mode.is_pushed])
-def test_in_every_access_mode_a_removed_site_leaves_no_saved_state_and_others_keep_their_devices(
-    disk: Disk, mode: str
-) -> None:
+def test_in_every_access_mode_a_removed_site_leaves_no_state_and_others_keep_theirs(disk: Disk, mode: str) -> None:
     def of(**sites: str) -> Content:
         """Sites with one camera each, which is asked about itself, with this password."""
         cameras = [inventories.camera(onvif={})]

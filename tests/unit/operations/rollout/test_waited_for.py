@@ -75,9 +75,7 @@ def test_a_change_alone_is_harmless_or_not(name: str) -> None:
 
 
 @given(names=st.sets(st.sampled_from(sorted(CHANGES))), rollback=st.sampled_from([None, "", "run-1"]))
-def test_a_job_is_harmless_if_each_of_its_changes_is_and_it_takes_nothing_back(
-    names: set[str], rollback: str | None
-) -> None:
+def test_a_job_is_harmless_if_its_changes_are_and_it_takes_nothing_back(names: set[str], rollback: str | None) -> None:
     job = replace(JOB, changes=tuple(CHANGES[name][0] for name in sorted(names)), rollback=rollback)
     assert job.is_harmless is (rollback is None and bool(names) and all(CHANGES[name][1] for name in names))
 

@@ -113,9 +113,7 @@ _MOMENTS = st.integers(0, 87_600).map(lambda hours: NOON + timedelta(hours=hours
 
 @given(_LOOKS, _MOMENTS)
 @settings(max_examples=300, deadline=None)
-def test_a_picture_is_in_one_state_and_a_fault_leaves_nothing_to_suspect(
-    measured: wire.PictureAnswer, at: datetime
-) -> None:
+def test_a_picture_has_one_state_and_a_fault_leaves_no_suspect(measured: wire.PictureAnswer, at: datetime) -> None:
     judgement = judged(measured, at)
     assert (judgement.state is State.FAULTY) == (judgement.fault is not None)
     assert not (judgement.fault and (judgement.suspects or judgement.labels))
@@ -127,9 +125,7 @@ def test_a_picture_is_in_one_state_and_a_fault_leaves_nothing_to_suspect(
 
 @given(_LOOKS, _MOMENTS, st.lists(st.sampled_from(KEYS)))
 @settings(max_examples=300, deadline=None)
-def test_what_is_remembered_makes_no_picture_better(
-    measured: wire.PictureAnswer, at: datetime, keys: list[str]
-) -> None:
+def test_memory_makes_no_picture_better(measured: wire.PictureAnswer, at: datetime, keys: list[str]) -> None:
     without, knowing = judged(measured, at), judged(measured, at, before=Before(keys))
     assert without.fault is None or knowing.fault is not None
     if not set(keys) & set(measured["packets"]["keys"]):
@@ -331,9 +327,7 @@ def test_each_way_of_looking_gives_its_looks(looks: Looks) -> None:
         (PathMemory(full_look=NOON, past=(PastVerdict(NOON, Verdict.DEGRADED, Cause.KEY_FRAMES_RARE),)), (60.0, 2)),
     ],
 )
-def test_a_quick_look_waits_for_a_second_key_frame_if_no_interval_is_known(
-    memory: PathMemory, longest: tuple[float, int]
-) -> None:
+def test_a_quick_look_waits_for_a_second_key_of_unknown_pace(memory: PathMemory, longest: tuple[float, int]) -> None:
     night = next(
         NOON + timedelta(days=day)
         for day in range(7)
