@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -102,22 +104,15 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize(("said", "plain"), READS.items())
-def test_a_reader_speaks_plainly(said: str, plain: str) -> None:
-    assert plain in words.of_read(None, said)
-    assert not JARGON.search(words.of_read(None, said))
+SPEAKERS = ((partial(words.of_read, None), READS), (words.of_source, SOURCES), (words.of_probe, OWN))
 
 
-@pytest.mark.parametrize(("said", "plain"), SOURCES.items())
-def test_a_source_speaks_plainly(said: str, plain: str) -> None:
-    assert plain in words.of_source(said)
-    assert not JARGON.search(words.of_source(said))
-
-
-@pytest.mark.parametrize(("said", "plain"), OWN.items())
-def test_our_own_probe_speaks_plainly(said: str, plain: str) -> None:
-    assert plain in words.of_probe(said)
-    assert not JARGON.search(words.of_probe(said))
+@pytest.mark.parametrize(
+    ("sentence_of", "said", "plain"), [(of, *row) for of, table in SPEAKERS for row in table.items()]
+)
+def test_each_speaks_plainly(sentence_of: Callable[[str], str], said: str, plain: str) -> None:
+    assert plain in sentence_of(said)
+    assert not JARGON.search(sentence_of(said))
 
 
 @given(st.one_of(st.none(), st.integers(0, 999)), st.text())
