@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from provisioner.base.vault import VaultPasswords, encrypt
 from provisioner.inventory.loader import secrets
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.loader.site import MAX_FILE_BYTES
+from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets
+from provisioner.inventory.rules.logins import LoginSite, logins_may_stand_in
 from tests import inventories as make
 
 PASSWORD = "the vault's own"
@@ -198,3 +201,31 @@ def test_the_digest_is_of_all_of_a_large_file(root: Path, passwords: VaultPasswo
     assert content.endswith(b"\n")
     path.write_bytes(content[:-2] + (b"1" if content[-2:-1] == b"0" else b"0") + b"\n")
     assert load(root, today=make.TODAY).digest != before
+
+
+FILE, SHARED = "secrets/cameras/viettel/bac-giang", "secrets/cameras/bac-giang"
+
+
+@pytest.mark.parametrize(
+    ("owner", "province", "served_by", "known", "stands_in"),
+    [
+        (FILE, "bac-giang", ("viettel",), {"cam-1", "cam-2"}, True),
+        (FILE, "hai-duong", ("viettel",), {"cam-1", "cam-2"}, True),
+        (FILE, "bac-giang", (), set(), False),
+        ("", "bac-giang", ("viettel",), {"cam-1"}, True),
+        ("", "bac-giang", ("viettel",), {"cam-1", "cam-2"}, False),
+        ("", "bac-giang", ("vnpt",), set(), False),
+        ("", "hai-duong", ("viettel",), set(), False),
+        (SHARED, "bac-giang", ("viettel",), {"cam-1", "cam-2"}, False),
+    ],
+)
+def test_a_file_that_cannot_be_read_concerns_whose_logins_are_or_may_be_in_it(
+    owner: str, province: str, served_by: tuple[str, ...], known: set[str], *, stands_in: bool
+) -> None:
+    """The logins that were read last were of this file; or some are missing that a file of this province may have."""
+    site = LoginSite("kcl-bg-001", province, Operating.OPEN, served_by, (), frozenset(), ("cam-1", "cam-2"), "/")
+    logins = SimpleNamespace(logins=lambda _carrier, _site: dict.fromkeys(known, Secret("x")))
+    view: Any = SimpleNamespace(
+        sites={site.id: site}, owners={"viettel": {site.id: owner} if owner else {}}, secrets=logins
+    )
+    assert logins_may_stand_in(view, FILE, "bac-giang", "viettel") == ((site.id,) if stands_in else ())
