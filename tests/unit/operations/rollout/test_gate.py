@@ -164,6 +164,26 @@ def test_a_share_of_paths_may_stay_away_where_it_is_allowed() -> None:
     assert decision.notes == (f"gave a picture before and gives none now, as allowed: {NAMES[1]}",)
 
 
+@pytest.mark.parametrize(
+    ("hits", "verdict"),
+    [
+        ({}, GateVerdict.FAIL),
+        ({"rules": True}, GateVerdict.FAIL),
+        ({"everything": True}, GateVerdict.PASS),
+        ({"bars": True}, GateVerdict.PASS),
+        ({"link": True}, GateVerdict.PASS),
+    ],
+)
+def test_a_share_of_unnamed_paths_may_be_lost_by_a_change_that_may_hit_any_path_and_by_no_other(
+    hits: dict[str, bool], verdict: GateVerdict
+) -> None:
+    """A share is allowed to whoever restarts all or changes rules or routes of all; a small change loses nothing."""
+    looks = [(float(at), sessions(at, lost(NAMES[0]))) for at in range(100)]
+    touched = replace(NOTHING, **hits)  # type: ignore[arg-type]  # fields of it
+    said = follow(touched, *looks, rules=GateRules(patience_s=5, max_lost=1.5 / len(NAMES)))
+    assert said[-1].verdict is verdict
+
+
 def test_a_new_path_is_waited_for_and_then_told() -> None:
     touched = replace(BOTH, new=frozenset(NAMES[:2]))
     none, one, both = (watched(up(), (4, up(*NAMES[:count]))) for count in (0, 1, 2))
