@@ -151,6 +151,78 @@ def test_a_defect_of_ours_in_the_switch_returns_the_host_too(host: FalseHost, mo
     assert is_free(host)
 
 
+@pytest.mark.parametrize("step", ["_put_files", "_switch_tunnel", "_switch_relay", "_switch_quarantine"])
+@pytest.mark.parametrize("made", [False, True], ids=["before the step", "after it"])
+def test_a_change_that_is_cut_off_in_its_switch_goes_back_as_soon_as_somebody_asks(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch, step: str, *, made: bool
+) -> None:
+    """The program is killed; nobody is there to go on, so the host must not wait for its confirmation."""
+    before, job = host.state(), host.job(*B)
+    real = getattr(switch, step)
+
+    def killed(*arguments: Any, **options: Any) -> None:
+        if made:
+            real(*arguments, **options)
+        raise CutOffError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(switch, step, killed)
+        with pytest.raises(CutOffError):
+            host.start(job, "run-2")
+    answer = host.confirm(job, "run-2")
+    assert (answer["outcome"], answer["cause"]) == (
+        "rolled-back",
+        "the change was cut off in the middle of its switch",
+    )
+    assert host.state() == before
+    assert is_free(host)
+
+
+def test_a_return_that_fails_is_said_to_have_failed_and_the_watcher_tries_on(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, job = host.state(), host.job(*B)
+    assert host.start(job, "run-2")["outcome"] == "armed"
+    with monkeypatch.context() as patch:
+        patch.setattr(last_good, "_restore_file", _refuse)
+        answer = host.later("abort", job, "run-2", cause="a person")
+    assert answer["outcome"] == "rollback-failed"
+    assert answer["cause"].startswith("a person; then: return to last-good: ")
+    assert dead_man.armed() is not None
+    assert (last_good.receipt_of("run-2") or {})["outcome"] == "rollback-failed"
+    dead_man.revert_at_deadline()
+    host.active.discard(paths.UNIT_REVERT)
+    assert host.state() == before
+    assert is_free(host)
+    assert host.later("status", job, "run-2")["outcome"] == "rolled-back"
+
+
+def test_a_record_of_a_change_that_cannot_be_read_is_one_whose_time_is_over(host: FalseHost) -> None:
+    before, job = host.state(), host.job(*B)
+    host.start(job, "run-2")
+    paths.ARMED.write_text("{damaged")
+    answer = host.later("status", job, "run-2")
+    assert (answer["outcome"], host.state()) == ("rolled-back", before)
+    assert not paths.ARMED.exists()
+
+
+def test_a_host_returns_to_the_state_before_its_first_run_only_if_that_was_asked_for(bare: FalseHost) -> None:
+    first = bare.state()
+    bare.apply(*A)
+    applied, job = bare.state(), bare.job(*A, "run-1")
+    refused = bare.start(job, "run-2", bare=False)
+    assert refused["outcome"] == "refused"
+    assert "nobody approved" in refused["cause"]
+    assert bare.state() == applied
+    assert bare.start(job, "run-3")["outcome"] == "armed"
+    assert bare.confirm(job, "run-3")["outcome"] == "applied"
+    # The kernel keeps a oneshot unit active that has no file any more; a program goes with the first state without it.
+    bare.active.discard(paths.UNIT_NFT)
+    now = without_trust(bare.state())
+    kept = {path for path in now["files"] if "/mediamtx-" in path or path.endswith("/provisioner-host")}
+    assert {**now, "files": {path: file for path, file in now["files"].items() if path not in kept}} == first
+
+
 # --- between the two calls ------------------------------------------------------------------------
 def _stopped(host: FalseHost) -> None:
     host.active.discard(paths.UNIT_QUARANTINE)
@@ -316,6 +388,52 @@ def test_sessions_that_a_change_ended_are_in_its_receipt(host: FalseHost, monkey
     assert (last_good.receipt_of("run-2") or {})["sessions"] == ended
 
 
+def test_a_look_renews_the_switch_and_a_change_that_waited_for_too_long_is_not_renewed(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a controller renews it: 15 minutes after the arming a change is confirmed or gone."""
+    before, job = host.state(), host.job(*B)
+    host.start(job, "run-2")
+    armed = json.loads(paths.ARMED.read_text())
+    monkeypatch.setattr(dead_man, "now", lambda: armed["since"] + 870)
+    answer = host.later("look", job, "run-2", gate=None)
+    assert (answer["outcome"], answer["after"]["relay"]) == ("armed", None)
+    assert json.loads(paths.ARMED.read_text())["due"] == armed["since"] + 900
+    monkeypatch.setattr(dead_man, "now", lambda: armed["since"] + 900)
+    answer = host.later("look", job, "run-2", gate=None)
+    assert (answer["outcome"], answer["cause"]) == ("rolled-back", "900 s are over: this host returns to last-good")
+    assert host.state() == before
+    assert host.later("look", job, "run-2", gate=None)["outcome"] == "rolled-back"
+
+
+def test_a_host_at_work_is_locked_to_a_run_and_busy_to_who_asks(
+    host: FalseHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = host.job(*B)
+    monkeypatch.setattr("provisioner_host.change.confirm._LOCK_S", 0.0)
+    with leases.lock("another"):
+        assert host.start(job, "run-2")["outcome"] == "locked"
+        assert host.later("status", job, "run-2")["outcome"] == "busy"
+        with pytest.raises(leases.Locked):
+            host.later("abort", job, "run-2", cause="a person")
+    leases.take("run-9", "somebody", 60)
+    answer = host.start(job, "run-2")
+    assert answer["outcome"] == "locked"
+    assert answer["cause"].startswith("held by somebody, run run-9, since ")
+    assert host.later("status", job, "run-2")["outcome"] == "not-started"
+
+
+def test_a_receipt_that_cannot_be_read_leaves_what_the_host_records(host: FalseHost) -> None:
+    job = host.job(*B)
+    host.start(job, "run-2")
+    host.confirm(job, "run-2")
+    for run in ("run-1", "run-2"):
+        (paths.RECEIPTS / f"{run}.json").write_text("{damaged")
+    answers = [host.later("status", job, run) for run in ("run-1", "run-2")]
+    assert [answer["outcome"] for answer in answers] == ["rolled-back", "applied"]
+    assert all("is damaged" in answer["cause"] for answer in answers)
+
+
 def test_a_host_that_waits_for_one_run_is_locked_to_others_and_names_who_has_it(host: FalseHost) -> None:
     job = host.job(*B)
     assert host.start(job, "run-2")["outcome"] == "armed"
@@ -442,6 +560,36 @@ def test_a_relay_gets_its_new_paths_a_few_at_a_time(host: FalseHost) -> None:
     names = [{name for name, _ in quarantine.pulled_in(text)} for text in (before, *host.reads)]
     steps = [len(now - then) for then, now in itertools.pairwise(names)]
     assert (steps, len(names[-1])) == ([50, 50, 30], 5 + 130)
+
+
+def test_a_step_that_mediamtx_did_not_see_is_written_once_more(host: FalseHost) -> None:
+    many = wanted((*FIRST.items(), ("kcl-bg-4", 60)))
+    host.lost_writes = 1
+    assert host.start(host.job(*many), "run-2")["outcome"] == "armed"
+    assert host.read == many.content(paths.MEDIAMTX_FILE)
+    host.later("abort", host.job(*many), "run-2", cause="a person")
+    host.lost_writes = 2
+    answer = host.start(host.job(*many), "run-3")
+    assert (answer["outcome"], answer["cause"]) == (
+        "rolled-back",
+        "relay: MediaMTX has not read a step of its new file",
+    )
+
+
+def test_a_relay_that_does_not_answer_is_killed_if_its_plan_says_so_and_left_alone_otherwise(host: FalseHost) -> None:
+    """Only a restart helps, and it cuts all viewers: a plan has to announce it."""
+    host.answers = False
+    job = host.job(*B)
+    stale = host.start(job, "run-2", restart=[])
+    assert (stale["outcome"], stale["cause"]) == (
+        "stale",
+        "provisioner-mediamtx.service does not answer its Control API any more",
+    )
+    host.ran.clear()
+    assert host.start(job, "run-3", restart=[paths.UNIT_MEDIAMTX])["outcome"] == "armed"
+    assert f"systemctl kill --signal=SIGKILL {paths.UNIT_MEDIAMTX}" in host.ran
+    assert host.confirm(job, "run-3")["outcome"] == "applied"
+    assert host.read == B.content(paths.MEDIAMTX_FILE)
 
 
 def test_a_relay_that_does_not_run_is_started_with_its_new_file_and_nothing_is_tried(bare: FalseHost) -> None:
