@@ -178,6 +178,27 @@ def test_a_change_that_is_cut_off_in_its_switch_goes_back_as_soon_as_somebody_as
     assert is_free(host)
 
 
+def test_whichever_program_fails_a_return_leaves_the_host_of_before_it(host: FalseHost) -> None:
+    """A return is a change like any other: it is made whole, or not at all."""
+    host.apply(*MORE, "run-2")
+    state, job = host.state(), host.job(*MORE, "run-2")
+    ends = set()
+    for number in range(3, 200):
+        run, host.failing = f"run-{number}", len(host.ran) + number - 2
+        answer = host.start(job, run)
+        if len(host.ran) < host.failing:
+            break
+        failed = host.ran[host.failing - 1]
+        if answer["outcome"] == "armed":
+            answer = host.later("abort", job, run, cause="a person")
+        assert host.state() == state, failed
+        assert is_free(host), failed
+        ends.add(answer["outcome"])
+    assert ends == {"refused", "rolled-back"}
+    host.failing = 0
+    assert (answer["outcome"], host.confirm(job, run)["outcome"]) == ("armed", "applied")
+
+
 def test_a_return_that_fails_is_said_to_have_failed_and_the_watcher_tries_on(
     host: FalseHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

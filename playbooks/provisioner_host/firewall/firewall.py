@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Items = dict[str, Any]
 _LIST = ["nft", "-j", "list", "table", *paths.TABLE]
+_NO_TABLE = "No such file or directory"
 _COUNTERS = {"packets", "bytes"}
 _USER = pattern(r'\bskuid "([a-z_][a-z0-9_-]*)"')
 # nft would read any other file as root, and repeats its lines in errors. A text of several lines would hide one.
@@ -40,6 +41,14 @@ def live() -> Items | None:
     """Return the live table by item, or `None` if not loaded."""
     listed = run(_LIST, check=False)
     return items(json.loads(listed.stdout)) if listed.returncode == 0 else None
+
+
+def is_loaded() -> bool:
+    """Return whether our table is loaded; raise `Failed` if nft does not say."""
+    listed = run(_LIST, check=False)
+    if listed.returncode and _NO_TABLE not in listed.stderr:
+        raise Failed(f"nft does not list our table: {listed.stderr.strip()[-_SHOWN:]}")
+    return listed.returncode == 0
 
 
 def intended(path: Path) -> Items:

@@ -67,7 +67,7 @@ def _save_files(folder: Path, owned: list[str], live: LiveState) -> None:
         "files": saved_files,
         "absent": sorted(set(owned) - {f["path"] for f in saved_files}),
         "units": unit_states | units.states(name for name in _SAVED_UNITS if name not in unit_states),
-        "firewall": firewall.live() is not None if live.firewall is None else live.firewall,
+        "firewall": firewall.is_loaded() if live.firewall is None else live.firewall,
         "manifest": files.read_json(paths.MANIFEST),
     }
     files.write_json(folder / "state.json", state)
