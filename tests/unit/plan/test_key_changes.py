@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.diff import trust
 from tests import fleets, inventories
 from tests.plans import World
 from tests.simulated import SimulatedHost
@@ -112,3 +115,13 @@ def test_no_site_needs_a_package_that_it_does_not_need(world: World, wanted: Cal
         speak(world, NEW)
     planned = world.plan(wanted())
     assert [need for need in planned.plan.site_packages if need.facility == SITE] == []
+
+
+@given(st.permutations(["site/a", "site/b", "site/c", "next/a"]))
+def test_a_next_key_that_becomes_the_present_one_hides_no_key_of_another_site(order: list[str]) -> None:
+    """Who has a site's key gets all that is sent there: each new one is trusted by name, whatever stands beside it."""
+    live = {"site/a": "A 10.91.0.2/32", "next/a": "NEXT", "site/b": "B 10.91.0.3/32", "site/c": "C 10.91.0.4/32"}
+    desired = {"site/a": "NEXT 10.91.0.2/32", "site/b": "OTHER 10.91.0.3/32", "site/c": "C 10.91.0.4/32"}
+    listed = {name: desired[name] for name in order if name in desired}
+    (difference,) = trust._key_differences({name: live[name] for name in order}, listed)  # noqa: SLF001
+    assert difference == ("key of site/b", Action.UPDATE, "B → OTHER")

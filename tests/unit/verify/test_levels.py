@@ -6,15 +6,19 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise, takewhile
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.hosts.runner import HostAnswer
+from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify import judge
 from provisioner.verify.case import PASSED, Case, Check, failed, not_checked
 from provisioner.verify.judge import GATE_LEVELS, LEVELS, Level, Subject
+from provisioner.verify.network import host_check
 from provisioner.verify.result import Cause, Layer, Verdict
 from provisioner.verify.stream import read_check, relay_check
 from tests.unit.docs.pages import section, text_of
@@ -76,3 +80,15 @@ def test_a_new_level_is_a_row_and_its_check(given_answers: dict[str, HostAnswer]
             [level for level in table if level.number in {*applicable(old), INVENTED}], new.passed
         )
         assert (new.verdict is Verdict.UP) == (old.verdict is Verdict.UP and outcome is PASSED)
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_what_differs_on_a_host_is_named_or_counted_each(number: int) -> None:
+    changes = [Change("edge-1", Resource.PATH, f"p-{n}", Action.UPDATE, Impact.PATH, "") for n in range(number)]
+    target = SimpleNamespace(relay=SimpleNamespace(id="edge-1"), centres=())
+    case: Any = SimpleNamespace(target=target, hosts={}, drift_of=lambda _host: changes)
+    finding = host_check(case).finding
+    assert finding
+    more = re.search(r" and (\d+) more$", finding.detail)
+    assert len(re.findall(r"update path p-\d", finding.detail)) + int(more[1] if more else 0) == number
+    assert (more is None) is (number <= 3)
