@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ import pytest
 
 from provisioner.base.recovery_key import RecoveryPair, from_paper, on_paper, pair_of
 from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.rules.lock import is_sealed
 from tests.hostile import MERGE_REQUEST
 from tests.hostile import RELAY as HOSTILE_RELAY
 from tests.simulated import SimulatedHost
@@ -444,3 +446,14 @@ def test_no_output_has_a_private_half(sealed: tuple[Terminal, RecoveryPair], mon
         said += json.dumps(terminal(*output, "keys", "recovery", "--check"))
     secrets = [KEPT.private_key.reveal(), pair.private_key.reveal(), *(x[3:] for x in on_paper(pair.private_key))]
     assert not [secret for secret in secrets if secret in said]
+
+
+@pytest.mark.parametrize("recovery", ["", "R" * 43 + "=", "S" * 43 + "="])
+@pytest.mark.parametrize("sealed", [None, ("R", "A"), ("R", "B"), ("S", "A")])
+def test_a_key_is_sealed_if_it_is_the_relays_own_to_todays_recovery_key(
+    recovery: str, sealed: tuple[str, str] | None
+) -> None:
+    box = SimpleNamespace(recovery=sealed[0] * 43 + "=", public_key=sealed[1] * 43 + "=") if sealed else None
+    relay: Any = SimpleNamespace(sealed_key=box, public_key="A" * 43 + "=")
+    today: Any = SimpleNamespace(public_key=recovery) if recovery else None
+    assert is_sealed(relay, today) is (bool(recovery) and sealed == (recovery[0], "A"))
