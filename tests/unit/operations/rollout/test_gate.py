@@ -490,6 +490,15 @@ def test_sources_that_all_drop_with_the_switch_fail_though_they_come_back() -> N
     assert follow(ALL, (0, sessions(0, again(*NAMES))), (3, sessions(3)))[-1].verdict is GateVerdict.PASS
 
 
+@pytest.mark.parametrize("at", [0.0, 3.0])
+def test_a_stream_that_is_gone_at_the_switch_itself_was_dropped_with_it(at: float) -> None:
+    """What is lost later may be a camera's own doing: many that drop at once are the change's."""
+    looks = [(at, GateResult(sessions=sessions(at, lost(NAMES[0]))))]
+    watch = watched(GateResult(sessions=sessions(-1)), *looks)
+    assert set(watch.absent) == {NAMES[0]}
+    assert watch.dropped == ({NAMES[0]} if at == 0 else set())
+
+
 def test_a_site_that_drops_with_the_switch_and_comes_back_may_have_done_so_by_itself() -> None:
     one_site = again(*(n for n in NAMES if SERVED.paths[n].facility == PATH.facility))
     assert follow(NOTHING, (0, sessions(0, one_site)), (3, sessions(3)))[-1].verdict is GateVerdict.PASS
