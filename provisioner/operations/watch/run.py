@@ -1,8 +1,8 @@
 """A watch: relays are asked repeatedly whether their paths flow.
 
-It changes no host, takes no lease and stores no data: its state is in memory, served as metrics. Each relay gets one
-request at a time, over one open connection, and silent relays delay no others. A look is cheap; a visit finds out why a
-path stands still.
+It changes no host and takes no lease. Its state is in memory, served as metrics, and reported to pages in a file. Each
+relay gets one request at a time, over one open connection, and silent relays delay no others. A look is cheap; a visit
+finds out why a path stands still.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -27,12 +28,14 @@ from provisioner.operations.apply.journal import changes_since
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import windows_of
 from provisioner.plan.diff import changes_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.path_history import Window
 from provisioner.verify.paths import PathToCheck, select, with_logins_in_use
 from provisioner.verify.requests import ObserveCall, ProbeLimits, probe_calls
 from provisioner.verify.result import PathVerdict
+from provisioner.verify.watch_report import file_of, report_of, write_report
 from provisioner.verify.watch_states import LEVEL, FlowLook, PathStates, WatchView, flow_call, flow_in
 
 LOOK_TIMEOUT_S = 20.0  #: After this time a relay is silent; a dead connection is detected after 15 s.
@@ -45,6 +48,7 @@ MOST_TOGETHER: Final = 50  #: Hosts that share open connections (`hosts.ansible.
 _AT_ONCE: Final = 32
 _MOMENT_S: Final = 0.25
 _NEWS_S: Final = 1.0
+_REPORT_S: Final = 3.0
 
 # Grouping faults of a country with a third of its paths down takes most of a second.
 _NEWS_SHARE: Final = 10
@@ -60,6 +64,7 @@ class Watched:
     runner: HostRunner
     targets: tuple[PathToCheck, ...]
     windows: tuple[Window, ...]
+    limit: Limit = field(default_factory=Limit)
     _files: dict[str, tuple[RenderedFile, ...]] = field(default_factory=dict)
 
     @property
@@ -127,7 +132,7 @@ class News:
     at: datetime
     begun: tuple[tuple[Labels, int], ...] = ()
     ended: tuple[Labels, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()  #: Messages with their hints.
 
 
 @dataclass
@@ -151,8 +156,12 @@ class PathWatch:
         self._changes: tuple[Window, ...] = ()
         self._failures = 0
         self._failure: Exception | None = None
-        self._warnings: list[str] = []
+        self._warnings: list[tuple[str, str]] = []
         self._ended = False
+        self._is_reported = True
+        # The folder of the first inventory, whose pages show this watch.
+        session, limit = self.inventory.session, self.inventory.limit.wanted
+        self._report = file_of(state_folder_of(session.environment, self.inventory.inventory), limit)
 
     # --- state ------------------------------------------------------------------------------------
     def view(self) -> WatchView:
@@ -174,7 +183,7 @@ class PathWatch:
         """Watch until stopped or for `until_s`, or raise `HostError`."""
         end = None if until_s is None else time.monotonic() + until_s
         failing: dict[Labels, int] = {}
-        next_news = 0.0
+        next_news = next_report = 0.0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self._open_connections()
             try:
@@ -185,12 +194,18 @@ class PathWatch:
                         failing = self._report_news(tell, failing)
                         took_s = time.monotonic() - started_s
                         next_news = started_s + max(_NEWS_S, _NEWS_SHARE * took_s)
+                    if time.monotonic() >= next_report:
+                        self._write_report()
+                        next_report = time.monotonic() + _REPORT_S
                     stop.wait(_MOMENT_S)
                     if self._failure is not None:
                         raise self._failure
             finally:
                 self._ended = True
                 pool.shutdown(wait=False, cancel_futures=True)
+                if self._report is not None:
+                    with suppress(OSError):
+                        self._report.unlink()
                 self._close()
 
     def _open_connections(self) -> None:
@@ -277,7 +292,8 @@ class PathWatch:
             changed = self.reload(self.inventory)
         except ProvisionerError as error:
             if self.current:
-                self._warnings.append(f"the watch goes on by the inventory of before: {error.message}")
+                message = f"the watch goes on by the inventory of before: {error.message}"
+                self._warnings.append((message, "provisioner validate lists what is wrong"))
             self.current = False
             return
         self.current = True
@@ -295,6 +311,22 @@ class PathWatch:
                 self._changes = changes
                 self._states.replace_windows((*self.inventory.windows, *changes))
 
+    def _write_report(self) -> None:
+        """Write the present state for pages; warn once if that fails."""
+        if self._report is None:
+            return
+        with self._lock:
+            view = self._states.view(datetime.now(UTC))
+            paths = {host: self._states.targets(host).keys() for host in self._states.hosts}
+        try:
+            write_report(self._report, report_of(view, paths, self.inventory.limit.wanted, self.began))
+            self._is_reported = True
+        except OSError as error:
+            if self._is_reported:
+                message = f"pages do not show this watch: {self._report} cannot be written: {error.strerror}"
+                self._warnings.append((message, "make room or correct the folder's permissions"))
+            self._is_reported = False
+
     def _report_news(self, tell: Callable[[News], None], before: Mapping[Labels, int]) -> dict[Labels, int]:
         now = dict(broken(self.view()))
         started = tuple((labels, size) for labels, size in now.items() if labels not in before)
@@ -309,7 +341,7 @@ def watched(session: Session, limit: Limit, runner: HostRunner) -> Watched:
     """Return the paths of an inventory to watch."""
     targets = select(session.state, session.read_limit(limit))
     pulled = tuple(target for target in targets if not target.path.on_demand)
-    return Watched(session, runner, pulled, windows_of(session))
+    return Watched(session, runner, pulled, windows_of(session), limit)
 
 
 def _answers(runner: HostRunner, calls: Sequence[HostCall], timeout_s: float) -> Iterable[HostAnswer]:

@@ -20,9 +20,10 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.watch import run as watch_run
 from provisioner.operations.watch.run import News, Pace, PathWatch, Watched, watched
 from provisioner.plan.change import HostCut
-from provisioner.verify import path_history, watch_states
+from provisioner.verify import path_history, watch_report, watch_states
 from provisioner.verify.path_history import Window
 from provisioner.verify.result import Verdict
+from provisioner.verify.watch_report import WatchWord, file_of, read_reports, words_of
 from tests.alarms import wait_for
 from tests.recorded import RecordingController, recording_controller
 from tests.watched import WatchedHosts
@@ -82,10 +83,11 @@ def controller(_applied: RecordingController, tmp_path: Path) -> RecordingContro
 @pytest.fixture
 def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let two looks be apart after a second: a minute of real time would make tests wait."""
-    for module in (path_history, watch_states):
+    for module in (path_history, watch_report, watch_states):
         monkeypatch.setattr(module, "APART", timedelta(seconds=2))
     monkeypatch.setattr(watch_states, "_SILENT_PAUSE", timedelta(seconds=0.3))
     monkeypatch.setattr(watch_run, "_NEWS_S", 0.1)
+    monkeypatch.setattr(watch_run, "_REPORT_S", 0.1)
     monkeypatch.setattr(watch_run, "_MOMENT_S", 0.02)
 
 
@@ -130,6 +132,54 @@ def test_a_camera_that_falls_silent_is_told_with_its_cause_and_when_it_is_mended
         watching.stop.set()
         thread.join(60)
     assert (watching.error, thread.is_alive()) == ([], False)
+
+
+def test_it_reports_to_pages_what_it_sees_until_it_ends(watching: Watching) -> None:
+    place = watching.controller.place
+
+    def words() -> dict[tuple[str, str], WatchWord]:
+        reports, unreadable = read_reports(place, datetime.now(UTC))
+        assert not unreadable
+        return {key: word for report in reports for key, word in words_of(report)}
+
+    def verdict() -> str:
+        return next(word.verdict for (path, _), word in words().items() if path == STILL)
+
+    assert words() == {}
+    thread = run_beside(watching)
+    try:
+        wait_for(lambda: len(words()) == watching.total > 0, "all paths are reported")
+        assert {word.verdict for word in words().values()} == {"up"}
+        file = file_of(place, {})
+        assert file
+        assert file.stat().st_mode & 0o777 == 0o600
+        watching.controller.hosts.silent.add(STILL)
+        wait_for(lambda: verdict() == "down", "it is down")
+        assert [word.since for word in words().values() if word.since]
+        relay = next(relay.host for relay in watching.one.view().relays)
+        watching.controller.hosts.hosts[relay].reachable = False
+        wait_for(lambda: "host unreachable" in {word.cause for word in words().values()}, "the relay is silent")
+        assert verdict() == "down"
+    finally:
+        watching.stop.set()
+        thread.join(60)
+    assert not file.exists()
+
+
+def test_a_state_folder_that_cannot_be_written_ends_no_watch(watching: Watching) -> None:
+    file = file_of(watching.controller.place, {})
+    assert file
+    file.mkdir(parents=True)
+    thread = run_beside(watching)
+    try:
+        wait_for(lambda: any(one.warnings for one in list(watching.news)), "it says why")
+        file.rmdir()
+        wait_for(file.is_file, "it is reported again")
+    finally:
+        watching.stop.set()
+        thread.join(60)
+    assert not watching.error
+    assert [len(one.warnings) for one in watching.news if one.warnings] == [1]
 
 
 def test_what_a_change_of_a_host_cuts_raises_nothing_meanwhile_and_is_told_of_where_it_stays_down(
