@@ -15,8 +15,9 @@ from provisioner.record.availability.path_state import PathState, WorstOfDay
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.document import recorded_verification
+from provisioner.verify.watch_report import WatchReport
 from provisioner.web.board import Board, Merged, merged
-from provisioner.web.source import Past, build_board, days_until
+from provisioner.web.source import Past, as_of, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight
 
@@ -92,6 +93,21 @@ def board(revision: str = "one") -> Board:
     return build_board(whole, statuses(outlined(whole), NO_EVIDENCE, NOW), found, since=seen, revision=revision)
 
 
+def watched(words: Mapping[tuple[str, str], str | None], at: datetime = NOW) -> WatchReport:
+    """What a watch reports of paths, by path and relay; `silent` is a relay's, `None` of a path that it leaves out."""
+    relays: dict[tuple[str, bool], dict[str, Any]] = {}
+    for (path, host), word in words.items():
+        silence = "host unreachable" if word == "silent" else None
+        relay: dict[str, Any] = {"host": host, "known": at, "silence": silence, "paths": [], "still": []}
+        relay = relays.setdefault((host, word == "silent"), relay)
+        if word in {"up", "silent"}:
+            relay["paths"].append(path)
+        elif word is not None:
+            fault = {"cause": "camera unplugged", "layer": "camera", "object": path.rpartition("/")[0]}
+            relay["still"].append({"path": path, "verdict": word, "since": at - timedelta(minutes=4), **fault})
+    return WatchReport.model_validate({"at": at, "limit": {}, "relays": list(relays.values())})
+
+
 class StripedPast:
     """A past of which every path has one bad night, five days ago."""
 
@@ -117,6 +133,8 @@ class GivenSource:
 
     now_shown: Board = field(default_factory=board)
     past: Past = field(default_factory=StripedPast)
+    reports: tuple[WatchReport, ...] = ()
+    now: datetime = NOW
 
     def mark(self) -> str:
         """The board's revision."""
@@ -125,3 +143,7 @@ class GivenSource:
     def load(self) -> Board:
         """The board."""
         return self.now_shown
+
+    def joined(self, recorded: Board, shown: Board | None) -> Board:
+        """The board with the reports."""
+        return as_of(recorded, self.now, self.reports, (), shown)

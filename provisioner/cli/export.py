@@ -322,7 +322,8 @@ def html(invocation: Invocation, folder: Path) -> int:
     # Only pages need these libraries.
     from provisioner.web import source, static  # noqa: PLC0415
 
-    recorded = source.RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()))
-    number = static.write_pages(folder, recorded.load(), recorded.past, now())
+    recorded = source.RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now)
+    board = source.as_of(recorded.load(), now())
+    number = static.write_pages(folder, board, recorded.past, now())
     click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
     return 0

@@ -69,7 +69,7 @@ def serve(
         # A sign-in at loopback comes through a proxy.
         proxies = server.LOOPBACK if place.is_loopback else ()
         place = replace(place, names=(*names, signing_in.host), proxies=proxies)
-    feed = Feed(RecordedSource(lambda: overview(invocation.inventory, invocation.env, now())))
+    feed = Feed(RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now))
     feed.load()
     listener = server.listen(place)
     bound = listener.getsockname()[1]

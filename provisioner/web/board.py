@@ -1,23 +1,29 @@
-"""The content of pages as values, from recorded verifications. Pure.
+"""The content of pages as values, from recorded verifications and running watches. Pure.
 
 A board is immutable. A user gets a board with the permitted part only (`readers.scoped`), and all pages come from it.
-For each path the newest verification that covers it counts. Older verdicts of other paths stay, with their age.
+For each path the newest verification that covers it counts. Older verdicts of other paths stay, with their age: an old
+`up` is shown as `old`. The worse one of a verification's and a watch's verdict is shown.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
 
+from provisioner.record.availability.measured import LONGEST_STANDING
+from provisioner.record.lifecycle.state import AHEAD
 from provisioner.verify.document import PathRow, VerifyDocument, finding_of, latest_rows
 from provisioner.verify.result import NO_FINDING, Finding, ToLookAt, WithFinding
+from provisioner.verify.watch_report import WatchWord
+
+OLD: Final = "old"  #: Shown instead of an `up` whose verification is too old.
 
 #: Verdicts of paths, most urgent first.
-WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", "maintenance", "up")
+WORST_FIRST: Final = ("down", "quarantined", "unknown", "degraded", OLD, "maintenance", "up")
 
 _RANK: Final = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 _PARTS = 3
@@ -25,7 +31,7 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class BoardPath(WithFinding):
-    """A camera's path as of the last verification that covers it."""
+    """A camera's path as of the last verification that covers it, and a watch."""
 
     name: str  #: e.g. `bac-giang/kcl-001/cam-03/sub`.
     facility: str
@@ -33,8 +39,8 @@ class BoardPath(WithFinding):
     stream: str
     carrier: str
     relay: str
-    verdict: str  #: One of `WORST_FIRST`.
-    finding: Finding = NO_FINDING
+    verdict: str  #: The shown one of `WORST_FIRST`.
+    finding: Finding = NO_FINDING  #: Of the shown verdict.
     passed: tuple[int, ...] = ()
     checked_at: datetime | None = None
     since: datetime | None = None  #: The start of the present verdict, if known.
@@ -46,6 +52,27 @@ class BoardPath(WithFinding):
     suspicions: tuple[ToLookAt, ...] = ()
     where: str = ""  #: The camera's location; empty if unknown.
     zone: str = ""  #: Empty if the inventory no longer has the camera.
+    verified: str = ""  #: The verification's verdict if another one is shown.
+    watch: WatchWord | None = None  #: `None` if no watch covers the path now.
+
+    @property
+    def by_watch(self) -> bool:
+        """Whether the watch's verdict is shown, since it is worse."""
+        return self.watch is not None and bool(self.verified) and self.verdict == self.watch.verdict
+
+    def is_old(self, now: datetime) -> bool:
+        """Return whether the path was up, but too long ago to say anything of now."""
+        at = self.checked_at
+        return self.verdict == "up" and not (at and -AHEAD <= now - at <= LONGEST_STANDING)
+
+    def as_of(self, now: datetime, watch: WatchWord | None) -> BoardPath:
+        """Return the path as it is shown now: the worse verdict of verification and watch."""
+        verdict = OLD if self.is_old(now) else self.verdict
+        verified = "" if verdict == self.verdict else self.verdict
+        if watch is None or rank(watch.verdict) >= rank(verdict):
+            return replace(self, verdict=verdict, verified=verified, watch=watch)
+        shown = replace(self, verdict=watch.verdict, finding=watch.finding, since=watch.since)
+        return replace(shown, verified=self.verdict, watch=watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,7 @@ class IncidentRow(WithFinding):
     facilities: tuple[str, ...] = ()
     provinces: tuple[str, ...] = ()
     carriers: tuple[str, ...] = ()
+    by_watch: bool = False  #: Whether only a watch knows of it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +149,9 @@ class Board:
     incidents: tuple[IncidentRow, ...]
     unread: tuple[str, ...] = ()  #: Facilities with unreadable files.
     revision: str = ""  #: Changes with the content.
+    watched: int = 0  #: Paths that a watch covers now.
+    by_watch: int = 0  #: Those that the watch sees worse than their last verification.
+    unread_reports: tuple[str, ...] = ()  #: Files of watches that cannot be read.
 
     @cached_property
     def by_id(self) -> Mapping[str, FacilityRow]:
@@ -161,6 +192,14 @@ def total(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
     for count in counts:
         summed.update(count)
     return {verdict: summed[verdict] for verdict in WORST_FIRST if summed[verdict]}
+
+
+def with_paths(facility: FacilityRow, paths: Sequence[BoardPath]) -> FacilityRow:
+    """Return a facility with other paths."""
+    counts = total([Counter(path.verdict for path in paths)])
+    worst = worst_of(counts)
+    since = min((path.since for path in paths if path.verdict == worst and path.since), default=None)
+    return replace(facility, paths=tuple(paths), counts=counts, worst=worst, since=since)
 
 
 def by_province(

@@ -16,7 +16,18 @@ from provisioner.base.language import Language
 from provisioner.base.vietnamese import fold
 from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_details
 from provisioner.verify.result import Finding
-from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, IncidentRow, rank, worst_of
+from provisioner.web.board import (
+    WORST_FIRST,
+    Board,
+    BoardPath,
+    FacilityRow,
+    IncidentRow,
+    by_carrier,
+    by_province,
+    rank,
+    total,
+    worst_of,
+)
 
 PAGE_SIZE: Final = 100
 
@@ -192,6 +203,22 @@ def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
     return sorted({incident.layer for incident in incidents if incident.layer})
 
 
+def with_facilities(board: Board, facilities: Sequence[FacilityRow], hosts: Iterable[IncidentRow]) -> Board:
+    """Return a board with other facilities, and numbers and incidents of these."""
+    names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
+    incidents = incidents_of(facilities, hosts)
+    return replace(
+        board,
+        counts=total(facility.counts for facility in facilities),
+        provinces=by_province(facilities, incidents, names),
+        carriers=by_carrier(facilities, incidents, names),
+        facilities=tuple(facilities),
+        incidents=incidents,
+        watched=sum(path.watch is not None for facility in facilities for path in facility.paths),
+        by_watch=sum(path.by_watch for facility in facilities for path in facility.paths),
+    )
+
+
 def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
     """Group facilities' failing paths into incidents, worst and largest first."""
     by_id = {facility.id: facility for facility in facilities}
@@ -213,6 +240,7 @@ def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]
         facilities=tuple(sorted({facility.id for _, facility in affected})),
         provinces=tuple(sorted({facility.province for _, facility in affected})),
         carriers=tuple(sorted({path.carrier for path, _ in affected})),
+        by_watch=all(path.by_watch for path, _ in affected),
     )
 
 

@@ -17,13 +17,13 @@ from markupsafe import Markup
 from provisioner.base.language import Language, Translator
 from provisioner.base.text import VIETNAM, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
-from provisioner.record.availability.measured import Measured, Span, total_of
+from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, total_of
 from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.record.lifecycle.state import STALE
 from provisioner.verify.judge import LEVELS
 from provisioner.verify.result import Cause
 from provisioner.web import filters
-from provisioner.web.board import WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
+from provisioner.web.board import OLD, WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
 from provisioner.web.source import NIGHTS, Past, days_until, strip
 from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
 
@@ -71,6 +71,8 @@ class PageWords:
         if verified is None:
             return self.t("No verification yet.")
         sentence = self.t("Verified {time}, {age} ago.", time=self.time(verified), age=self.age(verified))
+        if self.links.is_file:
+            sentence += " " + self.t("Written {time}: later changes are not in these files.", time=self.time(self.now))
         if self.is_stale:
             sentence += " " + self.t("That is too long ago to say anything of now: run provisioner verify.")
         if oldest is not None and verified - oldest > STALE:
@@ -107,6 +109,53 @@ class PageWords:
         always = {"up", "down", "unknown", "degraded"}
         return [(verdict, counts.get(verdict, 0)) for verdict in WORST_FIRST if verdict in always or verdict in counts]
 
+    def headline(self, counts: Mapping[str, int]) -> str:
+        """Return how many paths are up, in words."""
+        number = sum(counts.values())
+        numbers = {verdict: self.number(counts.get(verdict, 0)) for verdict in ("up", OLD)}
+        if counts.get("up", 0) == number:
+            return self.t("All {paths} are up", paths=self.paths(number))
+        if OLD in counts:
+            return self.t(
+                "{up} of {paths} are known to be up; {old} were up more than {hours} h ago",
+                paths=self.paths(number),
+                hours=LONGEST_STANDING // timedelta(hours=1),
+                **numbers,
+            )
+        return self.t("{up} of {paths} are up", up=numbers["up"], paths=self.paths(number))
+
+    def watched(self) -> str:
+        """Return what running watches add, in words; empty without one."""
+        board = self.board
+        if not board.watched:
+            return ""
+        sentence = self.t("A watch follows {paths}.", paths=self.paths(board.watched))
+        if not board.by_watch:
+            return sentence
+        worse = self.t("It sees {paths} worse than the last verification.", paths=self.paths(board.by_watch))
+        return f"{sentence} {worse}"
+
+    def watch_word(self, path: BoardPath) -> str:
+        """Return a watch's word on a path, if it says more than the verdict."""
+        watch = path.watch
+        if watch is None or (watch.verdict == path.verdict == "up"):
+            return ""
+        if watch.verdict == "up":
+            return self.t("The watch sees it flow into the relay; it checks no picture.")
+        verdict = self.words["Verdict"].get(watch.verdict, watch.verdict)
+        if watch.since is None:
+            return self.t("The watch: {verdict}.", verdict=verdict)
+        since = {"time": self.time(watch.since), "age": self.age(watch.since)}
+        return self.t("The watch: {verdict} since {time}, {age} ago.", verdict=verdict, **since)
+
+    def verified_word(self, path: BoardPath) -> str:
+        """Return the verification's verdict, if another one is shown."""
+        if not path.verified:
+            return ""
+        verdict = self.words["Verdict"].get(path.verified, path.verified)
+        at = {"time": self.time(path.checked_at), "age": self.age(path.checked_at)}
+        return self.t("The last verification: {verdict}, {time}, {age} ago.", verdict=verdict, **at)
+
     def count_not_up(self, group: GroupRow) -> int:
         """Count a group's paths that are neither up nor in maintenance."""
         return group.paths - group.counts.get("up", 0) - group.counts.get("maintenance", 0)
@@ -116,6 +165,8 @@ class PageWords:
         number = self.count_not_up(group)
         if not group.paths:
             return self.t("no path is carried yet")
+        if number and number == group.counts.get(OLD, 0):
+            return f"{self.number(number)} {self.words['Verdict'][OLD]}"
         return self.t("{number} not up", number=self.number(number)) if number else self.t("all up")
 
     def weight(self, group: GroupRow) -> str:
@@ -148,7 +199,7 @@ class PageWords:
     def proof(self, path: BoardPath) -> str:
         """Return when a path was last checked and last proved."""
         checked = self.t("Checked {time}.", time=self.time(path.checked_at)) if path.checked_at else ""
-        if path.verdict == "up":
+        if "up" in {path.verdict, path.verified}:
             return checked
         if path.proved_at is None:
             return " ".join(filter(None, (checked, self.t("No earlier proof is remembered."))))
@@ -239,13 +290,7 @@ class CallCard:
 def overview_page(sheet: PageSheet) -> str:
     """Return the overview: incidents, numbers, map, carriers."""
     board, words = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
-    total, paths_up = sum(board.counts.values()), board.counts.get("up", 0)
-    if not total:
-        sentence = words.t("No path was verified yet")
-    elif paths_up == total:
-        sentence = words.t("All {paths} are up", paths=words.paths(total))
-    else:
-        sentence = words.t("{up} of {paths} are up", up=words.number(paths_up), paths=words.paths(total))
+    sentence = words.headline(board.counts) if any(board.counts.values()) else words.t("No path was verified yet")
     placed = tiles(board.scheme)
 
     def address(verdict: str) -> str:
@@ -339,10 +384,7 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     if facility is None:
         return None
     words = PageWords(sheet.board, sheet.links, sheet.now)
-    paths_up = facility.counts.get("up", 0)
-    summary = (
-        words.t("{up} of {paths} are up", up=paths_up, paths=words.paths(len(facility.paths))) if facility.paths else ""
-    )
+    summary = words.headline(facility.counts) if facility.paths else ""
     strips = _night_strips(sheet.past, facility, words)
     span = Span(sheet.now - timedelta(days=NIGHTS), sheet.now)
     shares = sheet.past.measured(f"{facility.folder}/{facility.id}/", span) if strips else {}

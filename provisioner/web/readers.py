@@ -7,7 +7,6 @@ address gets the same answer as an address that never existed.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -17,8 +16,8 @@ from starlette.requests import Request
 
 from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
-from provisioner.web.board import Board, BoardPath, FacilityRow, by_carrier, by_province, total, worst_of
-from provisioner.web.filters import incidents_of
+from provisioner.web.board import Board, BoardPath, FacilityRow, with_paths
+from provisioner.web.filters import with_facilities
 
 NOC: Final = "noc"  #: The role of a network operations centre, with all that commands show.
 
@@ -109,11 +108,10 @@ def scoped(board: Board, user: WebUser) -> Board:
     if scope is None:
         return board
     if scope.reach(Matter.STATUS) is Reach.COUNTS:
-        return replace(board, facilities=(), incidents=(), unread=())
+        return replace(board, facilities=(), incidents=(), unread=(), unread_reports=())
     if scope.reach(Matter.STATUS) is Reach.NOTHING:
         empty = Board(board.inventory, board.scheme, None, None, "", {}, {}, {}, (), (), revision=board.revision)
         return replace(empty, verified_at=board.verified_at)
-    names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
     facilities = tuple(
         _facility_in_scope(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, whereabouts_of(f))
     )
@@ -126,16 +124,8 @@ def scoped(board: Board, user: WebUser) -> Board:
             if not incident.paths
         )
     )
-    incidents = incidents_of(facilities, hosts)
-    return replace(
-        board,
-        counts=total(facility.counts for facility in facilities),
-        provinces=by_province(facilities, incidents, names),
-        carriers=by_carrier(facilities, incidents, names),
-        facilities=facilities,
-        incidents=incidents,
-        unread=() if scope.of else board.unread,
-    )
+    visible = with_facilities(board, facilities, hosts)
+    return replace(visible, unread=() if scope.of else board.unread, unread_reports=())
 
 
 def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:
@@ -145,11 +135,8 @@ def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow
         path if scope.sees(Matter.SITE_NETWORK, _path_whereabouts(facility, path)) else _without_evidence(path)
         for path in visible
     )
-    counts = total([Counter(path.verdict for path in paths)])
-    worst = worst_of(counts)
-    since = min((path.since for path in paths if path.verdict == worst and path.since), default=None)
     own_carrier = (scope.of,) if scope.of in facility.carriers else facility.carriers
-    return replace(facility, paths=paths, counts=counts, worst=worst, since=since, carriers=own_carrier)
+    return replace(with_paths(facility, paths), carriers=own_carrier)
 
 
 def _path_whereabouts(facility: FacilityRow, path: BoardPath) -> Whereabouts:

@@ -1,7 +1,7 @@
-"""The source of boards: inventory, recorded verifications and path history. Read-only.
+"""The source of boards: inventory, recorded verifications, path history and reports of watches. Read-only.
 
 Pages use path history only as `Past`. Most paths look alike, so rendered rows of nights are cached. A feed loads a
-board once for each recorded run.
+board once for each recorded run; reports of watches and the age of verdicts change it in between.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from threading import Lock
 from time import monotonic
 from typing import Final, Protocol
@@ -41,6 +42,8 @@ from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import VerifyDocument, recorded_verification
+from provisioner.verify.watch_report import WatchReport, WatchWord, read_reports
+from provisioner.verify.watch_report import words_of as words_of_watch
 from provisioner.web.board import (
     WORST_FIRST,
     Board,
@@ -50,10 +53,11 @@ from provisioner.web.board import (
     by_carrier,
     by_province,
     merged,
+    rank,
     total,
-    worst_of,
+    with_paths,
 )
-from provisioner.web.filters import incidents_of
+from provisioner.web.filters import incidents_of, with_facilities
 from provisioner.web.readers import WebUser, scoped
 from provisioner.web.texts import day_text, page_translator, words_of
 
@@ -91,7 +95,10 @@ class Source(Protocol):
         """Return a text that changes with each recorded run."""
 
     def load(self) -> Board:
-        """Return the present board."""
+        """Return the recorded board."""
+
+    def joined(self, recorded: Board, shown: Board | None) -> Board:
+        """Return a recorded board as of now, or the shown one if it is the same."""
 
     @property
     def past(self) -> Past:
@@ -135,6 +142,7 @@ class RecordedSource:
     """Boards from an inventory and its history."""
 
     overview: Callable[[], InventoryOverview]  #: Reads the inventory and the records of its facilities.
+    clock: Callable[[], datetime]
     _place: StateFolder | None = None
 
     def mark(self) -> str:
@@ -148,12 +156,18 @@ class RecordedSource:
             return _mark(history)
 
     def load(self) -> Board:
-        """Return the present board, or raise `InventoryError` or `StateError`."""
+        """Return the recorded board, or raise `InventoryError` or `StateError`."""
         try:
             with without_collector():
                 return self._load_board()
         finally:
             gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
+
+    def joined(self, recorded: Board, shown: Board | None) -> Board:
+        """Return a recorded board with the reports of running watches."""
+        now = self.clock()
+        reports, unreadable = read_reports(self._place, now) if self._place else ((), ())
+        return as_of(recorded, now, reports, unreadable, shown)
 
     def _load_board(self) -> Board:
         overview = self.overview()
@@ -211,6 +225,7 @@ class Feed:
     listeners: int = 0  #: Open event streams.
     closing: bool = False
     _board: Board | None = None
+    _recorded: Board | None = None  #: The board without reports of watches.
     _mark: str = ""
     _loaded_s: float = 0.0
     _scoped: dict[WebUser, Board] = field(default_factory=dict)
@@ -242,26 +257,35 @@ class Feed:
 
     def load(self) -> None:
         """Load the newest board, or raise `InventoryError` or `StateError`."""
+        self._load_recorded()
+        self._join()
+
+    def _load_recorded(self) -> None:
         mark = self.source.mark()  # before the board: a run recorded meanwhile is loaded at the next refresh
-        board = self.source.load()
+        self._recorded = self.source.load()
         self._mark = mark
         self._loaded_s = monotonic()
-        with self._lock:
-            self._board = board
-            self._scoped.clear()
+
+    def _join(self) -> None:
+        """Show the recorded board as of now."""
+        if self._recorded is None:
+            return
+        board = self.source.joined(self._recorded, self._board)
+        if board is not self._board:
+            with self._lock:
+                self._board = board
+                self._scoped.clear()
 
     def refresh(self) -> bool:
-        """Load a newer board if any; on an error set `trouble`."""
+        """Show a newer board if any; on an error set `trouble`."""
+        before = self._board.revision if self._board else ""
         try:
-            if self.source.mark() == self._mark and monotonic() - self._loaded_s < REREAD.total_seconds():
-                self.trouble = ""
-                return False
-            before = self._board.revision if self._board else ""
-            self.load()
+            if self.source.mark() != self._mark or monotonic() - self._loaded_s >= REREAD.total_seconds():
+                self._load_recorded()
+            self.trouble = ""
         except ProvisionerError as error:
             self.trouble = error.message
-            return False
-        self.trouble = ""
+        self._join()
         return self.board.revision != before
 
     async def watch(self) -> None:
@@ -338,6 +362,40 @@ def build_board(
     )
 
 
+def as_of(
+    recorded: Board,
+    now: datetime,
+    reports: Iterable[WatchReport] = (),
+    unreadable: Sequence[str] = (),
+    shown: Board | None = None,
+) -> Board:
+    """Return a recorded board with watches' words, and with old verdicts marked; or the shown board if it is the same.
+
+    Of two watches of a path the worse word counts.
+    """
+    words: dict[tuple[str, str], WatchWord] = {}
+    for key, new in chain.from_iterable(map(words_of_watch, reports)):
+        if key not in words or rank(new.verdict) < rank(words[key].verdict):
+            words[key] = new
+    changes = [
+        (path.name, path.relay, path.is_old(now), word and (word.verdict, word.cause, word.since))
+        for path in recorded.paths
+        if (word := words.get((path.name, path.relay))) or path.is_old(now)
+    ]
+    if not changes and not unreadable:
+        return recorded
+    revision = hashlib.sha256(repr((recorded.revision, changes, unreadable)).encode()).hexdigest()[:16]
+    if shown is not None and shown.revision == revision:
+        return shown
+    hosts = [incident for incident in recorded.incidents if not incident.paths]
+    facilities = [
+        with_paths(facility, [path.as_of(now, words.get((path.name, path.relay))) for path in facility.paths])
+        for facility in recorded.facilities
+    ]
+    board = with_facilities(recorded, facilities, hosts)
+    return replace(board, revision=revision, unread_reports=tuple(unreadable))
+
+
 def _dated(path: BoardPath, state: PathState | None) -> BoardPath:
     start = state.since_as(path.would_be or path.verdict) if state else None
     return replace(path, since=start) if start else path
@@ -352,13 +410,11 @@ def _province_name(inventory: Inventory, facility: Facility) -> str:
 
 def _facility_row(status: FacilityStatus, facility: Facility, province: str, paths: list[BoardPath]) -> FacilityRow:
     cameras = {camera.id: camera for camera in facility.cameras}
-    placed = tuple(_placed(path, cameras.get(path.camera)) for path in paths)
-    counts = total([Counter(path.verdict for path in placed)])
-    worst = worst_of(counts)
+    placed = [_placed(path, cameras.get(path.camera)) for path in paths]
     plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan]
     location = facility.location
     address = [part for part in (location.street, location.ward, location.district) if part] if location else []
-    return FacilityRow(
+    row = FacilityRow(
         id=facility.id,
         name=facility.name,
         key=f"{fold(facility.name)}-{facility.id}",
@@ -372,11 +428,8 @@ def _facility_row(status: FacilityStatus, facility: Facility, province: str, pat
         state=status.standing.state.value,
         timeliness=status.timeliness.value,
         cameras=len(facility.cameras),
-        counts=counts,
-        worst=worst,
-        since=min((p.since for p in placed if p.verdict == worst and p.since), default=None),
-        paths=placed,
     )
+    return with_paths(row, placed)
 
 
 def _placed(path: BoardPath, camera: Camera | None) -> BoardPath:

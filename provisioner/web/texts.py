@@ -140,7 +140,7 @@ def words_of(language: Language) -> Mapping[str, dict[str, str]]:
     """Return translations of values, by the name of their enumeration."""
     translate = page_translator(language)
     labels = {kind.__name__: {value.value: translate.word(value, _english(value)) for value in kind} for kind in _LISTS}
-    labels["Verdict"][""] = translate("not carried")
+    labels["Verdict"] |= {"": translate("not carried"), "old": translate("up, long ago")}
     return labels
 
 

@@ -91,7 +91,7 @@ def measure(cameras: int, runs: int, seed: int, say: Callable[[str], None]) -> P
             night = DrawnNight(inventory, now - timedelta(days=back, minutes=5), seed, since)
             night.record(place, document=back == 0)
         taken = _Taken(f"{cameras:,} cameras")
-        source = RecordedSource(lambda: overview(folder / "inventory", environment, now))
+        source = RecordedSource(lambda: overview(folder / "inventory", environment, now), lambda: now)
         say("page: loading and making pages")
         _in_one_process(taken, source, folder, now, runs)
         if shutil.which("chromium"):
