@@ -286,7 +286,6 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     """
     # A run's modules, which a sign-off does without.
     from provisioner.operations.apply.approvals import (  # noqa: PLC0415
-        ApprovalRequest,
         approval_to_sign,
         keep_plan,
         record_approval,
@@ -300,7 +299,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     if chosen["signature"] and chosen["at"] is None:
         raise UsageError("--signature needs the moment that was signed", hint="add --at, as the statement says it")
     session, (plan, content) = session_of(invocation), read_plan(saved)
-    approval = approval_to_sign(session, plan, ApprovalRequest(person, roles, chosen["at"] or now()))
+    approval = approval_to_sign(session, plan, person, roles, chosen["at"] or now())
     if chosen["shown"]:
         _show_statement(invocation, ApproveDocument, approval, approval_statement(approval), APPROVAL_NAMESPACE)
         return 0

@@ -61,38 +61,19 @@ class Family:
         return program in self.packages or program in self.without
 
 
+_NAMESAKES: Final = {name: name for name in ("dbus", "ffmpeg", "python3", "sudo")}
+_COMMON_PACKAGES: Final = _NAMESAKES | {"nft": "nftables", "wg": "wireguard-tools", "systemd-run": "systemd"}
 _DEBIAN: Final = Family(
     name="Debian",
     install="apt-get install -y",
-    packages={
-        "nft": "nftables",
-        "wg": "wireguard-tools",
-        "ip": "iproute2",
-        "ss": "iproute2",
-        "ffmpeg": "ffmpeg",
-        "systemd-run": "systemd",
-        "dbus": "dbus",
-        "sudo": "sudo",
-        "python3": "python3",
-        "wireguard-go": "wireguard-go",
-    },
+    packages=_COMMON_PACKAGES | {"ip": "iproute2", "ss": "iproute2", "wireguard-go": "wireguard-go"},
     without={"ffmpeg-decoders": "the ffmpeg that is first in its path (/usr/sbin:/usr/bin) has to be the system's own"},
 )
 
 _ENTERPRISE_LINUX: Final = Family(
     name="Enterprise Linux",
     install="dnf install -y",
-    packages={
-        "nft": "nftables",
-        "wg": "wireguard-tools",
-        "ip": "iproute",
-        "ss": "iproute",
-        "ffmpeg": "ffmpeg",
-        "systemd-run": "systemd",
-        "dbus": "dbus",
-        "sudo": "sudo",
-        "python3": "python3",
-    },
+    packages=_COMMON_PACKAGES | {"ip": "iproute", "ss": "iproute"},
     origins={"ffmpeg": _RPM_FUSION},
     without={
         "ffmpeg-decoders": "put RPM Fusion's ffmpeg in the place of EPEL's: dnf swap ffmpeg-free ffmpeg --allowerasing",

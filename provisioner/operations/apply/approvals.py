@@ -7,7 +7,7 @@ changes, a warrant goes with the plan to the carrier's node.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -51,15 +51,6 @@ class ApprovalFiles:
     folder: Path | None = None  #: `None` if it is missing.
     files: Mapping[str, guard.Approval] = field(default_factory=dict)
     odd: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalRequest:
-    """An approval to sign."""
-
-    person: str
-    roles: tuple[str, ...]  #: All of the person's if empty.
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,17 +226,19 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     return warrant_bytes(inventory, basis, newest)
 
 
-def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalRequest) -> guard.Approval:
-    """Return the approval to sign.
+def approval_to_sign(
+    session: Session, plan: WrittenPlan, person: str, roles: Collection[str], at: datetime
+) -> guard.Approval:
+    """Return the approval to sign, in all of the person's roles if none is named.
 
     Raises `UsageError` if there is no such approver, or not with these roles, or the plan changes nothing;
     `PolicyError` if policy refuses the plan, so that no approval lets it be applied.
     """
-    entries = _approver_entries(session, request.person)
+    entries = _approver_entries(session, person)
     allowed_roles = {role for entry in entries for role in entry.roles}
-    if unknown_roles := sorted(set(request.roles) - allowed_roles):
-        hint = f"{request.person} approves as {', '.join(sorted(allowed_roles))}"
-        raise UsageError(f"{request.person} does not approve as {printable(unknown_roles[0], _SHOWN)}", hint=hint)
+    if unknown_roles := sorted(set(roles) - allowed_roles):
+        hint = f"{person} approves as {', '.join(sorted(allowed_roles))}"
+        raise UsageError(f"{person} does not approve as {printable(unknown_roles[0], _SHOWN)}", hint=hint)
     if not plan.changes:
         raise UsageError("the plan changes nothing: there is nothing to approve", hint="see that it is the right file")
     if plan.refused:
@@ -258,9 +251,9 @@ def approval_to_sign(session: Session, plan: WrittenPlan, request: ApprovalReque
         inventory=session.inventory.settings.id,
         meaning=plan.basis.meaning,
         plan=plan.basis.digest,
-        approver=request.person,
-        roles=tuple(sorted(set(request.roles) or allowed_roles)),
-        at=request.at.astimezone(UTC).replace(microsecond=0),
+        approver=person,
+        roles=tuple(sorted(set(roles) or allowed_roles)),
+        at=at.astimezone(UTC).replace(microsecond=0),
     )
 
 

@@ -140,8 +140,7 @@ class ProofsSoFar:
     def __init__(self, folder: StateFolder, every_s: float = EVERY_S) -> None:
         self._place, self._every_s = folder, every_s
         self._written_at, self._is_broken = time.monotonic(), False
-        self.unwritten: list[PathLook] = []
-        """Proofs left for the end."""
+        self.unwritten: list[PathLook] = []  #: Proofs left for the end.
 
     def take(self, looks: Sequence[PathLook]) -> None:
         """Take proofs, and write them if it is time."""

@@ -443,8 +443,8 @@ def init_keys(session: Session, *, allow: Mapping[str, int] | None = None, actor
         if write_carrier_secrets(session.root, carrier, secrets, session.passwords):
             written.append(session.root / f"secrets/carriers/{carrier}.yml")
     # Only now: marks on hosts depend on the digest key, which has to outlive this call.
-    request = _KeysRequest(recorded_keys(inventory), (allow or {}).get(TRUST, 0), actor, recovery)
-    made, errors = _keys_of(session, hosts, request)
+    known, trusted = recorded_keys(inventory), (allow or {}).get(TRUST, 0)
+    made, errors = _keys_of(session, hosts, known, trusted, who=actor, recovery=recovery)
     errors = {host: _with_restoration(inventory, error) for host, error in errors.items()}
     lock = recorded(certified(inventory, new, datetime.now(UTC)), {host: k.recorded for host, k in made.items()})
     if lock != inventory.allocations:
@@ -506,23 +506,15 @@ def _packages_before(inventory: Inventory, made: Mapping[str, HostKeys]) -> dict
     return {relay: tuple(sorted(names)) for relay, names in sorted(sites.items())}
 
 
-@dataclass(frozen=True)
-class _KeysRequest:
-    known: Mapping[str, str]
-    trusted: int
-    who: str
-    recovery: str
-
-
 def _keys_of(
-    session: Session, specs: Sequence[HostSpec], request: _KeysRequest
+    session: Session, specs: Sequence[HostSpec], known: Mapping[str, str], trusted: int, *, who: str, recovery: str
 ) -> tuple[dict[str, HostKeys], dict[str, HostError]]:
     """Return hosts' keys; unproved hosts are asked only if trusted."""
-    make = partial(make_host_keys, recorded=request.known, who=request.who, recovery=request.recovery)
+    make = partial(make_host_keys, recorded=known, who=who, recovery=recovery)
     first = make(specs, session.runner, session.templates)
     # One whose key is recorded was managed before: what does not prove that is no new host.
-    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in request.known.values()]
-    if not 0 < len(unproved) <= request.trusted:
+    unproved = [spec for spec in _unproved(specs, first[1]) if spec.id not in known.values()]
+    if not 0 < len(unproved) <= trusted:
         return first
     return _joined(first, make(unproved, session.runner, session.templates, unproved=True))
 
