@@ -229,7 +229,7 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
 def approval_to_sign(
     session: Session, plan: WrittenPlan, person: str, roles: Collection[str], at: datetime
 ) -> guard.Approval:
-    """Return the approval to sign, in all of the person's roles if none is named.
+    """Return the approval to sign, in all roles if none is named.
 
     Raises `UsageError` if there is no such approver, or not with these roles, or the plan changes nothing;
     `PolicyError` if policy refuses the plan, so that no approval lets it be applied.
