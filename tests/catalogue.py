@@ -219,7 +219,7 @@ NOT_SAID = frozenset(
         # nftables', WireGuard's and the vault's own
         *("element cameras {element}", "table inet {table}", "chain {name}", "element {name} {element}"),
         *("set {name}", "keepalive {keepalive_s} → {keepalive_s_2}", "endpoint {endpoint} → {endpoint_2}"),
-        *("rule table inet provisioner", "secrets-{carrier}, or secrets"),
+        *("rule table inet provisioner", "table inet {table}", "secrets-{carrier}, or secrets"),
         "# Written by `provisioner keys init`; encrypted with the vault id `{vault_id}`.\n",
         # names of codecs and makes
         *("MPEG-1 Video", "MPEG-1/2 Audio", "MPEG-1/2 Video", "MPEG-2 Video", "MPEG-4 Audio", "MPEG-4 Audio LATM"),
