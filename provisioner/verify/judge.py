@@ -166,14 +166,9 @@ def judge(
     checked_at: datetime,
     *,
     max_level: int | None = None,
-    once: Collection[str] = (),
 ) -> tuple[result.PathVerdict, ...]:
-    """Return the verdicts of one look, sorted by name.
-
-    `evidence` and `drift` are by host id; a host without drift was not compared. Only centres read the paths in
-    `once`.
-    """
-    return put_together([judge_each(targets, evidence, drift, checked_at, max_level=max_level, once=once)], targets)
+    """Return the verdicts of one look by host ids, sorted by name."""
+    return put_together([judge_each(targets, evidence, drift, checked_at, max_level=max_level)], targets)
 
 
 def judge_each(
@@ -190,8 +185,8 @@ def judge_each(
 ) -> SeparateVerdicts:
     """Return separate verdicts, before `judge` combines them by object.
 
-    Pass all requested paths of a relay, with the centres that read them: other relays are no evidence. `sites` are all
-    references by site.
+    Pass all requested paths of a relay, with the centres that read them: other relays are no evidence. A host without
+    drift was not compared. `sites` are all references by site. Only centres read the paths in `once`.
     """
     levels = tuple(level for level in LEVELS if max_level is None or level.number <= max_level)
     siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)

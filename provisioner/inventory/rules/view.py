@@ -90,11 +90,9 @@ class View:
         text = f"{owner.replace('/', ' ', 1)}: {message}"
         return Problem(*position, code, text, hint, owner, severity, concerns)
 
-    def warning(
-        self, owner: str, path: KeyPath, code: str, message: str, hint: str, *, concerns: tuple[str, ...] = ()
-    ) -> Problem:
+    def warning(self, owner: str, path: KeyPath, code: str, message: str, hint: str) -> Problem:
         """Return a problem that does not make the inventory invalid."""
-        return self.problem(owner, path, code, message, hint, severity=Severity.WARNING, concerns=concerns)
+        return self.problem(owner, path, code, message, hint, severity=Severity.WARNING)
 
     def where(self, owner: str, *path: str | int) -> str:
         """Return another object's position, for messages."""

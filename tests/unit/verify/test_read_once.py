@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.verify.evidence import parse_evidence
-from provisioner.verify.judge import is_proved, judge
+from provisioner.verify.judge import is_proved, judge_each, put_together
 from provisioner.verify.memory import NOTHING, Memories
 from provisioner.verify.path_history import NoOnlooker, Timepiece, VerifyOptions, remembered
 from provisioner.verify.paths import select
@@ -390,7 +390,8 @@ def judged_of(answers: Mapping[str, HostAnswer], hosts: Mapping[str, Any], once:
     given_now = {host: HostAnswer(host, answer.outcome, hosts[host]) for host, answer in answers.items()}
     evidence = {host: parse_evidence(answer) for host, answer in given_now.items()}
     drift = {host: () for host, one in evidence.items() if one.facts is not None}
-    return {one.path: one for one in judge(select(state()), evidence, drift, FINISHED, once=once)}
+    paths = select(state())
+    return {one.path: one for one in put_together([judge_each(paths, evidence, drift, FINISHED, once=once)], paths)}
 
 
 @given(st.sampled_from(NAMES), st.sampled_from(["read", "picture", "samples", "on_demand"]))
