@@ -142,10 +142,7 @@ def is_tracked_path(path: Path, folder: Path) -> bool:
 
 
 def top_of(folder: Path) -> Path:
-    """Return the outermost checkout of a folder, or the folder outside Git.
-
-    Submodules and worktrees inside a checkout belong to it.
-    """
+    """Return the outermost checkout of a folder, or the folder outside Git."""
     checkout = checkout_of(folder)
     if checkout is None:
         return folder.resolve()

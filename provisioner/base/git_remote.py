@@ -242,10 +242,7 @@ def open_clone(folder: Path, url: str) -> Checkout:
 
 
 def clear_leftovers(clone: Checkout) -> None:
-    """Remove a killed Git's leftovers, or raise `StateError`.
-
-    No other Git may run there.
-    """
+    """Remove a killed Git's leftovers, or raise `StateError`; no other may run."""
     try:
         for pattern in _LEFT_BEHIND:
             for file in clone.git_folder.glob(pattern):

@@ -325,10 +325,7 @@ def allowed_addresses(host: str, port: int, named: Collection[str], variable: st
 
 
 def _is_own(address: str) -> bool:
-    """Return whether an address is this machine's.
-
-    Connections to an own address start from that address.
-    """
+    """Return whether an address is this machine's: connections to it start there."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

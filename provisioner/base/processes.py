@@ -146,10 +146,7 @@ def inherited(number: int) -> object:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Switch garbage collection off for code that creates many lasting values.
-
-    Values made until the end are excluded from later collections, too.
-    """
+    """Switch garbage collection off for code that creates many lasting values."""
     was_on = gc.isenabled()
     gc.disable()
     try:

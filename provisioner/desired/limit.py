@@ -48,10 +48,7 @@ class Limit:
         return replace(self, parts=frozenset(part for slug in named for part in parts_of(slug, scheme)))
 
     def of(self, inventory: KnownInventory, *others: KnownInventory, also: Collection[str] = ()) -> Limit:
-        """Check names against inventories, and interpret names of provinces.
-
-        An unknown name raises `UsageError`: it would silently select too little. `also` are further known names.
-        """
+        """Check names and interpret provinces, or raise `UsageError` for unknown ones."""
         for kind, names in sorted(self.wanted.items()):
             listed = sorted({name for source in (inventory, *others) for name in _names(source, kind)})
             for name in sorted(names - {*listed, *also}):

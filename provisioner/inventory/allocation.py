@@ -253,10 +253,7 @@ def tombstone_order(tombstone: hosts.Tombstone) -> tuple[str, int, int, int, str
 
 
 def allocate(inventory: Inventory, frozen: Collection[str] = ()) -> hosts.Allocations:
-    """Return the complete lock of an inventory.
-
-    Entries of frozen facilities (`frozen`) stay unchanged. A used-up pool or range of ports raises `InventoryError`.
-    """
+    """Return the complete lock; `frozen` entries stay, a used-up pool raises `InventoryError`."""
     lock = moved_lock(
         inventory.allocations,
         inventory.settings.moved,

@@ -377,10 +377,7 @@ def read_province(text: str, scheme: str, code: str | None = None) -> Province:
 
 
 def find(text: str, scheme: str | None = None) -> tuple[Province, ...]:
-    """Return the province of a text, in one list or in each.
-
-    A code without a list, if the lists disagree, raises `AmbiguousProvinceError`. Other errors are as of `by_code`.
-    """
+    """Return a text's province in one list or each, or raise `AmbiguousProvinceError`."""
     if scheme is not None:
         return (read_province(text, scheme),)
     written = clean(text)

@@ -94,10 +94,7 @@ def path_behind(at: Behind, stream: Stream, name: StreamName) -> str:
 
 
 def stream_path(facility: Facility, camera: Camera, name: StreamName) -> str:
-    """Return a camera's RTSP path: the stream's own, or its make's.
-
-    Without one it raises `NoRtspPathError`, without recorder or stream `KeyError`.
-    """
+    """Return a stream's RTSP path, its own or its make's, or `NoRtspPathError`."""
     stream = stream_of(camera, name)
     if stream.rtsp_path:
         return stream.rtsp_path

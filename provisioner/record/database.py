@@ -91,10 +91,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a transaction that reads one snapshot.
-
-        Parse its rows inside the context: a malformed one raises `DamagedRecordError`.
-        """
+        """Open a snapshot; a malformed row raises `DamagedRecordError` inside the context."""
         with (
             _database_errors(self.place, "read"),
             self._connect(isolation_level="REPEATABLE READ") as connection,

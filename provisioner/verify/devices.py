@@ -124,11 +124,7 @@ def chain_name(chain: wire.DropAnswer | wire.BaseChainAnswer) -> str:
 def device_reports(
     targets: Sequence[PathToCheck], rounds: Sequence[Accounts], unsure: frozenset[str] = frozenset()
 ) -> tuple[result.DeviceReport, ...]:
-    """Return reports of the asked devices of paths, sorted by name.
-
-    `rounds` are the accounts of each visit, in order; the last one counts. The clocks of devices at relays in
-    `unsure`, whose own clock is wrong, stay unknown.
-    """
+    """Return asked devices' reports by name; clocks at `unsure` relays stay unknown."""
     requests = _account_requests(targets)
     owners = {
         _normalized(request.device.serial): request.device.name

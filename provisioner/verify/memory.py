@@ -174,11 +174,7 @@ def _updated_failure(memory: PathMemory, look: PathLook) -> Failing | None:
 
 
 def _replaces_cause(look: PathLook, finding: Finding, memory: PathMemory, present: Failing) -> bool:
-    """Return whether a look's cause replaces the present one.
-
-    It does if it is better known or the same, if the other's level passes again, if two looks in a row agree, or if the
-    other is old.
-    """
+    """Return whether a look's cause replaces the present one (docs/internals/verify.md)."""
     before = next((p.cause for p in reversed(memory.past) if p.verdict is Verdict.DOWN and not p.maintenance), None)
     same = finding.cause in {present.finding.cause, before}
     better = quality(finding.cause) > quality(present.finding.cause)

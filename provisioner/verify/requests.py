@@ -139,10 +139,7 @@ def hours_of(text: str) -> Hours:
 def probe_calls(
     targets: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
-    """Return one call for each relay and centre of the paths.
-
-    Hosts read the paths in this order until their deadline. Relays read only with `read`.
-    """
+    """Return a call for each host with its paths in this order."""
     of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
     of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
     hosts: dict[str, HostSpec] = {}
@@ -181,10 +178,7 @@ def first_of_each_relay(targets: Iterable[PathToCheck]) -> frozenset[str]:
 
 
 def taking_turns(targets: Iterable[PathToCheck]) -> list[PathToCheck]:
-    """Order paths for reading: always pulled first, alternating between sites.
-
-    Relays and centres read in the same order, so that a main stream is pulled once for both.
-    """
+    """Order paths for reading: always pulled first, alternating between sites."""
     by_site = grouped(targets, lambda target: (target.path.on_demand, target.relay.id, target.path.facility))
     pulled, on_demand = ([by_site[key] for key in sorted(by_site) if key[0] is kind] for kind in (False, True))
     return [target for sites in (pulled, on_demand) for target in chain(*zip_longest(*sites)) if target is not None]

@@ -115,11 +115,7 @@ def second_key_s(reason: FullLookReason | None, memory: PathMemory) -> float:
 
 
 def by_need(targets: Iterable[PathToCheck], memories: Memories) -> tuple[PathToCheck, ...]:
-    """Order paths for reading under a deadline.
-
-    Failed ones come first, then unproved ones, then by age of the proof. So paths that one run misses come first in
-    the next.
-    """
+    """Order paths for a deadline: failed, unproved, then oldest proof first."""
 
     def need(target: PathToCheck) -> tuple[bool, float, str]:
         memory = memories.get(target.remembered_as, NOTHING)
@@ -147,11 +143,7 @@ def share_of(text: str) -> Share:
 
 
 def sample_of(targets: Sequence[PathToCheck], share: Share, now: datetime) -> Chosen:
-    """Return a sample from each carrier, province and relay.
-
-    Each stratum gives at least one camera. Only camera and week decide: runs of one week measure the same cameras,
-    other weeks others.
-    """
+    """Return a week's sample of cameras from each carrier, province and relay."""
     strata: dict[tuple[str, str, str], set[Camera]] = defaultdict(set)
     for target in targets:
         strata[target.carrier, target.path.province, target.relay.id].add(camera_of(target))

@@ -263,10 +263,7 @@ class _Round:
         return self.verdicts.get((target.path.name, target.relay.id))
 
     def needs_relay_read(self, target: PathToCheck) -> bool:
-        """Return whether the relay's own read would add evidence.
-
-        This includes a relay that cannot read at all: no later fault could be located.
-        """
+        """Return whether the relay's own read would add evidence."""
         verdict, host = self.of(target), self.host_answers.get(target.relay.id)
         if verdict is None or host is None or host.read is None:
             return False
@@ -319,11 +316,7 @@ class _HostVisits:
     changes: Sequence[path_history.Window] = ()
 
     def first_look(self, targets: Sequence[PathToCheck]) -> _Round:
-        """Visit all hosts of some paths, and judge the paths.
-
-        A centre's look can prove a path. For unproved paths a second visit also reads on the relay, to locate the
-        fault.
-        """
+        """Visit all hosts of some paths once, or twice to locate faults."""
         first = self.visit(targets, self._paths_of_healthy_sites(targets))
         unproved = [
             target for target in targets if target.path.name in first.read_once and first.needs_relay_read(target)
@@ -457,11 +450,7 @@ class _HostVisits:
         return judge_relay
 
     def second_look(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
-        """Look again a minute later at first failures.
-
-        `None` if all is well, or there is no time. Sites are visited whole, since a device's silence depends on its
-        neighbours.
-        """
+        """Look again, a minute later, at sites with first failures, if any."""
         failing = [target for target in targets if not self.options.once and self._failed_once(target, first)]
         # Of a host that took longer nothing is looked at again.
         failed_at = max(

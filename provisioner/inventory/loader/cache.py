@@ -308,10 +308,7 @@ def stamp() -> str | None:
 
 
 def stamp_of(package: Path, imported_at: float) -> str | None:
-    """Return a digest of a package's sources and of library versions.
-
-    `imported_at` is in seconds since 1970. `None` if a source file changed later, or without source files.
-    """
+    """Return a digest of sources and libraries; `None` if newer than `imported_at`."""
     digest = hashlib.sha256()
     versions = (_FORMAT, __version__, sys.version, pydantic.VERSION, pydantic_core.__version__, yaml.__version__)
     digest.update(repr((*versions, yaml.__with_libyaml__, _libyaml_version())).encode())

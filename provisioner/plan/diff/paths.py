@@ -98,10 +98,7 @@ def impact_of_path_settings(changed: Collection[str]) -> Impact:
 
 
 def impact_of_settings(changed: Collection[str], live: Mapping[str, object]) -> Impact:
-    """Return the impact of a relay's changed settings: `hot`, or `all`.
-
-    `live` tells which servers are off and have no readers. Readers of an active server are unknown.
-    """
+    """Return the impact of changed settings; `live` shows servers without readers."""
     return Impact.HOT if all(_setting_is_hot(name, live) for name in changed) else Impact.ALL
 
 
