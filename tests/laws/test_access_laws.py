@@ -1,7 +1,5 @@
 """Laws of access modes: each has a row in every table, and a relay connects to what is the site's and leads on."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network

@@ -1,7 +1,5 @@
 """What holds of an agent's next step, whatever it knows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Laws of allocation: nobody moves, nothing is given out twice, order decides nothing."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from typing import Any

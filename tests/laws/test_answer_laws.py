@@ -1,7 +1,5 @@
 """Whatever JSON one host answers: it is that host's error, and what the others told stays."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hypothesis import given, settings

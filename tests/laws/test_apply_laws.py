@@ -1,7 +1,5 @@
 """Laws of changing hosts: back is back, and nobody's death leaves a host between two states."""
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Laws of approvals: they follow what a plan does through every rebase, and nothing forged or replayed counts."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Since when, night by night, shares of time: held against a slow reading of the same looks, one path at a time."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta

@@ -1,7 +1,5 @@
 """Laws of backup relays: the first relay is as it was without one, and the other one pulls nothing by itself."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

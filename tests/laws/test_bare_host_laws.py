@@ -1,7 +1,5 @@
 """Laws of what bare hosts say: it ends in a value that can be shown and done with, or in that host's own error."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from ipaddress import IPv4Network

@@ -1,7 +1,5 @@
 """Laws of two plans side by side: what is done is told apart from whose commit it is, and every move is named."""
 
-from __future__ import annotations
-
 import copy
 import json
 from dataclasses import replace

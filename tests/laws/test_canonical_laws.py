@@ -1,7 +1,5 @@
 """The form that digests are taken over: one value, one text."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

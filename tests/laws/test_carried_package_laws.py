@@ -1,7 +1,5 @@
 """What is said of the package of a gateway is so, whatever was handed out, installed, said and seen, in any order."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """A change of carrier is made before it is broken: what serves does not change while another joins or leaves."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hypothesis import given, settings

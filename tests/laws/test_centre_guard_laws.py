@@ -1,7 +1,5 @@
 """Laws of a centre's table: SSH from management networks alone, nothing new from the tunnel, all else as it was."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import replace
 from ipaddress import ip_network

@@ -1,7 +1,5 @@
 """A facility that closes leaves every host by itself, and what it held is given to nobody else."""
 
-from __future__ import annotations
-
 import re
 
 from hypothesis import given, settings

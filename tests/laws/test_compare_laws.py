@@ -1,7 +1,5 @@
 """Laws of two revisions compared: it says what the plan would say of hosts that are as the older one has them."""
 
-from __future__ import annotations
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

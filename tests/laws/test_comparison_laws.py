@@ -1,7 +1,5 @@
 """Which paths are behind a peer: those that are pulled from an address in its allowed IPs, however wide these are."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address, IPv4Network
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """One mistake is one problem: what only follows from it is not listed beside it, and nothing becomes valid by that."""
 
-from __future__ import annotations
-
 import shutil
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Laws of contacts: readers never fail, writings of one number are one number, what is written reads back."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """Laws of deadlines: the scope binds, the superseding order ends, the nearest day counts, before is strict."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -1,7 +1,5 @@
 """What a drain may let go of, for all evidence, and in which waves."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from random import Random
 

@@ -1,7 +1,5 @@
 """Laws of the smallest edit: it says what was asked, leaves the rest of the text, and never guesses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

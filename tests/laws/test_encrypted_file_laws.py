@@ -1,7 +1,5 @@
 """Files that only the vault opens: whatever stands in one, problems have a place in the text and show nothing of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

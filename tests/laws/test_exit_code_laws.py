@@ -1,7 +1,5 @@
 """Which of several exit codes wins."""
 
-from __future__ import annotations
-
 from itertools import permutations
 
 import pytest

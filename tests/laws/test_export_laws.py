@@ -1,7 +1,5 @@
 """Laws of the exports: what is counted adds up, whatever the facilities are and whatever was shown."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Laws of the model's fields: each says where it is used, and the uses follow."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Laws of the path gate: what a camera does by itself ends no change, what a change cuts for good ends it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar

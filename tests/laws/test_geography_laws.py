@@ -1,7 +1,5 @@
 """Laws of look-up and conversion: every unit is found however it is typed, and never another one."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

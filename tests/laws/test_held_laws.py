@@ -1,7 +1,5 @@
 """Laws of what is held: the plan of the others is what it was, and nothing changes of what is held."""
 
-from __future__ import annotations
-
 import copy
 
 from hypothesis import HealthCheck, given, settings

@@ -1,7 +1,5 @@
 """Laws of what a run shows: what a host is told to hold is what it holds."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from hypothesis import HealthCheck, given, settings

@@ -1,7 +1,5 @@
 """`import` answers whatever the file: it reads it or refuses it, in seconds, at cells that are there."""
 
-from __future__ import annotations
-
 import io
 import json
 import time

@@ -1,7 +1,5 @@
 """Laws of imports: no cell and no file makes one fail, and what was imported or exported once changes nothing again."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

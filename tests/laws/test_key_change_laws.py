@@ -1,7 +1,5 @@
 """Where a site's address is while its gateway changes its key, and which pre-shared key counts, for all orders."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Laws of what is kept of encrypted files: nothing is found otherwise by it, and nobody finds anything in it."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Mapping

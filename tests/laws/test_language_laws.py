@@ -1,7 +1,5 @@
 """Laws of sentences: whatever is filled in is in what is said, in both languages, and no text takes long."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import re

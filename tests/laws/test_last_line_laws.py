@@ -1,7 +1,5 @@
 """Laws of last lines: the first sentence is of the worst, and nothing is said of a host that nobody read."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from pathlib import Path

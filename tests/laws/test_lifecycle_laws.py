@@ -1,7 +1,5 @@
 """Laws of a facility's state: evidence only moves it on, what nobody proved is not connected, gone means seen gone."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

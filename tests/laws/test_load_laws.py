@@ -1,7 +1,5 @@
 """Laws of loading: what earlier runs kept, and how many processes read, change nothing of the answer."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

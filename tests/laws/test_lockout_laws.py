@@ -1,7 +1,5 @@
 """Laws of the rendered firewall, in both families: SSH from management networks always passes, from elsewhere never."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import tempfile

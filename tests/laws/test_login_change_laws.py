@@ -1,7 +1,5 @@
 """Laws of a login under change: a relay asks with one login, goes from the old one to the new one, and never back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime

@@ -1,7 +1,5 @@
 """Laws of a login that is set: the file says that one as it was given, every other one as before, and its comments."""
 
-from __future__ import annotations
-
 import shutil
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A login that a device wants in its path: by reference in the inventory, quoted on the relay, shown nowhere."""
 
-from __future__ import annotations
-
 import json
 import sys
 from ipaddress import IPv4Address

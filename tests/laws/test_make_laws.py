@@ -1,7 +1,5 @@
 """Every make is one row: sheets name it by words of its own, and it has a path for every channel and stream."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A merger of provinces moves no path, no address and no key: no file on any host changes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hypothesis import given, settings

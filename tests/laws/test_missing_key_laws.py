@@ -1,7 +1,5 @@
 """No code takes a key that a typed dictionary may lack without asking for it first."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path

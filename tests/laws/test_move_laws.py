@@ -1,7 +1,5 @@
 """Laws of ids that become others: nobody is cut, nothing of the site's moves, and nothing is left behind."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

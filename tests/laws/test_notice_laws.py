@@ -1,7 +1,5 @@
 """Laws of notices: who gets to know what, that nothing is said twice, and that nothing is lost."""
 
-from __future__ import annotations
-
 import json
 import random
 from dataclasses import replace

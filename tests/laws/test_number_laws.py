@@ -3,8 +3,6 @@
 Python makes no number of more than 4,300 digits, and says so by an exception: at every door somebody may try one.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """One relay never stops the country: whatever it sends to whatever it is asked, every command comes to its end."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Laws of marks: what a host says of its owner ends in words that can be shown, and both who judge it judge alike."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Law of two revisions compared where they differ: it is the document of comparing everything, byte for byte."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

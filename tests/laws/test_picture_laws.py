@@ -1,7 +1,5 @@
 """Laws of pictures: up now is what the last look saw, not long ago; what was once proved hides no outage."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Laws of the merge-request comment: always short enough, and nothing that a host wrote is markup in it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Laws of plan and apply over generated inventories and hosts in memory."""
 
-from __future__ import annotations
-
 import json
 
 from hypothesis import HealthCheck, given, settings

@@ -1,7 +1,5 @@
 """Laws of the policy: a raised limit never refuses more, and what is protected stays whatever is deleted."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every problem of a file, of whatever kind, points at the token that is wrong, whatever stands before it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Laws of sites that push: each login pushes one path and does nothing else, and no relay has a device's login."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

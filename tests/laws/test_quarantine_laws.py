@@ -1,7 +1,5 @@
 """Laws of the quarantine: who is counted, what leaves the file, and what a plan makes of it."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

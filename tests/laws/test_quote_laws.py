@@ -1,7 +1,5 @@
 """Laws of quoting: what goes in comes out on the other side of the format, or is refused."""
 
-from __future__ import annotations
-
 import shlex
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit

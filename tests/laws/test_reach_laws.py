@@ -1,7 +1,5 @@
 """Laws of reachability: networks are judged as their addresses are, and what is shut stays so whatever is rendered."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any

@@ -3,8 +3,6 @@
 Go's regular expressions and Python's agree on what we write: an anchor and letters that stand for themselves.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

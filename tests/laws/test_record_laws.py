@@ -1,7 +1,5 @@
 """Whatever somebody writes into one row of the record: it is no defect of the program, and `history verify` sees it."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path

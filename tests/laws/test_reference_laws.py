@@ -1,7 +1,5 @@
 """A camera's references: what lies near is the same view, what lies far is suspect, and shown only once it lasts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

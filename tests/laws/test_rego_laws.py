@@ -1,7 +1,5 @@
 """Laws of Rego rules: no answer but a clear one lets a plan pass, and no edit of rules goes unsaid."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A relay that changes its own key: whom the keys are told, whose rules they are, and where each peer is reached."""
 
-from __future__ import annotations
-
 import json
 from datetime import date
 

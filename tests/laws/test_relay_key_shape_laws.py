@@ -1,7 +1,5 @@
 """A relay that changes its own key in a fleet of all shapes: what says another thing is what has to, and no more."""
 
-from __future__ import annotations
-
 from datetime import date
 from functools import cache
 

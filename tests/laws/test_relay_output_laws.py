@@ -1,7 +1,5 @@
 """Laws of what leaves a relay: MediaMTX follows a camera's redirect anywhere, so that the firewall must not."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 

@@ -1,7 +1,5 @@
 """Laws of removals: what is asked goes, all else says the same, and its comments stay; a new key is nothing more."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Laws of turns: every camera once a week, what changed or failed at once; samples are stable and from everywhere."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

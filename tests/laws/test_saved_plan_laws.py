@@ -1,7 +1,5 @@
 """Laws of saved plans: the same bytes for the same plan, and no bit of one that can be changed unnoticed."""
 
-from __future__ import annotations
-
 import copy
 import json
 from functools import cache

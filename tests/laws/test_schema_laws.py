@@ -3,8 +3,6 @@
 What editors refuse, `validate` refuses, and but for a few named cases the other way round.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import re

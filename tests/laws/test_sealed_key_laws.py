@@ -3,8 +3,6 @@
 The host's arithmetic is held against the RFCs' own vectors, and against the library that opens the boxes.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """What a row's seal is over, written the fast way, is the text that seals were made over before."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

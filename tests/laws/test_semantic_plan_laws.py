@@ -1,7 +1,5 @@
 """Laws of what a plan says: whom it cuts, whom it touches, and that it says the same whatever the order."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

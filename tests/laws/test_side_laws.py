@@ -3,8 +3,6 @@
 What becomes of packets when two tables stand beside each other is asked of the kernel, where there may be a namespace.
 """
 
-from __future__ import annotations
-
 import re
 import string
 import subprocess

@@ -1,7 +1,5 @@
 """An apply silences exactly the alerts that are about what its plan cuts: for any plan, by Alertmanager's own rules."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """Laws of sites in an import: no row writes into another site, and what cannot be known is asked once, not guessed."""
 
-from __future__ import annotations
-
 import unicodedata
 from typing import Any
 

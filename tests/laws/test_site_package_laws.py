@@ -1,7 +1,5 @@
 """Laws of site packages in plans: named are exactly the sites whose package is another one afterwards."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Laws of what ssh is told: the real ssh reads out of our files what the inventory says, and nothing else, ever."""
 
-from __future__ import annotations
-
 import base64
 import subprocess
 import tempfile

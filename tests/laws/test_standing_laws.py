@@ -1,7 +1,5 @@
 """Laws of what looks come to: no rule makes a failing path up, a cause is stable, one failure is not yet down."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Laws of the loader: any bytes give a value or faults, in bounded time, never a traceback."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """A host's transaction by the host's own program: old or new at any end, never between; and what each end rests on."""
 
-from __future__ import annotations
-
 import dataclasses
 import grp
 import itertools

@@ -1,7 +1,5 @@
 """Laws of one host's change: no event is forgotten in any state, and each state can be reached and left."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import product
 

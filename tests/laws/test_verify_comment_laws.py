@@ -1,7 +1,5 @@
 """Laws of a verification's files for pipelines: JUnit agrees with the exit code, Markdown has no markup of a host's."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Laws of folding and of telling encodings: they hold for every text, not only for Vietnamese."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Laws of the order in which hosts change: which wave begins when, and that none is confirmed before earlier ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache

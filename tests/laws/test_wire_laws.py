@@ -1,7 +1,5 @@
 """Whatever stands in an answer of any type: it is read as one that can be shown and counted with, or is unreadable."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Each case is a file that is as slow as somebody could make one, by a generator w
 files, in a process of its own; the processor time and the memory of that process and of what it starts are measured.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

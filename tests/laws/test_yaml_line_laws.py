@@ -1,7 +1,5 @@
 """Law of files that are written plainly: what is read line by line is what strict YAML reads, or it is not read so."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A real nats-server of the tests' own: TLS, an account an end, its store on disk, gone afterwards."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import socket

@@ -1,7 +1,5 @@
 """Hosts that count what they are asked, and a node at work in a thread."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 import time

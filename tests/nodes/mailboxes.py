@@ -1,7 +1,5 @@
 """Ways between controllers and nodes in memory: a good one, and one that loses, doubles, swaps, delays and cuts."""
 
-from __future__ import annotations
-
 import queue
 import random
 import threading

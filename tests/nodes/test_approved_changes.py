@@ -1,7 +1,5 @@
 """A node that asks for its own people's approvals carries what they approved, and nothing that anybody makes of it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Certificates that `node broker` makes: both ends take them, however strictly they read."""
 
-from __future__ import annotations
-
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path

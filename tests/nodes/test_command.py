@@ -1,7 +1,5 @@
 """`provisioner node`: keys and the broker's folder as a person makes them, tried with the real broker."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The contract of whoever carries calls: from here, by a node, over a real broker and over a faulty one."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

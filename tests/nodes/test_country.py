@@ -1,7 +1,5 @@
 """A country's hosts planned, applied and verified through two carriers' nodes, over a real broker."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

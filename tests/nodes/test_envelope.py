@@ -1,7 +1,5 @@
 """Envelopes: what is sealed comes out again, by one alone, and nothing that was changed comes out at all."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

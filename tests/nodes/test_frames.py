@@ -1,7 +1,5 @@
 """Messages in parts: whatever order they come in and however often, the message is there once and whole."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The host key that a host shows, asked for from here, by a node, over a faulty way and a real broker."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_address

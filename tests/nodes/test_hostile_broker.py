@@ -1,7 +1,5 @@
 """A node of one carrier that wants the other's, somebody without a certificate, and whoever has the broker's disk."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import ssl

@@ -3,8 +3,6 @@
 Its owner may do with it what he likes: what gets through is what his certificate allows at the other one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import signal

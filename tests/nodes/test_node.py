@@ -1,7 +1,5 @@
 """A node: each unit once, in time, for whom it believes, and only what its own file allows."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import threading

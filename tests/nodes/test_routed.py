@@ -1,7 +1,5 @@
 """Which way a call goes: by its carrier's node, or from here; what one way does not do hides nothing of the other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import pytest

@@ -1,7 +1,5 @@
 """The files of a controller and of a node: a mistake is said with the file, the setting and what to write."""
 
-from __future__ import annotations
-
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final

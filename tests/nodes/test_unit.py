@@ -1,7 +1,5 @@
 """Units and reports: what a controller packs is what a node reads, and nothing made up passes for one."""
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Two carriers with a node each, a broker, a controller: processes of their own, over hosts that outlive them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the bench plans with: a country's inventory, not only a district's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

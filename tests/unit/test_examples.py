@@ -1,7 +1,5 @@
 """`--examples`: a merge runs every law through fewer examples, a soak through more, and none through nearly none."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The path gate's curve: a short sample of it keeps what the page promises, and the page has the table it prints."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Names of the code: words of the glossary or ordinary English; no word of a private dialect."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

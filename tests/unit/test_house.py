@@ -1,7 +1,5 @@
 """The structure of the package: its figures are those of pyproject.toml, and a figure that moved is named."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.house import ROOT, breaches, report

@@ -1,7 +1,5 @@
 """The lock: everything in it has hashes, setup installs nothing else, and scripts/audit says what it does not know."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """How often the checks of pictures err: a sample keeps what the page promises, and the page has what is stored."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What runs beside a test or the demo ends with it, whatever ends that."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The table of seeded faults: the page has what is stored, and what is stored is of the faults that there are."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

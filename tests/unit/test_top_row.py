@@ -1,7 +1,5 @@
 """The clock over the lab's clips: a decoder takes it without a word, and shows what was written."""
 
-from __future__ import annotations
-
 import importlib
 import subprocess
 from functools import cache

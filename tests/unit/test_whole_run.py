@@ -1,7 +1,5 @@
 """`scripts/test` and `scripts/soak` on stand-ins of what they call: no test is left out, no red part is green."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Certificates that relays show readers: what is made, what is read, what is refused."""
 
-from __future__ import annotations
-
 import base64
 import ssl
 from datetime import UTC, datetime, timedelta

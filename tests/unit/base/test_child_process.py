@@ -1,7 +1,5 @@
 """One door to other programs: what they get of the caller, how much they may say, and that there is no other door."""
 
-from __future__ import annotations
-
 import ast
 import os
 from collections.abc import Iterator

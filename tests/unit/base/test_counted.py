@@ -1,7 +1,5 @@
 """Numbers with their nouns, and that no sentence of ours makes a plural by itself."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Models of documents: the order of keys, keys that are left out, rows made of values, and what the schema says."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any

@@ -1,7 +1,5 @@
 """JSON in parts: the same text, however long its list is, and never the whole of it at a time."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The key by which texts are compared, on what people really type."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import pytest

@@ -1,7 +1,5 @@
 """The one door to Git: a checkout is where its `.git` is, and what else looks like one is files."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """A clone in which Git was killed: the next one works in it as if nothing had been."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A commit of single files: their bytes and nothing else, by no filter, and never past a person's own hooks."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A remote that means harm: it leads elsewhere, or keeps who asked waiting."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The catalogue: none missing, nothing too many, nothing half done; the glossary; which language is spoken."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

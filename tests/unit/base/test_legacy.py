@@ -1,7 +1,5 @@
 """Text in the wrong encoding, as it stands in tables of provinces: named with what it says, never in vain."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import pytest

@@ -1,7 +1,5 @@
 """What may not stand in a plain text is found, and what people write every day is let through."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Who may see what: the table cell by cell, and laws of every reader."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

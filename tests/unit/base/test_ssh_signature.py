@@ -1,7 +1,5 @@
 """Signatures are judged as the real `ssh-keygen` judges them, and nothing that is malformed gets as far as that."""
 
-from __future__ import annotations
-
 import base64
 import subprocess
 from pathlib import Path

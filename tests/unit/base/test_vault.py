@@ -1,7 +1,5 @@
 """The vault's format, held against the `ansible-vault` program both ways."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A login or a picture under change: either is taken until a day, and relays ask with one login alone."""
 
-from __future__ import annotations
-
 import io
 import sys
 from datetime import datetime, time, timedelta

@@ -1,7 +1,5 @@
 """`-i` and `--output` before the command or after it, and what is asked where a word was mistyped."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

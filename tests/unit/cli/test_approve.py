@@ -1,7 +1,5 @@
 """`approve`, and `apply PLAN` where people approve plans, as they are called, on hosts in memory."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`-q`, `-v` and `--log`, and the rows of a real terminal: who is told what, and what no log ever holds."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

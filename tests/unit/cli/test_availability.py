@@ -1,7 +1,5 @@
 """`availability` over nights that were recorded: shares, levels, spans, what was known when, and bad input."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """`certificate`: relays' certificates listed, renewed, asked for and set; what is not theirs is refused."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

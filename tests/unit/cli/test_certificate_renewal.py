@@ -1,7 +1,5 @@
 """`certificate renew` of a relay to which sites push: their packages know both certificates before it shows another."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """`--commit`: exactly the files that a command wrote, by whom Git's variables name."""
 
-from __future__ import annotations
-
 import subprocess
 
 import pytest

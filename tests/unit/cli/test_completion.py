@@ -1,7 +1,5 @@
 """Completion in shells: scripts, words, and never a word on standard error."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The user's own configuration file: what it stands in for, what counts before it, and whose it may be."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

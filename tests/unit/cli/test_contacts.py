@@ -1,7 +1,5 @@
 """`provisioner contacts` as it is called: documents, exit codes, the access log, and what is never printed."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

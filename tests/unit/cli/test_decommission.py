@@ -1,7 +1,5 @@
 """`hosts decommission`: what nobody uses any more goes as a whole, and nothing else ever goes by it."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

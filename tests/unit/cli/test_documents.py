@@ -1,7 +1,5 @@
 """Every document is what its shipped schema says, and holds no field that the schema does not describe."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

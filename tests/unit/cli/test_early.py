@@ -1,7 +1,5 @@
 """What calls hosts starts beside a command's own imports: for commands that call hosts, once, and for no other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`export` with documents: over the story of the lifecycle's page, what is written, and what is refused."""
 
-from __future__ import annotations
-
 import re
 import stat
 import zipfile

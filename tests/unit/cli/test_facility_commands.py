@@ -1,7 +1,5 @@
 """`facility` and `camera`: the smallest edit of one file, shown, and held against all rules before it is written."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

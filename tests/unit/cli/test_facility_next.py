@@ -1,7 +1,5 @@
 """From a surveyed facility to one that hosts carry: three commands, no edit by hand, and each step one question."""
 
-from __future__ import annotations
-
 import io
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`gateway set-key` notes what a technician reports, in one line of one file."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

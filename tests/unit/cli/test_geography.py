@@ -1,7 +1,5 @@
 """`provisioner geography` as it is called."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

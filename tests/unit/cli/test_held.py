@@ -1,7 +1,5 @@
 """One facility's file is wrong: what every command says of it, and that nothing of it changes on hosts."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable

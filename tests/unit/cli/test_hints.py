@@ -3,8 +3,6 @@
 Who installed the program from a wheel has no checkout: no page, no example inventory and no script of ours.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`history`: runs that were recorded, one with its steps, and the proof that none was changed."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Real commands in a checkout full of files that would run, were they taken for programs, modules or settings."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Whatever stands in an inventory, a name, or the environment: no terminal obeys it, and no line is another's."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

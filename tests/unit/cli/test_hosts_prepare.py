@@ -1,7 +1,5 @@
 """`hosts prepare`: a bare host is made ready by one command, says before what that is, and nothing else is touched."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`import`: what it says, what it writes, what it never shows, and how it ends."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """`import --from`: a NetBox and a Nautobot, played by a small server after the published shape of their APIs."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """`import` and its questions at the command line: what a clerk reads, what a pipeline gets, how it ends."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

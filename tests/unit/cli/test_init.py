@@ -1,7 +1,5 @@
 """`init`: from an empty folder to an inventory that the next command can go on with, or nothing at all."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

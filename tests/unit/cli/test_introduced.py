@@ -1,7 +1,5 @@
 """`plan --known-in`: no edit makes a pipeline log in where the target branch never did."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.example_terminal import git

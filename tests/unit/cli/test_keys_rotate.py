@@ -1,7 +1,5 @@
 """`keys rotate`: a gateway's key changed beside the present one; nothing is cut, and no half step is lost."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 from types import SimpleNamespace

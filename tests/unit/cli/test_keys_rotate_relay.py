@@ -1,7 +1,5 @@
 """`keys rotate --relay`: a relay's own key changed beside its present one; nobody is told one that does not answer."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`keys status`: how old keys are by what was recorded; what nobody recorded is said to be so."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Each command in both languages: as kept, the same for programs, under each other, and no English left in between."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """`secrets set` writes a login into the vault: the file says that and nothing else new, and nobody sees it."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

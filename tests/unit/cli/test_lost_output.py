@@ -1,7 +1,5 @@
 """Standard output on a full disk, or read by nobody any more: the work is done all the same, and its loss is said."""
 
-from __future__ import annotations
-
 import errno
 import io
 import subprocess

@@ -1,7 +1,5 @@
 """The program as it is called: documents, exit codes, and what a defect looks like."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

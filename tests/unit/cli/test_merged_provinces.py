@@ -1,7 +1,5 @@
 """After a merger people name and count the provinces of today; paths keep the slugs that were frozen in them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`metrics`, `monitoring` and `watch`: what they write, print and end with."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """`nightly` and `notify` as they are called: hosts in memory, real web and mail servers on this machine."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

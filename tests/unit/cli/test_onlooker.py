@@ -1,7 +1,5 @@
 """How long a command had run when it asked its hosts."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """Folders that commands write into: new or empty, and outside the inventory."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

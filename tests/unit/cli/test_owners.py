@@ -1,7 +1,5 @@
 """Whose host it is: nobody takes another's host over before it was said from whom, and seen what that ends."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

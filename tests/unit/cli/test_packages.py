@@ -1,7 +1,5 @@
 """Who carries which package: what is recorded of it, what a person says of it, and what follows from what was seen."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import zlib

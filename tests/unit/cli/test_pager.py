@@ -1,7 +1,5 @@
 """A long result at a terminal goes through the pager, and the pager decides nothing."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """`plan`, `drift` and `apply PLAN` as they are called, on hosts in memory."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

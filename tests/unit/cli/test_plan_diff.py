@@ -1,7 +1,5 @@
 """`plan diff`: two saved plans side by side, as it is called."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What machines themselves have against a plan: told with a code, a place in the inventory's files, and a hint."""
 
-from __future__ import annotations
-
 from provisioner.hosts.facts import Condition
 from provisioner.plan.guards.reachability import CONDITIONS
 from tests.unit.cli.test_plan import RELAY, Terminal, call

@@ -1,7 +1,5 @@
 """`plan push` and `plan fetch`: a saved plan is found again by the inventory's content, and by nothing else."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

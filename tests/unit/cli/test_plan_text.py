@@ -1,7 +1,5 @@
 """A plan on terminals of every kind, and in logs."""
 
-from __future__ import annotations
-
 import io
 import os
 

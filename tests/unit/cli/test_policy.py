@@ -1,7 +1,5 @@
 """Rego rules as they are called: `policy`, `validate`, `plan` and `apply`, on hosts in memory."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

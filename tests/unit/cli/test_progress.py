@@ -1,7 +1,5 @@
 """Work that takes longer than a second shows how far it is: rows on a terminal, lines elsewhere, none in JSON mode."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

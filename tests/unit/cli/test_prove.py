@@ -1,7 +1,5 @@
 """`provisioner prove` as it is called: the matrix, the statements, what ends it with which code."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`quarantine list` and `quarantine lift`, and what other commands say of refused passwords, on hosts in memory."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

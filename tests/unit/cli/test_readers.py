@@ -1,7 +1,5 @@
 """`provisioner readers` as it is called."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

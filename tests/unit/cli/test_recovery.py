@@ -1,7 +1,5 @@
 """The recovery key: made and shown once, sealed to by relays, tried, and of use for new hardware alone."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """`relay drain`: a living relay emptied onto another one; nothing is cut before its proof, and no half step is lost."""
 
-from __future__ import annotations
-
 import copy
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """`keys rotate --relay` where sites have a backup relay, map addresses or push, and where a centre is a hub."""
 
-from __future__ import annotations
-
 import copy
 import json
 import shutil

@@ -1,7 +1,5 @@
 """`relay replace`: a dead relay whose key nobody has gets a new one, and every site that has to know it is named."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 from typing import Any

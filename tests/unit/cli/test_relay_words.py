@@ -1,7 +1,5 @@
 """`relay drain`, `keep`, `replace` and `restore` in the language of who reads them; documents are the same in both."""
 
-from __future__ import annotations
-
 from provisioner.base.recovery_key import RecoveryPair
 from tests.simulated import SimulatedHost
 from tests.unit.cli.test_languages import english_in

@@ -1,7 +1,5 @@
 """`retention`: what is shown, what leaves after a yes, and what keeps all of it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping

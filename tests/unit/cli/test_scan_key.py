@@ -1,7 +1,5 @@
 """`hosts scan-key`: the key that a host shows comes into its file once somebody has compared it, and nothing else."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """`provisioner schema`: one schema, all of them as files, or the list of kinds."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

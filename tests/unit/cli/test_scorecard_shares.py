@@ -1,7 +1,5 @@
 """`export scorecard` over nights that were recorded: its shares of time are those that `availability` says."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Mapping

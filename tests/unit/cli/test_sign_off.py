@@ -1,7 +1,5 @@
 """`sign-off` writes what was agreed, and a later edit shows."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sign-offs by the parties' keys: nobody agrees for somebody else, and no agreement is used twice."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

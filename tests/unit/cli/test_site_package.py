@@ -1,7 +1,5 @@
 """`site-package`: of an open facility, of a closed one, and of none."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

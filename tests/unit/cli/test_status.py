@@ -1,7 +1,5 @@
 """`status` and `export` over a story that is told with its moments; the page about the lifecycle shows it."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

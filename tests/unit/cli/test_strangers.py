@@ -1,7 +1,5 @@
 """A stranger in a relay's place while somebody allows another change: a number never means more than was seen."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -4,8 +4,6 @@
 and every problem: code, place, message and hint.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The files that `verify` writes: they are what was found, and one that cannot be written undoes nothing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The repository's Markdown pages, cut into what tests look at: fences, console steps, sections."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

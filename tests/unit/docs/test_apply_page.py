@@ -1,7 +1,5 @@
 """docs/internals/apply.md draws the states of one host's change, from their table."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

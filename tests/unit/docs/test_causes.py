@@ -1,7 +1,5 @@
 """The page of causes names every cause, once, and says who goes where."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The recipes are whole, and what they ask for is missed where no other test misses it."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The map of the design is what the code is: folders, layers; so is the page of dependencies."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator, Mapping

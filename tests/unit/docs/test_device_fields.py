@@ -1,7 +1,5 @@
 """docs/reference/devices.md lists each field of a facility and its devices as the model declares it."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The page on provinces says what the program does."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The guide says what the program does: its blocks are run, its tables are compared, its commands exist."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """docs/reference/json.md names each document and its fields as the models declare them."""
 
-from __future__ import annotations
-
 import json
 import re
 import textwrap

@@ -1,7 +1,5 @@
 """The manual pages name every command and option, and every system's `man` reads them."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The page on monitoring is what the code writes: metrics with their labels and budget, alerts, bounds."""
 
-from __future__ import annotations
-
 import re
 
 import yaml

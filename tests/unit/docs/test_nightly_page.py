@@ -1,7 +1,5 @@
 """The page on nights: its files are valid, its recipe checks what is sent, its table is that of the code."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Callable, Mapping

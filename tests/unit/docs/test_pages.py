@@ -1,7 +1,5 @@
 """Every page keeps to the width, its links and anchors lead somewhere, and the paths that it names are there."""
 
-from __future__ import annotations
-
 import importlib
 import posixpath
 import re

@@ -1,7 +1,5 @@
 """docs/reference/problems.md has a line on every code, and the catalogue behind it is what the code uses."""
 
-from __future__ import annotations
-
 import ast
 import re
 import textwrap

@@ -1,7 +1,5 @@
 """The built site: every link leads somewhere, no file comes from a network, equal pages make equal bytes."""
 
-from __future__ import annotations
-
 import json
 import re
 import urllib.parse

@@ -1,7 +1,5 @@
 """Templates for requests and settings of tools: they parse, and the files that they name are there."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

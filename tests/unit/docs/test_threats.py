@@ -1,7 +1,5 @@
 """The page of threats names where every hostile test is, under its attacker, and no test or file that is none."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -3,8 +3,6 @@
 Started by Ansible with the arguments of ssh. Behind it nobody runs what was asked for.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -1,7 +1,5 @@
 """What ansible-runner leaves behind is nothing: no file, no process, no secret where others can read it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """MediaMTX's program is taken from where the inventory says, only with the right checksum, and from nowhere inside."""
 
-from __future__ import annotations
-
 import datetime as dt
 import gzip
 import hashlib

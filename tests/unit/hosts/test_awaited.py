@@ -1,7 +1,5 @@
 """A relay waits for the centres that read its paths, sees what they make it pull, and waits for nobody in vain."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

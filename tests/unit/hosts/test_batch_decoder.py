@@ -1,7 +1,5 @@
 """Several streams decoded by one ffmpeg: which of its words are of which stream, and when nothing is certain."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

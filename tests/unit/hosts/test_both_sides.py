@@ -1,7 +1,5 @@
 """What controller and host both know by heart: names that stand twice are the same, and types cost a host nothing."""
 
-from __future__ import annotations
-
 import ast
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The table of what calls carry: it is `wire.py`'s, it takes every real call, and nothing else."""
 
-from __future__ import annotations
-
 import io
 import json
 import subprocess

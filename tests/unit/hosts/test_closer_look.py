@@ -1,7 +1,5 @@
 """What the on-host program learns of devices that do not flow: parsers that believe no word, and real packets."""
 
-from __future__ import annotations
-
 import socket
 import struct
 import sys

@@ -1,7 +1,5 @@
 """A confined program starts while others look, and is asked when it is told to; where it never is it asks nobody."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """What readers may take of a host's processors: fewer begin, and who has begun is not held back."""
 
-from __future__ import annotations
-
 import json
 import os
 import selectors

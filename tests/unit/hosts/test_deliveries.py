@@ -1,7 +1,5 @@
 """How streams travel while a host is visited, out of what `ss` prints and MediaMTX counts."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from subprocess import CompletedProcess

@@ -1,7 +1,5 @@
 """When a look may end before its time: never where a whole one would find something, and soon where all is well."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pytest

@@ -1,7 +1,5 @@
 """Names of elements of the firewall's sets, as hosts give them."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address
 
 import pytest

@@ -1,7 +1,5 @@
 """Where peers were seen last: kept when they go, given back when they come, and nothing else is touched."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a host remembers of who began to change it, and whom it lets begin."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A host's look at whether paths flow: two samples of the API, told apart by what came between them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

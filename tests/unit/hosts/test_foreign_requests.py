@@ -1,7 +1,5 @@
 """A controller in other hands sends looks with names that are not ours: a host reads and asks nothing by them."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -1,7 +1,5 @@
 """The keys of a host as its own program makes, seals and takes them; only `wg` and the users stand apart."""
 
-from __future__ import annotations
-
 import base64
 import subprocess
 from collections.abc import Sequence

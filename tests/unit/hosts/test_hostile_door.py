@@ -1,7 +1,5 @@
 """Whatever one host sends over its connection: it is that host's error, in bounded memory, and the others answer."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import math

@@ -1,7 +1,5 @@
 """The host's part in a change of keys: which peer is the gateway, and who moves its address."""
 
-from __future__ import annotations
-
 import itertools
 import subprocess
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What runs on hosts has no more rights than it needs: units as systemd itself weighs them, files, users, programs."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A controller in other hands sends looks, which no person approves: they reach only what the host has installed."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading

@@ -1,7 +1,5 @@
 """What a host says of itself and of its paths that cannot be so: it is that host's error, or counts for nothing."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """What a host says of itself: who else guards it, whether SELinux decides there, and which Python it may have."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -1,7 +1,5 @@
 """What devices say of themselves by ONVIF: hostile until it is read, and nothing but short words and numbers after."""
 
-from __future__ import annotations
-
 import base64
 import ctypes
 import hashlib

@@ -1,7 +1,5 @@
 """What a call over a jump host comes to, where two programs of ssh speak: each call is carried once, or not at all."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Whose a host is, as its door tells it and its program marks it; and what goes to one that is somebody else's."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

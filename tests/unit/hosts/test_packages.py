@@ -1,7 +1,5 @@
 """What a host lacks is told with the line that installs it, where the system's packages are known."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Measures of pictures and packets: what they say of what is made for it."""
 
-from __future__ import annotations
-
 import json
 import random
 

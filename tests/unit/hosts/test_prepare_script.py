@@ -1,7 +1,5 @@
 """The script for a bare host's shell: what reaches it, what it says, and that it is of one mind with our program."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """Where secrets lie while they travel: a place that nobody else of this machine chooses, reads, or can spoil."""
 
-from __future__ import annotations
-
 import os
 import stat
 import time

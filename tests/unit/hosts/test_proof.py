@@ -1,7 +1,5 @@
 """A host gets nothing before it has proved itself: a stranger in its place, and the key that is left there."""
 
-from __future__ import annotations
-
 import hmac
 import io
 import json

@@ -1,7 +1,5 @@
 """A refused login is tried once by a client that answers a fresh challenge, which MediaMTX does not."""
 
-from __future__ import annotations
-
 import json
 import socketserver
 import threading

@@ -1,7 +1,5 @@
 """Reads of streams by a confined program: what it answers is hostile, for what decodes a stream may be taken over."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

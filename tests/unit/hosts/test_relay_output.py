@@ -1,7 +1,5 @@
 """The rendered firewall in the kernel: what MediaMTX's user sends, with packets in scratch namespaces."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What a host says of its own MediaMTX: restarts, files, processor time, and what came through the Control API."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Everything of ours taken off a host: what it refuses, in which order it goes, and how one that was cut off ends."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

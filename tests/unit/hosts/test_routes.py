@@ -1,7 +1,5 @@
 """Routes of other interfaces inside of the tunnel's networks, as the kernel of a network namespace has them."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """From packets to pictures: however units travel, the same pictures come out; whatever else comes breaks nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

@@ -1,7 +1,5 @@
 """A reader's talk with an RTSP server: which question follows which answer, and what ends it."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 

@@ -1,7 +1,5 @@
 """A script for a host's shell goes over the door of all calls: alone, and as root only where that is meant."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Nobody is judged by one look: who comes back is read again, who goes is not told to be there, a centre waits."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from concurrent.futures import Future
 from typing import Any, Self

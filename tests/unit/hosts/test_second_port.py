@@ -3,8 +3,6 @@
 In WireGuard's place there is a socket that answers; the lab has the real one behind such a line.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A relay's second tunnel: made, ended, brought back; which key lies where; and who is called."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """A centre that several inventories share: what its door says to each of them, and what their tunnels may not take."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The rules of a site's gateway in the kernel: what a relay reaches behind it, with packets in scratch namespaces."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

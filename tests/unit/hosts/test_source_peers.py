@@ -1,7 +1,5 @@
 """Where a relay is connected, out of what `ss` and nft print."""
 
-from __future__ import annotations
-
 import json
 from subprocess import CompletedProcess
 

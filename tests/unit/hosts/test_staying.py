@@ -1,7 +1,5 @@
 """The host program stays on a shared connection: one start, its own text sent once, and each call by itself."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

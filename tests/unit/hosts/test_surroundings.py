@@ -1,7 +1,5 @@
 """What a machine says of its way out and of who has ports, as the kernel of a network namespace has them."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

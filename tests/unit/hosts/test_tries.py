@@ -1,7 +1,5 @@
 """Tries of a login that its device did not take: counted together, for an hour, and nothing can be read of them."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

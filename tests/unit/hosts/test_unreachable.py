@@ -1,7 +1,5 @@
 """Why a host could not be reached: one cause and one hint, whatever ssh and the server print around it."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

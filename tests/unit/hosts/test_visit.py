@@ -1,7 +1,5 @@
 """A visit's parts side by side: what waits for one thing holds up no other, and what it waited for is said."""
 
-from __future__ import annotations
-
 import threading
 import time
 from pathlib import Path

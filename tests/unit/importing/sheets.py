@@ -1,7 +1,5 @@
 """Spreadsheets as provinces send them, and what an import finds in them. Every person in them is invented."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence

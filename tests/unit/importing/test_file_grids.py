@@ -1,7 +1,5 @@
 """Whatever is no spreadsheet is refused by name: nothing raises anything else, and nothing fills the memory."""
 
-from __future__ import annotations
-
 import io
 import os
 import tracemalloc

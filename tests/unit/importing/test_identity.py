@@ -1,7 +1,5 @@
 """When two texts are one name or place, when they are two, and when nobody can know."""
 
-from __future__ import annotations
-
 import pytest
 
 from provisioner.importing.proposal.candidates import likeness_keys

@@ -1,7 +1,5 @@
 """Every code has its sentences in both languages, with the same gaps, and no sentence is of a code that nobody uses."""
 
-from __future__ import annotations
-
 import re
 import string
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Ten spreadsheets as they arrive: every trap in them is a finding, with its cell, and nothing else is."""
 
-from __future__ import annotations
-
 import csv
 import io
 import unicodedata

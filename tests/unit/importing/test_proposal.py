@@ -1,7 +1,5 @@
 """What rows come to: ids, surveys, obstacles, recorders, streams; and that an edit is no larger than it has to be."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

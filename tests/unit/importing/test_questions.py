@@ -1,7 +1,5 @@
 """What is asked of a person: twins, other names, sites that a list does not have; and what is never guessed."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A sheet's XML is gone through once by Python's fast parser: it says what openpyxl says, and resolves nothing."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from datetime import datetime

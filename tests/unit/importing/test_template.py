@@ -1,7 +1,5 @@
 """The template: its lists reach the right cells, its example is right and not read, its keys outlive new headers."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

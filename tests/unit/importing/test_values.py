@@ -1,7 +1,5 @@
 """Cells as people and as Excel write them, and what is taken of them."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, time, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Allocation by example: which address comes first, and what happens when none is left."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The cache answers with what was kept, whole and by the same code, or not at all; it is private and bounded."""
 
-from __future__ import annotations
-
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Traps of YAML and of habit: each is refused at its place, and what the hint says to write is accepted."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

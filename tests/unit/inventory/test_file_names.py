@@ -1,7 +1,5 @@
 """Ids that become names of files or folders can be checked out on Windows, too."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

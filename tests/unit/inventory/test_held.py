@@ -1,7 +1,5 @@
 """Which errors hold which facilities: whatever is wrong with one, the others are valid by themselves."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

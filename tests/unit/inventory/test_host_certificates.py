@@ -1,7 +1,5 @@
 """What a host is known by: one key, or the key of who signs hosts' keys, with the name that has to be signed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

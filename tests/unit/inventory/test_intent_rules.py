@@ -1,7 +1,5 @@
 """Intents in the inventory: what is refused, with a place and a hint."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Jump hosts: each is let in where it leads to, and nobody is the way to itself."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Network
 from typing import Any
 

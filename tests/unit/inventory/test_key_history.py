@@ -1,7 +1,5 @@
 """Since when public keys stand in files, by Git: the first commit counts, and what nobody recorded is not known."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from datetime import UTC, datetime

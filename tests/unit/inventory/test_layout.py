@@ -1,7 +1,5 @@
 """Which files an inventory has: all of them are found, in one order, and none is missed without a word."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A link out of an inventory is an error that says nothing of what it leads to, and nothing is written over it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

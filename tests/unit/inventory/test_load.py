@@ -1,7 +1,5 @@
 """Loading: strict about types, complete about problems, and a digest over what counts."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

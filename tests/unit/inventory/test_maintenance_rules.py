@@ -1,7 +1,5 @@
 """Maintenance windows in the inventory: what is refused, what is warned of, what a bad zone is."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any

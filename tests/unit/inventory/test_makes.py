@@ -1,7 +1,5 @@
 """RTSP paths by make, as the vendors document them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The generator of a country gives the same one for the same seed, of exactly the size wanted, and nothing is wrong."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Addresses of either family, and host names: what may stand where, what is one and the same, and what is refused."""
 
-from __future__ import annotations
-
 import json
 from ipaddress import IPv6Address
 from typing import Any

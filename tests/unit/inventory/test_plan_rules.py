@@ -1,7 +1,5 @@
 """Rules on the way to a connection: surveys, signatures, orders, recorders; each finds what it is for."""
 
-from __future__ import annotations
-
 import json
 from datetime import date
 from typing import Any

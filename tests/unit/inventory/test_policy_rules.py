@@ -1,7 +1,5 @@
 """Rules on policy: freeze windows, protected objects, ids that became others."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Passwords and people's data that are typed where they do not belong: refused by place, and shown nowhere."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

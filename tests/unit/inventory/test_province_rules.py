@@ -1,7 +1,5 @@
 """An inventory that moves on to the newer list of provinces: what stays valid, and what is told."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Rules on sites that push, each by the inventory that breaks it; and the keys that such sites need."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

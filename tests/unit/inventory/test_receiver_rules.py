@@ -1,7 +1,5 @@
 """Receivers in the inventory: what is refused, with its file and line, and what a fault of theirs stops."""
 
-from __future__ import annotations
-
 import shutil
 from datetime import date
 from pathlib import Path

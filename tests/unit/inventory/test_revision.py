@@ -1,7 +1,5 @@
 """An older state of an inventory is laid out in its own folder, whatever somebody wrote into Git's trees."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

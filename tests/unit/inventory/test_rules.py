@@ -1,7 +1,5 @@
 """Each rule finds what it is for, and finds nothing in an inventory that is right."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """The encrypted half: complete, not a factory's, and never shown."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Further UDP ports of relays, and which of them gateways dial: what `validate` says of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Who reads what, in the inventory: what is refused, with a place and a hint."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """A person accepts what cameras show, and later checks tell who was moved, by views that the history kept."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The webhook: whoever knows the secret wakes the agent, whatever the forge is; nobody else does."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import http.client

@@ -1,7 +1,5 @@
 """The file of an agent: what it may say, and how each mistake is named."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

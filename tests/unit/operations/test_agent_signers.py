@@ -1,7 +1,5 @@
 """Whose signatures count on commits, by what the real Git and ssh-keygen make; and what is refused, case by case."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

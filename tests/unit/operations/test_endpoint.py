@@ -1,7 +1,5 @@
 """The endpoint of metrics and webhooks, for whoever comes slowly or often."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import threading

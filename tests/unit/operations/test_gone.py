@@ -1,7 +1,5 @@
 """A run whose controller was killed ends with the next command that reads its hosts, and with what they say of it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is broken is told with since when, and in how many verifications in a row; each verification is kept."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Verifications that know of earlier ones, on the example's hosts in memory: what is said, recorded, and shown."""
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3

@@ -1,7 +1,5 @@
 """A controller that another one has taken over from changes nothing any more, however late its call comes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

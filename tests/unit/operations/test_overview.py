@@ -1,7 +1,5 @@
 """An overview: what lists of all facilities say of outlines is what they say of whole facilities."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a verification proves while it goes on: there when it is killed, and the same at its end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta

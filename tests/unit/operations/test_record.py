@@ -1,7 +1,5 @@
 """The record against those who can write its database, and against what hosts and Git notes hold of it."""
 
-from __future__ import annotations
-
 import copy
 import itertools
 import json

@@ -1,7 +1,5 @@
 """While hosts change, alerts about what the plan cuts are silenced at Alertmanager, and paths are in maintenance."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator, Mapping

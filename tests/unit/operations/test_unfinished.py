@@ -1,7 +1,5 @@
 """The run that is taken up again: the last one that has not ended, whatever came after it."""
 
-from __future__ import annotations
-
 import json
 from contextlib import closing
 from pathlib import Path

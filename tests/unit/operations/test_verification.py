@@ -1,7 +1,5 @@
 """Apply and verify record what they did and showed; no secret is in it, and no failure to record changes a result."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 import zlib

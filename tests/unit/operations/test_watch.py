@@ -1,7 +1,5 @@
 """A watch over hosts in memory: what it asks, what it tells, and how it ends."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator, Sequence

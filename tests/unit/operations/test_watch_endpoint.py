@@ -1,7 +1,5 @@
 """The endpoint of metrics: on loopback alone, for who calls this machine by its own name, and nothing but metrics."""
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """When the next wave begins is the inventory's own word."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

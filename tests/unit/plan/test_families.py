@@ -1,7 +1,5 @@
 """Plans of inventories with IPv6 and names: nothing is left to do after an apply, and what changes is named."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What each kind of difference on a host means for those who watch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Statements about who reaches what hold a plan back, where the plan would change a host on the road."""
 
-from __future__ import annotations
-
 import json
 from ipaddress import IPv4Network
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A gateway whose key is changed, in plans: both keys are the site's, nothing is cut, and trust is asked for once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

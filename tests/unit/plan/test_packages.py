@@ -1,7 +1,5 @@
 """What makes the packages of sites old: a plan says which sites it is, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

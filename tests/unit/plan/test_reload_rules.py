@@ -1,7 +1,5 @@
 """MediaMTX's reload rules, each as it was measured with readers on 1.20.1."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

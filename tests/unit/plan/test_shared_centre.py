@@ -1,7 +1,5 @@
 """Two inventories on one centre: what plans say of the other, and that neither changes what is not its own."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

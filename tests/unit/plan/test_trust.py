@@ -1,7 +1,5 @@
 """Who and what is trusted anew: a change of its own, first of every plan, and never done unasked."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What became of commits, however many were pushed since."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """SQLite's locks live as long as its connections: nothing else opens and closes the file beside them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where the history is, who is recorded, and that what opens a database is shown to nobody."""
 
-from __future__ import annotations
-
 import builtins
 import os
 from pathlib import Path

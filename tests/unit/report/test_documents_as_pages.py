@@ -1,7 +1,5 @@
 """Official documents as LibreOffice lays them out: where things really stand on the pages."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

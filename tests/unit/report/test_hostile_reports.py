@@ -1,7 +1,5 @@
 """A text of a host or of an inventory stays a text in every report: no markup, no link, nobody called, no control."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from html.parser import HTMLParser

@@ -1,7 +1,5 @@
 """The systemd units of a night, held against systemd itself."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Official documents, opened again: the layout of Decree 30/2020/NĐ-CP, and the figures that provinces published."""
 
-from __future__ import annotations
-
 import io
 import re
 import zipfile

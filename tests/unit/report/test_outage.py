@@ -3,8 +3,6 @@
 The numbers are those that provinces reported then: 30 facilities surveyed, 11 connected with 85 cameras, 19 not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """What forges other than those of SARIF read: every problem is in it, once, and nothing of it is markup."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from pathlib import Path

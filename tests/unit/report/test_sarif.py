@@ -1,7 +1,5 @@
 """SARIF: every problem is a result with a rule, a relative URI and a 1-based region, and nothing else is."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables as text: each column as wide as it has to be, whatever stands in it."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """The spreadsheets of reports: how they look, what their cells are, and what a country's rows cost."""
 
-from __future__ import annotations
-
 import io
 import tracemalloc
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a person's word makes a reference, and what it does not."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What is wrong with hosts themselves: only what is certain is said, and it degrades nobody."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The work of a verdict does not grow with the paths beside it: a relay has two thousand."""
 
-from __future__ import annotations
-
 import cProfile
 import pstats
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Whether a stream arrives in full, for every rate, length of look and jitter."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import cast
 

@@ -1,7 +1,5 @@
 """What devices' accounts of themselves come to: facts degrade, findings do not, silence is no proof."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The document of a verification has one reader: pages, metrics and notices say the same of it."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from typing import Any

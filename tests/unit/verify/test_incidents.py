@@ -1,7 +1,5 @@
 """Laws of incidents and of what drift touches: one a cause and a device, and nobody is blamed for another's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A gateway whose key is changed: its tunnel is judged by the key that has the address, whichever that is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The table of levels: docs/daily/watching.md lists it, and a new level is a row and its check."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Sequence

@@ -1,7 +1,5 @@
 """Laws of memories: bounded, read again as written; what is none is nothing; the order of looks does not matter."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import permutations

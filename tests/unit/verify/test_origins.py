@@ -1,7 +1,5 @@
 """Where pictures come from: whatever one device does, no picture of another place is up, and nobody else is accused."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any

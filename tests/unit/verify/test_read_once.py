@@ -1,7 +1,5 @@
 """A path that its centre looks at is not read on its relay as well, unless that look does not prove it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """What ails a relay itself, and who has access to it that the inventory does not give."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reports: text and HTML of one result that has everything, against the kept files; escaping and scale."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Runs that look twice, know of earlier ones, have little time or measure a part: what is asked, what is said."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

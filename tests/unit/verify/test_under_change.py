@@ -1,7 +1,5 @@
 """Settings under change: a path is up by either, it is said which of the two, and what is neither is as ever."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date

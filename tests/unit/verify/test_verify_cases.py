@@ -1,7 +1,5 @@
 """Each cause, as a case: what the hosts answered, which verdicts and incidents that gives."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Laws of verdicts: no evidence is never up, drift never helps, order never matters, secrets never show."""
 
-from __future__ import annotations
-
 import copy
 import json
 from typing import Any

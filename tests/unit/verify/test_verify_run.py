@@ -1,7 +1,5 @@
 """What hosts are asked, what a limit selects, and the result as a document."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Answers as they come: judged as if they had come together, and let go of."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

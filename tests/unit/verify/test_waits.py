@@ -1,7 +1,5 @@
 """Where the time of a verification went, and in which order hosts read."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What programs say comes to people in plain words: a corpus of real messages, and whatever else may come."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """A small world in which all is well: one relay, one centre, two sites, five paths; cases break it."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence

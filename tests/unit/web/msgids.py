@@ -1,7 +1,5 @@
 """The sentences that pages say, read out of the calls that say them: in templates and in the package."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

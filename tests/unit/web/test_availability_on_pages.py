@@ -1,7 +1,5 @@
 """A facility's page says for what share of the measured time pictures came, and how much nobody measured."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import pytest

@@ -1,7 +1,5 @@
 """Clients that are silent, slow or many keep no reader out; real sockets on loopback, each source its own address."""
 
-from __future__ import annotations
-
 import http.client
 import resource
 import socket

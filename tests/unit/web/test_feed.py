@@ -1,7 +1,5 @@
 """What is shown is loaded once for each run that is recorded, and whoever waits is told."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 

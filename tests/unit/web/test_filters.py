@@ -1,7 +1,5 @@
 """Search by name with marks or without, filters of the address bar, and lists that are split into pages."""
 
-from __future__ import annotations
-
 import unicodedata
 from urllib.parse import parse_qsl, urlencode
 

@@ -1,7 +1,5 @@
 """What no reader's browser sends is refused; what every answer says about itself; nobody is trusted without reason."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

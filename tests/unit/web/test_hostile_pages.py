@@ -1,7 +1,5 @@
 """A name or a text of somebody who means harm stays a text on every page."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import cast
 

@@ -1,7 +1,5 @@
 """A list that is too long for one page leads to its other pages, with what was asked for."""
 
-from __future__ import annotations
-
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest

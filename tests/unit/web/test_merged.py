@@ -1,7 +1,5 @@
 """What several verifications say together, and what a document that somebody changed says: nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Tokens and key sets of odd types end in `TokenError`, never in another exception."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -1,7 +1,5 @@
 """What each role sees of each page, cell by cell; what it may not see is as absent as what never was."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

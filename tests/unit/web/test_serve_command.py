@@ -1,7 +1,5 @@
 """`serve` and `report html` as they are typed: what is refused, what is written, and what a record of runs gives."""
 
-from __future__ import annotations
-
 import gc
 import io
 import json

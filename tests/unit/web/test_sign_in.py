@@ -1,7 +1,5 @@
 """Readers sign in at a provider that follows the published metadata; one that lies lets nobody in."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import threading

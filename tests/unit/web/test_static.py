@@ -1,7 +1,5 @@
 """The same pages as files: all links lead somewhere, nobody else can read them, and they say what the server says."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit

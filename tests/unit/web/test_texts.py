@@ -1,7 +1,5 @@
 """Both languages say everything: no sentence is missing, none is left over, and places are the same."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """The map: every province of a list once, no two on one place, and the country as it lies."""
 
-from __future__ import annotations
-
 import pytest
 
 from provisioner.inventory.geography import SCHEMES, provinces

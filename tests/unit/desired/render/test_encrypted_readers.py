@@ -1,7 +1,5 @@
 """A relay whose readers come encrypted: its files, its rules, who reaches what, and what its centre asks."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from typing import Any

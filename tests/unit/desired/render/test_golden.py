@@ -1,7 +1,5 @@
 """Each file as it lies on a host, in whole trees that a reviewer reads."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from datetime import date

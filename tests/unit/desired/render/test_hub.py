@@ -1,7 +1,5 @@
 """A hub: every province's paths on demand from several carriers' relays, for readers of its own."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

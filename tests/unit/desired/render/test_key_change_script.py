@@ -1,7 +1,5 @@
 """What changes a router's key, run on OpenWrt with the router's own programs played; Linux runs it in the lab."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path

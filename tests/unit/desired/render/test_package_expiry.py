@@ -1,7 +1,5 @@
 """A package whose days are over is refused by what installs it; of a clock that cannot be right it is told."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """A sheet as it is handed out: as a PDF of two pages that says what the page does, with codes to scan."""
 
-from __future__ import annotations
-
 import html
 import io
 import re

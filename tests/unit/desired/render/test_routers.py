@@ -1,7 +1,5 @@
 """Site packages of routers that are no Linux hosts: their scripts hold what is meant, as far as can be tried here."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """How a gateway finds relays that it knows by name: the script of its package, run where `wg` is a file."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """`site-publish`, which runs MediaMTX at a site that pushes: what it learns out of its log, and what it writes then."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """The package of a closed facility, run on a gateway that is a folder: what it removes, refuses, and says."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Mapping

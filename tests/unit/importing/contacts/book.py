@@ -1,7 +1,5 @@
 """Factories of contacts; no operator has the prefix of these phone numbers, and example.com receives no mail."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Contacts stay apart: planted in an inventory, nothing of them is in anything that any other command makes."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """The rules of contacts: each is broken once, and no message holds a value."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The ministry's list as a spreadsheet: opened again, as the ministry would open it."""
 
-from __future__ import annotations
-
 import io
 import re
 import zipfile

@@ -1,7 +1,5 @@
 """Erasing a person: nothing left on the disk opens what an old commit says, whenever the power fails."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

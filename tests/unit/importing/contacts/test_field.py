@@ -1,7 +1,5 @@
 """The traps of phone numbers, addresses and names as provinces write them, one by one."""
 
-from __future__ import annotations
-
 import pytest
 
 from provisioner.base.language import Language

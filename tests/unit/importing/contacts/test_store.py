@@ -1,7 +1,5 @@
 """The files of contacts: what opens them, what is kept, and what is said of a file that is not right."""
 
-from __future__ import annotations
-
 import multiprocessing
 from pathlib import Path
 from typing import Any

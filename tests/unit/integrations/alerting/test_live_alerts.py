@@ -1,7 +1,5 @@
 """What a watch tells goes through a real Prometheus and a real Alertmanager: one broken thing is one message."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace

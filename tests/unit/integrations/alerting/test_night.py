@@ -1,7 +1,5 @@
 """Recorded verifications as metrics: what is told, within which budget, and what is never told."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What a watch makes of looks: down after a minute, one thing told once, nothing known that nobody saw."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

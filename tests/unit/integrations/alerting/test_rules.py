@@ -1,7 +1,5 @@
 """The files for Prometheus and Alertmanager, by Prometheus's and Alertmanager's own checkers."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

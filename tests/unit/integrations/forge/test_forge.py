@@ -1,7 +1,5 @@
 """What a forge is told: one comment, labels of one family, a status; whichever forge, and however it fails."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

@@ -1,7 +1,5 @@
 """Alerts of nights at a real Alertmanager: they stand, come again as the same ones, and end when what broke is up."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path

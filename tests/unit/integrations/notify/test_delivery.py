@@ -1,7 +1,5 @@
 """Notices on their way, at real servers on this machine: what is taken, what is tried again, and what ends anyway."""
 
-from __future__ import annotations
-
 import hmac
 import json
 import socket

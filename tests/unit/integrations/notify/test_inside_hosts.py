@@ -1,7 +1,5 @@
 """Receivers of notices have public addresses, or this machine's own settings name their hosts."""
 
-from __future__ import annotations
-
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """What a letter says, in both languages."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """What notices see of devices in a verification's document."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Silences at a real Alertmanager and at the one in memory: made, renewed, ended; and servers that answer oddly."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Phone area codes against the telephone numbering data that phonenumbers carries."""
 
-from __future__ import annotations
-
 import phonenumbers
 from phonenumbers import geocoder
 

@@ -1,7 +1,5 @@
 """From one list to the other, and to the unit to which a frozen slug belongs today."""
 
-from __future__ import annotations
-
 import pytest
 
 from provisioner.inventory.geography import (

@@ -1,7 +1,5 @@
 """Looking provinces up: what is found, what is refused, and what a refusal says."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import pytest

@@ -1,7 +1,5 @@
 """The tables of provinces: official counts, codes, merges, phone codes and days."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter

@@ -1,7 +1,5 @@
 """Rules as they are evaluated, by regopy in its process: what they say, and that no failure is a pass."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

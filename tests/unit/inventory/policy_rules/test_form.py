@@ -1,7 +1,5 @@
 """What a file of Rego rules may say, found by its text alone: no slip of the pen lets a plan pass."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Calls of many hosts at once: those that never answer keep none of the others from being heard."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a host loses to another relay of its carrier is not revoked; whatever else it loses is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """A host whose disk is full, out of inodes or read-only says which folder, how much is free, and what to do."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What the path gate decides, from looks at hosts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

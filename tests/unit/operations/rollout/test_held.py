@@ -1,7 +1,5 @@
 """What a host keeps of facilities that are held: taken out of its files and put back, whatever is in them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The on-host program: carried by a bundle, kept with its bytecode until the boot, installed as one file."""
 
-from __future__ import annotations
-
 import contextlib
 import grp
 import json

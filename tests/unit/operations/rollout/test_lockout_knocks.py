@@ -1,7 +1,5 @@
 """The host's own look at whether new rules let the controller in: packets between two namespaces, of both families."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a host tells of a look: sessions that flow, peers, rules, and what has become of its relay's file."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Sequence

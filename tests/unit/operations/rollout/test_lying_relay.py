@@ -1,7 +1,5 @@
 """A relay that lies while it is changed: it keeps nobody waiting, and what the journal knows is not unsaid by it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

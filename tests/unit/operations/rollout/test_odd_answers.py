@@ -1,7 +1,5 @@
 """An answer that is not understood is asked for again, and never told as more than it proves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

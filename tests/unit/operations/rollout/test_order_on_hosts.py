@@ -1,7 +1,5 @@
 """In which order a host goes through a change: what is read goes beside what is checked, and the switch comes last."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path

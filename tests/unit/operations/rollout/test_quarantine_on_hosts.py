@@ -1,7 +1,5 @@
 """What the unit on a relay does when devices refuse their logins, and what changes and returns make of it."""
 
-from __future__ import annotations
-
 import grp
 import json
 import os

@@ -1,7 +1,5 @@
 """What hosts keep of the controller's record: with each confirmation, in manifest and receipt."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

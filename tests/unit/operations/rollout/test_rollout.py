@@ -1,7 +1,5 @@
 """Waves, failures, pauses, interrupts, and answers that come one by one."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence

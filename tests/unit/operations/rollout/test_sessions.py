@@ -1,7 +1,5 @@
 """Sessions that nobody may hold any more: who is ended, who is left alone, and what is said of it."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable

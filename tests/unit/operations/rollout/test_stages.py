@@ -1,7 +1,5 @@
 """Many new paths come in steps: each file on the way is whole, and the last one is the wanted one."""
 
-from __future__ import annotations
-
 import json
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """What a confirmed apply took away: gone from the host's saved states, remembered, and brought back by none of them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a wave waits for: jobs that may cut a picture, and looks until nobody answers them any more."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A fleet in memory, and the calls of a controller that changes it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Statements about who reaches what: which of them a mistake breaks, and what is said of it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network

@@ -1,7 +1,5 @@
 """Encoded clips, healthy and not, as a host looks at them and as the controller judges that."""
 
-from __future__ import annotations
-
 import random
 import re
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Laws of level 6: what a look measures, what that comes to, and which path gets which look."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, time, timedelta
 from types import SimpleNamespace
 from typing import Any
