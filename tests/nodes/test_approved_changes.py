@@ -467,17 +467,7 @@ def test_a_rollback_revokes_the_approvals_of_the_run_that_it_takes_back(approved
 def rollback_of(call: CarriedCall, target: str) -> CarriedCall:
     """The call that takes a change back, with the parts that every change has."""
     shared = (
-        "who",
-        "confirm_s",
-        "units",
-        "peers",
-        "sentinel",
-        "program",
-        "record",
-        "owner",
-        "epoch",
-        "lockout",
-        "gate",
+        *("who", "confirm_s", "units", "peers", "sentinel", "program", "record", "owner", "epoch", "lockout", "gate"),
     )
     request = {key: call.request[key] for key in shared if key in call.request}
     request |= {"operation": "rollback", "run": "20210531T000000Z-abcdef", "target": target, "wanted": {}, "held": []}

@@ -261,16 +261,7 @@ def carried(host: TargetHost, operation: str = "observe", script: ShellScript | 
         *(
             (carried(host_of(1), change), LOOKS, f"the node's file allows looks alone, and this is {change}")
             for change in (
-                "keys",
-                "remove",
-                "release",
-                "apply",
-                "rollback",
-                "look",
-                "confirm",
-                "abort",
-                "status",
-                "None",
+                *("keys", "remove", "release", "apply", "rollback", "look", "confirm", "abort", "status", "None"),
             )
         ),
         (carried(host_of(1), script=SCRIPT), RULES, "the node's file allows no scripts"),

@@ -139,45 +139,29 @@ def test_what_is_private_in_a_free_text_is_refused_and_shown_nowhere(tmp_path: P
     assert "Git does not forget" in problem["hint"]
 
 
+_SITE = "facilities/bac-giang/kcl-bg-001.yml"
+_PROGRAM = {"version": "1.20.1", "sha256": {"amd64": "0" * 64}}
+_FREEZE = {"from": "2021-05-22T06:00", "until": "2021-05-23T06:00"}
+
+
 @MERGE_REQUEST
 @pytest.mark.parametrize(
     ("name", "plain"),
     [
-        ("facilities/bac-giang/kcl-bg-001.yml", facility(cameras=[make.camera(id="cam-01", location=TEXTS["phone"])])),
-        ("facilities/bac-giang/kcl-bg-001.yml", facility(cameras=[make.camera(model=f"mk: {CANARY}")])),
-        ("facilities/bac-giang/kcl-bg-001.yml", facility() | {"name": TEXTS["e-mail"]}),
-        ("facilities/bac-giang/kcl-bg-001.yml", facility(location={"street": TEXTS["phone"]})),
-        (
-            "facilities/bac-giang/kcl-bg-001.yml",
-            facility(survey=make.survey(uplink={"kind": "fibre", "router": f"pass: {CANARY}"})),
-        ),
+        (_SITE, facility(cameras=[make.camera(id="cam-01", location=TEXTS["phone"])])),
+        (_SITE, facility(cameras=[make.camera(model=f"mk: {CANARY}")])),
+        (_SITE, facility() | {"name": TEXTS["e-mail"]}),
+        (_SITE, facility(location={"street": TEXTS["phone"]})),
+        (_SITE, facility(survey=make.survey(uplink={"kind": "fibre", "router": f"pass: {CANARY}"}))),
         ("carriers/viettel.yml", make.carrier(name="x") | {"id": "viettel", "name": TEXTS["phone"]}),
         ("centres/centre.yml", make.centre() | {"name": TEXTS["e-mail"]}),
-        (
-            "inventory.yml",
-            make.settings(
-                policy={"freeze": [{"from": "2021-05-22T06:00", "until": "2021-05-23T06:00", "reason": TEXTS["phone"]}]}
-            ),
-        ),
-        (
-            "inventory.yml",
-            make.settings(
-                mediamtx={
-                    "version": "1.20.1",
-                    "source": f"https://bot:{CANARY}@mirror.example.com/{{version}}/{{arch}}",
-                    "sha256": {"amd64": "0" * 64},
-                }
-            ),
-        ),
-        (
-            "inventory.yml",
-            make.settings(
-                mediamtx={
-                    "version": "1.20.1",
-                    "source": f"https://mirror.example.com/{{version}}?token={CANARY}",
-                    "sha256": {"amd64": "0" * 64},
-                }
-            ),
+        ("inventory.yml", make.settings(policy={"freeze": [_FREEZE | {"reason": TEXTS["phone"]}]})),
+        *(
+            ("inventory.yml", make.settings(mediamtx=_PROGRAM | {"source": source}))
+            for source in (
+                f"https://bot:{CANARY}@mirror.example.com/{{version}}/{{arch}}",
+                f"https://mirror.example.com/{{version}}?token={CANARY}",
+            )
         ),
     ],
 )

@@ -12,6 +12,7 @@ from provisioner.inventory.new_secrets import completed
 from tests import fleets, inventories
 
 SITE = "kcl-bg-001"
+RELAY = inventories.relay("relay-viettel-1", 11)
 VNPT = inventories.carrier("vnpt", 21)
 
 
@@ -36,10 +37,7 @@ def test_a_site_that_pushes_needs_neither_key_nor_interface_and_no_address() -> 
         ({}, {}, "publish-not-open"),
         (None, {"gateway": {"lan": "192.168.1.0/24", "system": "openwrt"}}, "publish-gateway-unfit"),
         (
-            {
-                "publishers": {},
-                "relays": [inventories.relay("relay-viettel-1", 11), inventories.relay("relay-viettel-2", 12)],
-            },
+            {"publishers": {}, "relays": [RELAY, inventories.relay("relay-viettel-2", 12)]},
             {"plan": plan(backup_relay="relay-viettel-2")},
             "publish-with-backup",
         ),
@@ -49,11 +47,7 @@ def test_a_site_that_pushes_needs_neither_key_nor_interface_and_no_address() -> 
             "public-address-outside",
         ),
         (None, {"cameras": [inventories.camera(onvif={})]}, "publish-not-asked"),
-        (
-            {"publishers": {}, "relays": [inventories.relay("relay-viettel-1", 11) | {"endpoint": "2001:db8::1"}]},
-            {},
-            "publish-endpoint-unfit",
-        ),
+        ({"publishers": {}, "relays": [RELAY | {"endpoint": "2001:db8::1"}]}, {}, "publish-endpoint-unfit"),
     ],
 )
 def test_what_stops_a_site_from_pushing(carrier: dict[str, Any] | None, changes: dict[str, Any], code: str) -> None:

@@ -21,16 +21,7 @@ from tests.boards import document as drawn
 from tests.unit.verify.world import CENTRE, RELAY, answers, change, judged
 
 OLDER = (
-    "carrier",
-    "camera",
-    "layer",
-    "object",
-    "detail",
-    "failing",
-    "last_proof",
-    "maintenance",
-    "to_look_at",
-    "cause",
+    *("carrier", "camera", "layer", "object", "detail", "failing", "last_proof", "maintenance", "to_look_at", "cause"),
 )
 
 
