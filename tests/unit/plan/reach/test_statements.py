@@ -159,38 +159,24 @@ def test_wireguard_is_reached_at_every_port_that_the_relay_offers_and_what_is_lo
     assert tunnel_cells(elsewhere)["internet"][0] is CellReach.PART
 
 
+def saying(word: str, origin: str, target: str, services: str = "", programs: str = "") -> dict[str, Any]:
+    """An intent that allows or denies."""
+    more = {"services": [services], "programs": [programs]}
+    return {word: {"from": [origin], "to": [target]} | {name: value for name, value in more.items() if value != [""]}}
+
+
 INTENTS: list[tuple[dict[str, Any], bool]] = [
-    ({"allow": {"from": ["management/vnpt"], "to": [f"relay/{OTHER}"], "services": ["ssh"]}}, True),
-    ({"allow": {"from": ["management/vnpt"], "to": [f"relay/{RELAY}"], "services": ["ssh"]}}, False),
-    ({"deny": {"from": ["management/vnpt"], "to": [f"relay/{RELAY}"], "services": ["ssh"]}}, True),
-    ({"deny": {"from": ["management"], "to": ["relays"], "services": ["ssh"]}}, False),
-    ({"allow": {"from": ["centres"], "to": ["relays"], "services": ["video"]}}, True),
-    ({"deny": {"from": ["centres"], "to": ["relays"], "services": ["video"]}}, False),
-    (
-        {
-            "allow": {
-                "from": [f"relay/{RELAY}"],
-                "to": [f"site/{FIRST}"],
-                "services": ["cameras"],
-                "programs": ["relay"],
-            }
-        },
-        True,
-    ),
-    (
-        {
-            "deny": {
-                "from": [f"relay/{RELAY}"],
-                "to": ["province/bac-giang"],
-                "services": ["cameras"],
-                "programs": ["probe"],
-            }
-        },
-        True,
-    ),
-    ({"deny": {"from": [f"site/{FIRST}"], "to": [f"site/{SECOND}"]}}, True),
-    ({"allow": {"from": ["internet"], "to": ["relays"], "services": ["tunnel"]}}, True),
-    ({"deny": {"from": ["relays"], "to": ["internet"]}}, False),
+    (saying("allow", "management/vnpt", f"relay/{OTHER}", "ssh"), True),
+    (saying("allow", "management/vnpt", f"relay/{RELAY}", "ssh"), False),
+    (saying("deny", "management/vnpt", f"relay/{RELAY}", "ssh"), True),
+    (saying("deny", "management", "relays", "ssh"), False),
+    (saying("allow", "centres", "relays", "video"), True),
+    (saying("deny", "centres", "relays", "video"), False),
+    (saying("allow", f"relay/{RELAY}", f"site/{FIRST}", "cameras", "relay"), True),
+    (saying("deny", f"relay/{RELAY}", "province/bac-giang", "cameras", "probe"), True),
+    (saying("deny", f"site/{FIRST}", f"site/{SECOND}"), True),
+    (saying("allow", "internet", "relays", "tunnel"), True),
+    (saying("deny", "relays", "internet"), False),
 ]
 
 
