@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import date, timedelta
 from ipaddress import IPv4Network
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from provisioner.base.errors import InventoryError, Severity
 from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES
+from provisioner.inventory.rules.sites import recorders_bear_the_load
 from provisioner.inventory.rules.view import overlapping_pairs
 from tests import fleets
 from tests import inventories as make
@@ -431,3 +433,21 @@ def test_a_device_stands_between_the_edges_of_its_lan(lan: str, address: str, sa
     inventory = complete(facilities=[site])
     told = [p.message for p in make.check(inventory, today=make.TODAY) if p.code == "address-outside-lan"]
     assert [says in message for message in told] == ([True] if says else [])
+
+
+@pytest.mark.parametrize(
+    ("relays", "most", "says"), [(0, 3, False), (0, 2, True), (1, 3, False), (2, 5, True), (2, 6, False)]
+)
+def test_a_recorder_serves_each_stream_to_each_relay_that_may_pull_it(relays: int, most: int, *, says: bool) -> None:
+    """A site that nobody pulls yet is planned for one relay; a backup relay pulls the same streams beside the other."""
+    stream = SimpleNamespace(kbps=1000)
+    cameras = [
+        SimpleNamespace(recorder="nvr", streams=SimpleNamespace(sub=stream, main=main)) for main in (None, stream)
+    ]
+    told: list[str] = []
+    for limits in ({"max_sessions": most, "max_out_kbps": None}, {"max_sessions": None, "max_out_kbps": most * 1000}):
+        recorder = SimpleNamespace(id="nvr", **limits)
+        facility = SimpleNamespace(carried_plans=range(relays), recorders=[recorder], cameras=cameras)
+        site: Any = SimpleNamespace(facility=facility, problem=lambda path, *_: path[-1])
+        told += map(str, recorders_bear_the_load(site))
+    assert told == (["max_sessions", "max_out_kbps"] if says else [])
