@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from provisioner.desired.render.host import TUNNEL_FILE
 from provisioner.operations.rollout.answers import ChangeReport, ChangeState, Look
 from provisioner.operations.rollout.gate import GateRules
-from provisioner.operations.rollout.job import RETURN_S, Job, RolloutOptions
+from provisioner.operations.rollout.job import (
+    RETURN_S,
+    Job,
+    LookOrder,
+    RolloutOptions,
+    abort_call,
+    confirm_call,
+    first_call,
+    look_call,
+    status_call,
+)
 from provisioner.operations.rollout.looks import Looks
 from provisioner.plan.change import HOST, Action, Change, Impact, Resource
 from tests.simulated import SWITCHED
@@ -135,3 +145,20 @@ def test_a_look_by_the_hosts_clock_is_late_enough_if_half_of_its_wait_passed_her
     assert order.wait_s == pytest.approx(10, abs=0.1)
     assert order.since == SWITCHED
     assert looks._was_waited(waited_s, heard) is late_enough  # noqa: SLF001 (a host cannot show the moment between)
+
+
+@pytest.mark.parametrize("rollback", [None, "run-0"])
+@pytest.mark.parametrize("epoch", [None, 7])
+def test_a_run_s_number_goes_with_the_call_that_begins_a_change_and_with_no_later_one(
+    rollback: str | None, epoch: int | None
+) -> None:
+    """A host takes the number before its first change; a later call of an older run must not be refused by it."""
+    job, options = replace(JOB, epoch=epoch, rollback=rollback), RolloutOptions()
+    later = (
+        look_call(job, "run-1", options, LookOrder()),
+        confirm_call(job, "run-1", options),
+        abort_call(job, "run-1", options, "a person"),
+        status_call(job, "run-1", options),
+    )
+    assert first_call(job, "run-1", options).request.get("epoch") == epoch
+    assert all("epoch" not in call.request for call in later)
