@@ -11,6 +11,7 @@ import pytest
 
 from provisioner.hosts.answers import wire
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
+from provisioner.operations.rollout import waves as waves_module
 from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
 from provisioner.operations.rollout.gate import WATCH_S
 from provisioner.operations.rollout.host_change import HostChange
@@ -100,6 +101,31 @@ def test_an_abort_returns_hosts_that_wait() -> None:
     done = controller.run(jobs, "run-2", progress=controller.progress("run-2"), abort="ended by hand")
     assert [(r.outcome, r.cause) for r in done.results] == [(HostOutcome.ROLLED_BACK, "ended by hand")]
     assert controller.contents() == before
+
+
+def test_a_resumed_wave_starts_its_other_hosts_once_its_started_ones_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier controller left half done shows whether the change is good before it meets more hosts."""
+    controller = Controller()
+    jobs = controller.jobs(state(SITES))
+    both = (Wave("canary", (RELAY, CENTRE)),)
+
+    class Gone(BaseException):
+        pass
+
+    def die(operation: str, _host: str) -> None:
+        if operation == "look":
+            raise Gone
+
+    controller.hosts.before = die
+    with monkeypatch.context() as patch:
+        patch.setattr(waves_module, "_AT_ONCE", 1)
+        with pytest.raises(Gone):
+            controller.run(jobs, "run-1", waves=both)
+    controller.hosts.before = lambda _operation, _host: None
+    done = controller.run(jobs, "run-1", waves=both, progress=controller.progress("run-1"))
+    assert {r.host: r.outcome for r in done.results} == {RELAY: HostOutcome.APPLIED, CENTRE: HostOutcome.APPLIED}
+    calls = controller.hosts.calls
+    assert calls.index(("confirm", RELAY)) < calls.index(("apply", CENTRE))
 
 
 class SlowHosts(OpenRunner):
