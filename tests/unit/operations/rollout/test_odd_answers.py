@@ -51,6 +51,23 @@ def test_a_host_that_is_not_understood_once_is_asked_again_and_goes_on(operation
     assert [name for name, _ in controller.hosts.calls].count("apply") == 1
 
 
+@pytest.mark.parametrize(("operation", "named"), [("apply", True), ("look", False), ("confirm", False)])
+def test_a_change_that_went_wrong_after_a_first_answer_nobody_understood_names_that_answer(
+    operation: str, *, named: bool
+) -> None:
+    """Of the call that begins a change nobody knows what it did: what it answered is part of the cause."""
+
+    def change(of: str, document: Any) -> Any:
+        if of == "status":
+            return document | {"outcome": "rolled-back", "cause": "nobody confirmed the change in time"}
+        return document | {"outcome": 7} if of == operation else document
+
+    result, _ = changed(Controller(), change)
+    assert result.outcome is HostOutcome.ROLLED_BACK
+    assert result.cause.startswith("nobody confirmed the change in time")
+    assert ("gave an answer that cannot be read" in result.cause) is named
+
+
 @pytest.mark.parametrize("operation", ["apply", "confirm"])
 def test_an_outcome_that_stays_unknown_is_told_as_that_and_never_as_rolled_back(operation: str) -> None:
     word = "rolled-forward\x1b[2J" + "!" * 500
