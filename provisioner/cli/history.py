@@ -210,7 +210,7 @@ def _event_row(event: Event) -> EventRow:
 
 
 def _event_line(event: Event) -> str:
-    line = f"{event.at:%H:%M:%S}  {event.host or 'run'}  {event.step} {event.state}"
+    line = f"{local_time(event.at)}  {event.host or 'run'}  {event.step} {event.state}"
     cause = str(event.detail.get("cause", "") or event.detail.get("error", ""))
     return f"{line}: {printable(cause)}" if cause else line
 
@@ -223,7 +223,7 @@ def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
         for past in newest:
             run = past.recorded.run
             author = f"{run.who.get('user', '')}@{run.who.get('machine', '')}"
-            _echo(f"{run.started:%Y-%m-%d %H:%M:%S} UTC  {run.id}  {run.operation.value}  {past.state}  {author}")
+            _echo(f"{local_time(run.started)}  {run.id}  {run.operation.value}  {past.state}  {author}")
     for past in newest if not invocation.json else ():
         if past.recorded.finished is None and not past.damaged:
             print_warning(f"run {past.recorded.run.id} has not ended", _UNFINISHED_HINT, color=invocation.color)

@@ -27,7 +27,7 @@ from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import NullType, TypeEngine
 
 from provisioner.base.errors import StateError
-from provisioner.base.text import canonical_text
+from provisioner.base.text import VIETNAM, canonical_text
 from provisioner.record.entries import EndedContent, EntryKind, Operation, StartContent
 
 # An entry names its hosts and a hash or two; a document has every path of a country.
@@ -117,6 +117,12 @@ def _parsed_time(text: object) -> datetime:
     moment = datetime.fromisoformat(str(text))
     if moment.tzinfo is None:
         raise ValueError("a moment has a zone")
+    return _readable(moment)
+
+
+def _readable(moment: datetime) -> datetime:
+    """Return a moment that can be printed, or raise `OverflowError`."""
+    moment.astimezone(VIETNAM)
     return moment
 
 
@@ -144,7 +150,7 @@ def moment(micros: int) -> datetime:
     """Return a stored time; another type raises TypeError."""
     if not isinstance(micros, int) or isinstance(micros, bool):
         raise TypeError("a moment is a whole number")
-    return _EPOCH + micros * _MICROSECOND
+    return _readable(_EPOCH + micros * _MICROSECOND)
 
 
 class MomentColumn(sa.TypeDecorator[datetime]):

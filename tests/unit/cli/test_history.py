@@ -16,6 +16,7 @@ from provisioner.record.event_log import Event, EventLog
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from tests import histories
+from tests.hostile import LOCAL_USER
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
 TODAY = date(2021, 6, 13)
@@ -71,8 +72,8 @@ def test_without_a_run_there_is_nothing_to_show(desk: Desk, capsys: pytest.Captu
 def test_runs_are_listed_newest_first_with_their_state(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert recorded.call("history", "--limit", "2") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "2021-05-08 05:00:00 UTC  run-3  apply  paused  noc@controller",
-        "2021-05-08 04:00:00 UTC  run-2  apply  rolled-back  noc@",
+        "2021-05-08 12:00:00 +07:00  run-3  apply  paused  noc@controller",
+        "2021-05-08 11:00:00 +07:00  run-2  apply  rolled-back  noc@",
     ]
     assert recorded.call("--output", "json", "history") == 0
     document = json.loads(capsys.readouterr().out)
@@ -88,8 +89,9 @@ def test_one_run_is_shown_with_its_steps_and_causes(recorded: Desk, capsys: pyte
     assert recorded.call("history", "run-2") == 0
     assert capsys.readouterr().out.splitlines() == [
         *("run run-2: apply, rolled-back", "by noc@", "approved by: MR 7", "plan sha256:p, inventory sha256:d1"),
-        *("04:00:00  run  run begin", "04:01:00  relay-1  switch failed: no path came back"),
-        "04:02:00  run  run paused",
+        "2021-05-08 11:00:00 +07:00  run  run begin",
+        "2021-05-08 11:01:00 +07:00  relay-1  switch failed: no path came back",
+        "2021-05-08 11:02:00 +07:00  run  run paused",
     ]
     assert recorded.call("--output", "json", "history", "run-2") == 0
     document = json.loads(capsys.readouterr().out)
@@ -97,6 +99,19 @@ def test_one_run_is_shown_with_its_steps_and_causes(recorded: Desk, capsys: pyte
     assert "detail" not in document["steps"][0]
     assert document["steps"][1]["detail"] == {"cause": "no path came back"}
     assert recorded.call("history", "run-9") == 2
+
+
+@LOCAL_USER
+def test_a_step_at_the_end_of_time_is_damage_and_takes_no_command_down(
+    recorded: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recorded.place.file is not None
+    with closing(sqlite3.connect(recorded.place.file)) as connection:
+        connection.execute("UPDATE provisioner_events SET at = 253402300799000000 WHERE run = 'run-2'")
+        connection.commit()
+    recorded.call("history", "run-2")
+    assert "internal error" not in capsys.readouterr().err.lower()
+    assert recorded.call("history", "verify") == 1
 
 
 def test_a_journal_that_was_changed_is_a_fault(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
