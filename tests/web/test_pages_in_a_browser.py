@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from provisioner.web.static import write_pages
-from tests.boards import HOSTILE, NOW, StripedPast, board
+from tests.boards import HOSTILE, NOW, StripedPast, board, watched
 from tests.hostile import MERGE_REQUEST
 from tests.web.browsers import Site, chromium, opened, site
 
@@ -122,6 +123,25 @@ def test_an_open_page_shows_what_is_recorded_next(browser: Browser, pages: Site)
         finally:
             pages.source.now_shown = board()
         expect(page.locator("h1")).to_have_text("8 of 12 paths are up")
+
+
+def test_an_open_page_shows_what_a_watch_sees_and_an_old_up_for_everybody(browser: Browser, pages: Site) -> None:
+    source = pages.source
+    words = {(path.name, path.relay): "down" if path.facility == "kcl-bg-001" else "up" for path in board().paths}
+    try:
+        with opened(browser, phone=True) as page:
+            page.goto(f"{pages.address}/vi/facilities/kcl-bg-001")
+            source.reports = (watched(words),)
+            expect(page.get_by_text("Chương trình theo dõi: mất kết nối từ")).to_have_count(3)
+            assert violations(page) == []
+            source.reports, source.now = (), NOW + timedelta(hours=30)
+            expect(page.locator(".lead").first).to_contain_text("Biết chắc 0 trên 3")
+            for address in VIETNAMESE:
+                page.goto(f"{pages.address}/{address}")
+                assert violations(page) == [], address
+                assert page.evaluate(SQUEEZED) == [], address
+    finally:
+        source.reports, source.now = (), NOW
 
 
 def test_a_page_is_used_by_keyboard(browser: Browser, pages: Site) -> None:
