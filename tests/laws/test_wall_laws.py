@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.base.language import Language
@@ -84,7 +84,18 @@ BROKEN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
-) | st.sampled_from(["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "down", "x" * 400, "\u202e<b>x", 1e300, -1])
+) | st.sampled_from(
+    [
+        "9999-12-31T23:59:59Z",
+        "2021-05-20T01:00:00",
+        "0001-01-01T00:00:00+14:00",
+        "down",
+        "x" * 400,
+        "\u202e<b>x",
+        1e300,
+        -1,
+    ]
+)
 
 
 def _changed(value: Any, draw: st.DrawFn) -> Any:
@@ -107,6 +118,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @LOCAL_USER
+@example(b'{"at": "2021-05-20T01:00:00", "limit": {}, "relays": []}')
 @given(damaged())
 def test_a_file_of_any_bytes_never_takes_a_page_down(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
