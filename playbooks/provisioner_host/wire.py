@@ -690,6 +690,64 @@ class Armed(TypedDict, total=False):
     damaged: bool
 
 
+class TrustAnswer(TypedDict):
+    """The trust file of the last apply."""
+
+    address: str
+    port: int
+    user: str
+    host_key: str
+    program: str
+    ssh_from: list[str]
+    readers: list[str]
+    keys: NotRequired[dict[str, str]]
+    jump: NotRequired[str]
+    endpoint: NotRequired[str]
+    ports: NotRequired[dict[str, Count]]
+    publishers: NotRequired[list[str]]
+
+
+ChangesToApprove = Literal["any", "path", "all", "trust", "policy"]
+
+
+class ApprovalRuleAnswer(TypedDict):
+    """How many people must approve which changes."""
+
+    changes: ChangesToApprove
+    role: str
+    people: Count
+
+
+class ApproverAnswer(TypedDict):
+    """An approver's key; `until` is empty without a last day."""
+
+    id: str
+    key: str
+    roles: list[str]
+    carriers: list[str]
+    since: str
+    until: str
+
+
+class ApprovalsAnswer(TypedDict):
+    """The approval rules and approvers."""
+
+    valid_hours: Count
+    rules: list[ApprovalRuleAnswer]
+    approvers: list[ApproverAnswer]
+
+
+class PolicyAnswer(TypedDict):
+    """The policy file of the last apply."""
+
+    limits: dict[str, Count]
+    freeze: list[str]
+    signing: NotRequired[list[str]]
+    protected: NotRequired[list[str]]
+    approvals: NotRequired[ApprovalsAnswer]
+    rego: NotRequired[list[str]]
+
+
 class FrozenAnswer(TypedDict):
     """Frozen parts on the host: paths by facility, peers, addresses, cameras.
 
@@ -738,8 +796,7 @@ class FactsAnswer(TypedDict):
     """A host's facts; `program`, `relay`, `runtime` and `firewalls` need a relay.
 
     `disks`, `clock` (begin and end, in seconds since 1970), `routes_elsewhere` (in the tunnel's networks), `way_out`
-    and `ports_taken` are present if only the facts were requested. `firewalls` are others'. `trust` and `policy` are
-    files of the last apply (`provisioner/desired/trust.py`).
+    and `ports_taken` are present if only the facts were requested. `firewalls` are others'.
     """
 
     host: MachineAnswer
@@ -752,8 +809,8 @@ class FactsAnswer(TypedDict):
     generations: list[GenerationAnswer]
     keys: dict[str, bool]
     firewall: FirewallAnswer
-    trust: object
-    policy: object
+    trust: TrustAnswer | None
+    policy: PolicyAnswer | None
     program: NotRequired[ProgramAnswer]
     relay: NotRequired[RelayAnswer | None]
     runtime: NotRequired[RuntimeAnswer | None]

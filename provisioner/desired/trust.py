@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Annotated
 
-from pydantic import BeforeValidator, NonNegativeInt
+from pydantic import BeforeValidator
 
 from provisioner.base.text import is_between
 from provisioner.inventory.model.hosts import JumpHost, Ssh
@@ -27,7 +27,7 @@ class TermsRule:
 
     changes: ApprovedChanges
     role: str
-    people: NonNegativeInt
+    people: int
 
     @property
     def words(self) -> str:
@@ -66,7 +66,7 @@ class TermsApprover:
 class ApprovalTerms:
     """Rules, approvers, and the validity of an approval."""
 
-    valid_hours: NonNegativeInt
+    valid_hours: int
     rules: tuple[TermsRule, ...]
     approvers: tuple[TermsApprover, ...]
 
@@ -126,7 +126,7 @@ class Trust:
     #: name.
     endpoint: str = ""
     #: Ports of sites that do not dial the relay's first port, for the same purpose.
-    ports: Mapping[str, NonNegativeInt] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
     publishers: tuple[str, ...] = ()  #: On a relay the networks of pushing sites, if any.
 
     def as_document(self) -> dict[str, object]:
@@ -141,7 +141,7 @@ _OF_SOME = frozenset({"jump", "endpoint", "ports", "publishers"})
 class AppliedPolicy:
     """Policy at a host's last apply."""
 
-    limits: Mapping[str, NonNegativeInt] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     freeze: tuple[str, ...] = ()  #: Windows without changes, as ISO 8601 intervals.
     signing: tuple[str, ...] = ()  #: Facts that decide whose sign-offs count, a line each.
     protected: tuple[str, ...] = ()  #: Objects that must not leave the inventory while protected.

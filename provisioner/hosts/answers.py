@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable
-from dataclasses import is_dataclass
 from functools import cache, reduce
 from types import NoneType
 from typing import (
@@ -27,7 +26,6 @@ from typing import (
     is_typeddict,
 )
 
-from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, ValidationError
 from pydantic_core import core_schema as core
 
@@ -53,7 +51,6 @@ _DEEPEST: Final = 16
 # Longer than any word or message of ours: what a program printed is cut on the host.
 _LONGEST: Final = 20_000
 _NAME_SHOWN: Final = 60
-_OTHER_FORM: Final = "{place} is not of its form"
 _WRONG: Final = {
     "name": "{place} is no name",
     "deep": "{place} is nested too deeply",
@@ -61,7 +58,7 @@ _WRONG: Final = {
     "string_type": "{place} is no text",
     "string_unicode": "{place} is no text",
     "string_too_long": "{place} is too long",
-    "string_pattern_mismatch": _OTHER_FORM,
+    "string_pattern_mismatch": "{place} is not of its form",
     "int_type": "{place} is no number",
     "float_type": "{place} is no number",
     "finite_number": "{place} is no number",
@@ -100,7 +97,7 @@ def read(kind: type[_Answer], document: object) -> _Answer:
     else:
         return answer
     wrong = {"place": _position(first["loc"]), **first.get("ctx", {})}
-    template = "{place} is negative" if wrong.get("ge") == 0 else _WRONG.get(first["type"], _OTHER_FORM)
+    template = "{place} is negative" if wrong.get("ge") == 0 else _WRONG.get(first["type"], first["type"])
     raise UnreadableError(template.format_map(wrong))
 
 
@@ -155,8 +152,6 @@ def _schema(hint: object) -> CoreSchema:
         needed, hints = vars(hint)["__required_keys__"], get_type_hints(hint, include_extras=True)
         fields = {key: _field(inner_hint, is_needed=key in needed) for key, inner_hint in hints.items()}
         schema = core.typed_dict_schema(fields, strict=True)
-    elif is_dataclass(hint):
-        schema = TypeAdapter(cast("type[object]", hint)).core_schema
     elif origin is Annotated:
         schema = reduce(_bounded, inner[1:], _schema(inner[0]))
     elif origin is list:

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, ip_address
-from typing import Final, NamedTuple, TypedDict
+from typing import Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import msg, printable, words_of_end
 from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.spec import ReaderEncryption
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.hosts.answers import parsed, read, wire
+from provisioner.hosts.answers import parsed, wire
 
 _MOST_OFF_S = 30.0
 _LEAST_FREE = 32 * 2**20
@@ -132,6 +134,8 @@ def _span(seconds: float) -> str:
 
 
 _NAME: Final = re.compile(r"element (\S+) (.+)")
+_TRUST: Final = TypeAdapter(Trust | None)
+_POLICY: Final = TypeAdapter(AppliedPolicy | None)
 _NO_MACHINE: Final[wire.MachineAnswer] = {
     "arch": "",
     "python": "",
@@ -264,11 +268,6 @@ class SetElement(NamedTuple):
         return (match[1], int(match[2])) if match else None
 
 
-class _StoredTerms(TypedDict):
-    trust: Trust | None
-    policy: AppliedPolicy | None
-
-
 def parse_facts(host: str, document: object) -> HostFacts:
     """Parse the answer of `observe`, or raise `HostError`."""
     return parsed(host, wire.FactsAnswer, document, lambda answer: facts_in(host, answer))
@@ -277,7 +276,7 @@ def parse_facts(host: str, document: object) -> HostFacts:
 def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
     """Convert facts inside another answer, or raise `UnreadableError`."""
     machine, manifest, runtime = answer["host"], answer["manifest"] or {}, answer.get("runtime")
-    way_out, stored = answer.get("way_out") or {"device": "", "mtu": 0}, read(_StoredTerms, answer)
+    way_out = answer.get("way_out") or {"device": "", "mtu": 0}
     return HostFacts(
         host=host,
         machine=machine,
@@ -296,8 +295,8 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         owner=owner_of(answer["owner"]) if answer.get("owner") is not None else None,
         beside=tuple(map(owner_of, answer.get("beside", ()))),
         epoch=answer.get("epoch", 0),
-        trust=stored["trust"],
-        policy=stored["policy"],
+        trust=_TRUST.validate_python(answer["trust"]),
+        policy=_policy(answer["policy"]),
         generations=answer["generations"],
         confirmed=manifest.get("run", ""),
         recorded=manifest.get("record"),
@@ -310,6 +309,13 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
         routes_elsewhere=tuple((route["network"], route["device"]) for route in answer.get("routes_elsewhere", ())),
         surroundings=Surroundings(way_out["device"], way_out["mtu"], tuple(answer.get("ports_taken", ()))),
     )
+
+
+def _policy(policy: wire.PolicyAnswer | None) -> AppliedPolicy | None:
+    try:
+        return _POLICY.validate_python(policy)
+    except ValidationError:
+        raise UnreadableError("policy.approvals.approvers has what is no day") from None
 
 
 def _files(files: Mapping[str, wire.FileAnswer | None], frozen: wire.FrozenAnswer | None) -> dict[str, wire.FileAnswer]:

@@ -14,6 +14,7 @@ from provisioner.desired.render import host
 from provisioner.desired.render.templates import load_templates
 from provisioner.hosts import answers
 from provisioner.hosts.ansible import play
+from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.operations.rollout.answers import ChangeState, CheckRefusal
 from provisioner.plan.diff import comparison
 from provisioner.plan.diff import files as plan_files
@@ -64,6 +65,7 @@ TWICE = {
     "receipts": (names.HostNames().receipts, paths.RECEIPTS),
     "the mark of an answer": (MARK, main.ANSWER),
     "states of a change": (sorted(ChangeState), sorted(get_args(wire.Outcome))),
+    "changes that people approve": (sorted(ApprovedChanges), sorted(get_args(wire.ChangesToApprove))),
     "refusals": (sorted(CheckRefusal), sorted(get_args(wire.Refusal))),
 }
 
