@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.errors import UnreadableError
+from provisioner.base.errors import HostError, UnreadableError
 from provisioner.hosts.answers import read
+from provisioner.hosts.facts import parse_facts
 from provisioner_host import wire
 from tests.hostile import RELAY
 from tests.odd import ODDITIES, Oddity, odd_document
@@ -129,6 +130,24 @@ def test_an_error_names_the_place_and_never_the_value() -> None:
     document["tunnel"]["peers"]["name"]["handshake"] = "a secret"
     with pytest.raises(UnreadableError, match=r"^tunnel\.peers\.name\.handshake is no number$"):
         read(wire.FactsAnswer, document)
+
+
+@RELAY
+def test_a_hosts_stored_terms_lack_no_key_and_have_each_value_in_its_own_kind() -> None:
+    def facts_with(part: str, key: str, *values: object) -> dict[str, Any]:
+        document: dict[str, Any] = whole(wire.FactsAnswer)
+        del document["policy"]["approvals"]
+        del document[part][key]
+        document[part] |= {key: value for value in values}
+        return document
+
+    for part, kind in {"trust": wire.TrustAnswer, "policy": wire.PolicyAnswer}.items():
+        for key in (key for key, hint in hints(kind).items() if get_origin(hint) is not NotRequired):
+            with pytest.raises(HostError, match=f"{part}.{key} is missing"):
+                parse_facts("relay-1", facts_with(part, key))
+    for document in (facts_with("trust", "port", "22"), facts_with("policy", "limits", {"viewers": "20"})):
+        with pytest.raises(HostError, match="is no number"):
+            parse_facts("relay-1", document)
 
 
 @RELAY
