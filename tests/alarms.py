@@ -3,8 +3,6 @@
 Alerts go to a sink in this process. Where a program is missing, tests fail and say what to install.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

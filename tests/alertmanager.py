@@ -1,7 +1,5 @@
 """Debian's Alertmanager on loopback, with no receiver of its own."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """`scripts/audit`: what is locked has a hash, may be used under its licence, and has no known vulnerability."""
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -1,7 +1,5 @@
 """Boards that pages are tested with: two carriers, three provinces, names that mean harm, and a source of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta

@@ -8,8 +8,6 @@ that know no language, which `Translator.restated` says again: `msg("…", …)`
     python -m tests.catalogue --write  adds the one untranslated, and removes the other
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

@@ -1,7 +1,5 @@
 """Short encoded clips of what cameras show, healthy and not, made once a run; and a look at one as hosts take it."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Every command of the program, by the words that call it."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import click

@@ -1,7 +1,5 @@
 """What all tests share: `--update-golden`, `--examples`, and golden trees."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

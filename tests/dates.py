@@ -4,8 +4,6 @@ Each run starts its processes at one moment, by libfaketime; the monotonic clock
 file has a process of its own that starts seconds before it, so that every file sees the day change.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

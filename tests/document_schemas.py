@@ -1,7 +1,5 @@
 """Documents held against their schemas, which describe every field."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """A checkout of the example inventory whose hosts are in memory, and somebody who calls the program there."""
 
-from __future__ import annotations
-
 import copy
 import json
 import shutil

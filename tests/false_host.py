@@ -3,8 +3,6 @@
 The false programs keep what systemd, the kernel and MediaMTX would hold. Everything else is the host's own code.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import grp

@@ -1,7 +1,5 @@
 """An RTSP server that shows films to whoever asks, each reader from the beginning: a camera, or a relay, of tests."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import selectors

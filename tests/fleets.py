@@ -1,7 +1,5 @@
 """Factories of desired states: an inventory of plain values, allocated, with keys that are told by names."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Collection

@@ -4,8 +4,6 @@ Written by their own descriptions: GitHub's REST API of 2022-11-28 (OpenAPI), Gi
 version 1 (swagger.v1.json). What a body may hold is a JSON Schema here, so that a call they would refuse is refused.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading

@@ -1,7 +1,5 @@
 """Factories of runs and endings, and stored histories of earlier versions."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Collection, Mapping
 from contextlib import closing

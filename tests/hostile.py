@@ -3,8 +3,6 @@
 `docs/internals/threats.md` names each of these tests; `scripts/hostile` counts their cases.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import io

@@ -8,8 +8,6 @@ number of Python files that a commit touches if it touches the folder: the media
 Layers and circles are contracts of import-linter.
 """
 
-from __future__ import annotations
-
 import statistics
 import subprocess
 import sys

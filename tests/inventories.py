@@ -1,7 +1,5 @@
 """Factories of inventories, as plain values and as files; every test changes what it is about."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

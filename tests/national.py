@@ -7,8 +7,6 @@ signers.yml, the others claimed), recorders of several makes, hybrid ones as wel
 TODAY nothing is wrong with it. Everything is invented.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import hashlib

@@ -4,8 +4,6 @@ The passwords are drawn from the seed, and no two are alike. Vault ids are `secr
 logins stand apart. What is encrypted differs from run to run by its salt alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor

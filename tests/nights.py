@@ -1,7 +1,5 @@
 """Nights as notices see them, drawn at random, and readers who look at them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Final
 

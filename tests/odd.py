@@ -1,7 +1,5 @@
 """Answers that no program of ours gives: good documents in which anything may be missing, other, or too much."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

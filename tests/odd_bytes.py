@@ -1,7 +1,5 @@
 """Answers as bytes that no program of ours sends, and hosts one of which sends them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

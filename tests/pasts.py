@@ -1,7 +1,5 @@
 """Pasts: what runs recorded, drawn at random, and a plain reading of it that says what the evidence has to be."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """A fleet in memory that is planned and applied: what the laws of plans go over."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

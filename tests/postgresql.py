@@ -1,7 +1,5 @@
 """A PostgreSQL server of the tests' own, where this machine has the program for one."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import pwd

@@ -1,7 +1,5 @@
 """Programs that run beside a test or the demo, and not longer than it, however that ends."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """An OpenID provider of our own on loopback, which follows the published metadata, and can be told to lie."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

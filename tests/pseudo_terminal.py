@@ -1,7 +1,5 @@
 """A program in a real pseudo-terminal: what it wrote, and what is to be seen of that."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

@@ -1,7 +1,5 @@
 """The rules and tests of `docs/operate/policy.md`, as they stand in the page."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final

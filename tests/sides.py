@@ -1,7 +1,5 @@
 """A monitoring centre in memory that several inventories share, each with a side of its own."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Keys of invented offices, and signatures: by the real `ssh-keygen`, and by hand for what it would not make."""
 
-from __future__ import annotations
-
 import atexit
 import base64
 import hashlib

@@ -3,8 +3,6 @@
 What is here of Alertmanager (0.25) is held against its own program by `integrations/notify/test_silences.py`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading

@@ -4,8 +4,6 @@ It keeps what the on-host program would keep, and describes it with the on-host 
 What only a kernel can tell (what a rule means) is told apart by the bytes of the rules' file.
 """
 
-from __future__ import annotations
-
 import base64
 import copy
 import hashlib

@@ -1,7 +1,5 @@
 """Where notices end in tests: a web server and a mail server on this machine, as kind or as unkind as a test wants."""
 
-from __future__ import annotations
-
 import datetime as dt
 import ipaddress
 import ssl

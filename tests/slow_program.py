@@ -1,7 +1,5 @@
 """The program with hosts in memory that take their time: `python -m tests.slow_program SECONDS WORD…`."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator, Sequence

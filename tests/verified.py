@@ -1,7 +1,5 @@
 """What verifications of an inventory might have found, drawn by chance: documents as runs record them, and nights."""
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

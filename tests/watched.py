@@ -1,7 +1,5 @@
 """Hosts in memory that also answer probes and looks: every camera sends, unless a test says that it is silent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

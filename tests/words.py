@@ -5,8 +5,6 @@ Two rates per 1,000 words: negative nouns ("nobody", "nothing", "nowhere", "none
 that ends a line, a cell of a table or an empty line. A docstring's first line has at most 12 words.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import statistics

@@ -1,7 +1,5 @@
 """Hosts that outlive the process that calls them: what they are is on the disk, one operation whole or not at all."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pickle

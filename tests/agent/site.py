@@ -1,7 +1,5 @@
 """A remote of Git, a person who signs commits and pushes them, and hosts in memory on which all was applied."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`provisioner agent` as it is called: over HTTP and over a path, told to a forge that fails, beside another one."""
 
-from __future__ import annotations
-
 import io
 import json
 import threading

@@ -1,7 +1,5 @@
 """What somebody may push who can push, and what of it runs: nothing. Each commit here is signed by who may sign."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An agent that is killed at any moment: the next one goes on, no host stays half changed, nothing is done twice."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """What was reached stays reached: with the folder lost, with the history lost, and with a signer removed."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Rounds of an agent, each begun by one that has just been started."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

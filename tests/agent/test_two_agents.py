@@ -1,7 +1,5 @@
 """Two agents and one history: one leads, the other takes over, and no commit is applied twice or lost."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Carries calls to the simulated hosts of a country, as `AnsibleRunner` does to real ones: bundles out, files back."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ Only what carries calls to hosts is another one, here and in a node. What was wa
 failed is told on standard error at the end, with the time of the whole command.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -3,8 +3,6 @@
 `python -m tests.country.ground DIR --paths N` writes both; the same ones for the same seed.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import pickle

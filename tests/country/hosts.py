@@ -5,8 +5,6 @@ what only a kernel and a device can say (a tunnel's counters, connections, who a
 stand here the same words of a country in which all is well but for what is dark.
 """
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import io

@@ -1,7 +1,5 @@
 """What a new user does first, as a script that runs wherever the program is installed, and what has to come of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Wheels of a few lines, so that packages are built in a second: a program, what it needs, and the real installer."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping

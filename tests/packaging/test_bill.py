@@ -1,7 +1,5 @@
 """The bill of materials: valid, complete, and the same for the same wheels."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The offline bundle: the same whoever builds it; it installs what its sums name, and refuses what does not fit."""
 
-from __future__ import annotations
-
 import platform
 import re
 import shutil

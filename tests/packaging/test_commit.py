@@ -1,7 +1,5 @@
 """What a release may be made of: refusals, each with what is wrong."""
 
-from __future__ import annotations
-
 import subprocess
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A Debian package: the same whoever builds it, in order for dpkg, and only what it says."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Everything that users install, made as a release is, and installed in bare containers without a network."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -1,7 +1,5 @@
 """Wheel and sdist: the same whoever builds them; the wheel is all that a user needs."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

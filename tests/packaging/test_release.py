@@ -1,7 +1,5 @@
 """`scripts/release`: what it compares, what it refuses, and that it says so."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The lock of what users get: all that the program needs, nothing more, and in step with the development one."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata

@@ -1,7 +1,5 @@
 """How often the checks of pictures err: simulates cameras, looks at them as `verify` does, prints the page's tables."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -4,8 +4,6 @@ Errors of a check are not independent from night to night: the lorry that hides 
 a night follows from the night before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum

@@ -1,7 +1,5 @@
 """Nights of simulated cameras, looked at one by one: what the reader measured of each, to be judged afterwards."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor

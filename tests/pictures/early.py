@@ -1,7 +1,5 @@
 """The same film by a clock of its own: the measures of a look that ends early."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What goes wrong with a camera's picture, one at a time, each with its sizes. Pure, from a seed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum

@@ -1,7 +1,5 @@
 """What a camera sends in the seconds of a look: drawn, filtered and encoded by ffmpeg as an encoder at work does it."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Looks in a file, a line each: what a run of hours measured is judged later, and a run that was broken off goes on."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace

@@ -4,8 +4,6 @@ A night is one check of each camera. Nights of a camera follow from each other, 
 look wrong tomorrow as well; a suspicion counts once it has lasted, as `verify` shows it.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

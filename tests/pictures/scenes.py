@@ -1,7 +1,5 @@
 """The places that cameras look at, drawn from a seed: each larger than what one shows, so that it can be turned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random

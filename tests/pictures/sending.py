@@ -1,7 +1,5 @@
 """A film as RTP packets, with the faults that streams have, and a camera on loopback that sends them over RTSP."""
 
-from __future__ import annotations
-
 import base64
 import socket
 import threading

@@ -1,7 +1,5 @@
 """A bare repository behind Git's own `http-backend`, as a forge serves it."""
 
-from __future__ import annotations
-
 import base64
 import os
 import subprocess

@@ -3,8 +3,6 @@
 The shell's `provisioner` hands its words, folder and environment over a socket; here `run` does what they say.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -4,8 +4,6 @@ It knows what the files of `pipelines/` use, and fails at everything else: expre
 it went before, the checkout, artefacts, files of variables.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The files of `pipelines/`: by the published schemas of the systems that read them, and by what nobody may add."""
 
-from __future__ import annotations
-
 import io
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The files of `pipelines/`: a request is told of, planned by a person's word, applied when merged, and proved."""
 
-from __future__ import annotations
-
 import base64
 import io
 import os

@@ -1,7 +1,5 @@
 """Debian's Chromium over pages that are really served, on a free port of loopback."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

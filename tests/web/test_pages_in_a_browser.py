@@ -1,7 +1,5 @@
 """Pages in Debian's Chromium: for everybody, on a phone, in the dark, without a script, by keyboard, on paper, live."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sign-in in Debian's Chromium: nobody is led into somebody else's session."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator
