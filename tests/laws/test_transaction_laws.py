@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from provisioner.desired.render.host import POLICY_FILE, TRUST_FILE, RenderedFile
+from provisioner.desired.render.host import POLICY_FILE, TRUST_FILE, TUNNEL_FILE, RenderedFile
 from provisioner.desired.spec import HostSpec
 from provisioner_host.change import switch
 from provisioner_host.machine import paths
@@ -138,6 +138,23 @@ def test_whichever_program_fails_the_host_is_the_old_one_and_free_again(bare: Fa
     bare.failing = 0
     assert (answer["outcome"], bare.confirm(job, run)["outcome"]) == ("armed", "applied")
     assert bare.job(*B).changes == ()
+
+
+def test_a_relay_without_the_next_key_that_its_file_names_refuses_it_before_the_switch(host: FalseHost) -> None:
+    """Gateways would be told of a key that nobody has: keys are made by a call of their own, before a plan."""
+
+    def following(file: RenderedFile) -> RenderedFile:
+        link = json.loads(file.content) | {"following": {"public_key": "N" * 43 + "=", "port": 51999}}
+        return dataclasses.replace(file, content=json.dumps(link).encode())
+
+    files = tuple(following(file) if file.path == TUNNEL_FILE else file for file in B.files)
+    before = host.state()
+    answer = host.start(host.job(B.spec, files), "run-2")
+    assert answer["outcome"] == "refused"
+    assert answer["cause"].startswith(
+        "check next key: the next key of this relay is not the one that the inventory has"
+    )
+    assert host.state() == before
 
 
 def test_a_defect_of_ours_in_the_switch_returns_the_host_too(host: FalseHost, monkeypatch: pytest.MonkeyPatch) -> None:
