@@ -1,4 +1,4 @@
-"""The report of a running watch: one file for each limit, in the state folder.
+"""The report of a running watch, a file for each limit.
 
 The pages of the same machine and user show it beside verifications. A report that is older than a minute counts no
 longer. Files may be damaged, and are hostile until they are parsed.
@@ -67,7 +67,7 @@ class WatchReport(Row):
 
 @dataclass(frozen=True, slots=True)
 class WatchWord(WithFinding):
-    """The state of a path by a watch, which proves level 4 only."""
+    """A path by a watch, which proves level 4 only."""
 
     verdict: str  #: `up` means flowing.
     finding: Finding = NO_FINDING
@@ -116,7 +116,7 @@ def words_of(report: WatchReport) -> Iterator[tuple[tuple[str, str], WatchWord]]
 
 # --- files ----------------------------------------------------------------------------------------
 def file_of(place: StateFolder, limit: Mapping[str, Collection[str]]) -> Path | None:
-    """Return the file of a limit's report, if the place has a folder."""
+    """Return the file of a limit's report, if any."""
     named = repr([(kind, sorted(limit[kind])) for kind in sorted(limit)])
     digest = hashlib.sha256(named.encode()).hexdigest()[:16]
     return place.remembered.with_name(_FILES.replace("*", digest)) if place.remembered else None
@@ -146,7 +146,7 @@ def read_reports(place: StateFolder, now: datetime) -> tuple[Sequence[WatchRepor
 
 
 def _written_lately(place: StateFolder) -> Sequence[Path]:
-    """Return the newest files; a damaged one counts no longer than a report."""
+    """Return the newest files, damaged ones included."""
     if place.remembered is None:
         return ()
     written: list[tuple[float, Path]] = []

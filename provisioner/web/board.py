@@ -1,4 +1,4 @@
-"""The content of pages as values, from recorded verifications and running watches. Pure.
+"""The content of pages, from recorded verifications and watches. Pure.
 
 A board is immutable. A user gets a board with the permitted part only (`readers.scoped`), and all pages come from it.
 For each path the newest verification that covers it counts. Older verdicts of other paths stay, with their age: an old
@@ -31,7 +31,7 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class BoardPath(WithFinding):
-    """A camera's path as of the last verification that covers it, and a watch."""
+    """A camera's path by the last verification, and by a watch."""
 
     name: str  #: e.g. `bac-giang/kcl-001/cam-03/sub`.
     facility: str
@@ -61,12 +61,12 @@ class BoardPath(WithFinding):
         return self.watch is not None and bool(self.verified) and self.verdict == self.watch.verdict
 
     def is_old(self, now: datetime) -> bool:
-        """Return whether the path was up, but too long ago to say anything of now."""
+        """Return whether the path was up, but too long ago."""
         at = self.checked_at
         return self.verdict == "up" and not (at and -AHEAD <= now - at <= LONGEST_STANDING)
 
     def as_of(self, now: datetime, watch: WatchWord | None) -> BoardPath:
-        """Return the path as it is shown now: the worse verdict of verification and watch."""
+        """Return the path with the worse verdict of verification and watch."""
         verdict = OLD if self.is_old(now) else self.verdict
         verified = "" if verdict == self.verdict else self.verdict
         if watch is None or rank(watch.verdict) >= rank(verdict):

@@ -136,7 +136,7 @@ class PageWords:
         return f"{sentence} {worse}"
 
     def watch_word(self, path: BoardPath) -> str:
-        """Return a watch's word on a path, if it says more than the verdict."""
+        """Return a watch's word, if it adds to the verdict."""
         watch = path.watch
         if watch is None or (watch.verdict == path.verdict == "up"):
             return ""

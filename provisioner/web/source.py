@@ -1,4 +1,4 @@
-"""The source of boards: inventory, recorded verifications, path history and reports of watches. Read-only.
+"""The source of boards: inventory, record and reports of watches. Read-only.
 
 Pages use path history only as `Past`. Most paths look alike, so rendered rows of nights are cached. A feed loads a
 board once for each recorded run; reports of watches and the age of verdicts change it in between.
@@ -98,7 +98,7 @@ class Source(Protocol):
         """Return the recorded board."""
 
     def joined(self, recorded: Board, shown: Board | None) -> Board:
-        """Return a recorded board as of now, or the shown one if it is the same."""
+        """Return a recorded board as of now, if changed."""
 
     @property
     def past(self) -> Past:
@@ -369,7 +369,7 @@ def as_of(
     unreadable: Sequence[str] = (),
     shown: Board | None = None,
 ) -> Board:
-    """Return a recorded board with watches' words, and with old verdicts marked; or the shown board if it is the same.
+    """Return a board with watches' words and old verdicts, if changed.
 
     Of two watches of a path the worse word counts.
     """

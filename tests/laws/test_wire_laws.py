@@ -138,7 +138,7 @@ def test_a_hosts_stored_terms_lack_no_key_and_have_each_value_in_its_own_kind() 
         document: dict[str, Any] = whole(wire.FactsAnswer)
         del document["policy"]["approvals"]
         del document[part][key]
-        document[part] |= {key: value for value in values}
+        document[part] |= dict.fromkeys([key], *values) if values else {}
         return document
 
     for part, kind in {"trust": wire.TrustAnswer, "policy": wire.PolicyAnswer}.items():

@@ -44,7 +44,7 @@ def live() -> Items | None:
 
 
 def is_loaded() -> bool:
-    """Return whether our table is loaded; raise `Failed` if nft does not say."""
+    """Return whether our table is loaded, or raise `Failed`."""
     listed = run(_LIST, check=False)
     if listed.returncode and _NO_TABLE not in listed.stderr:
         raise Failed(f"nft does not list our table: {listed.stderr.strip()[-_SHOWN:]}")

@@ -309,7 +309,7 @@ SealedBox = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{128}$")]
 
 
 class SealedKey(Model):
-    """A relay's WireGuard private key, sealed to the recovery key on the relay.
+    """A relay's WireGuard private key, sealed to the recovery key.
 
     It is public, as only that key opens it.
     """
