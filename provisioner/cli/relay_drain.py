@@ -16,21 +16,13 @@ from provisioner.base.document import InOrder, Known, Printed, Row, of
 from provisioner.base.errors import INTERRUPTED, InventoryError, worst_of
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.cli.keys_rotate import StepTerminal
+from provisioner.cli.support import texts
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import print_error, show
 from provisioner.cli.support.question import Stop, stoppable
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.texts import (
-    checkout_for,
-    commit_option,
-    committed,
-    diff_lines,
-    edit_options,
-    edits_of,
-    refuse_both,
-)
 from provisioner.operations.apply.run import RunOptions, approval_of
 from provisioner.operations.drain import drain as draining
 from provisioner.operations.edit.file_edit import FileEdit
@@ -241,7 +233,7 @@ def _drain_document(outcome: draining.DrainOutcome, *, dry_run: bool) -> DrainDo
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--unproved", multiple=True, metavar="FACILITY", help="Move this site before it is proved.")
 @click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record.")
-@commit_option
+@texts.commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
@@ -273,15 +265,17 @@ def drain(
 
     Example: provisioner -i DIR relay drain relay-viettel-1 --to relay-viettel-2 --source 02/BB
     """
-    refuse_both(dry_run=dry_run, commits=commits)
+    texts.refuse_both(dry_run=dry_run, commits=commits)
     request = DrainRequest(relay, to, source, day.date() if day else today())
     allowed = parse_allowances(allows)
-    checkout_for(invocation, commits=commits)
+    texts.checkout_for(invocation, commits=commits)
     with stoppable() as stop:
         options = RunOptions(approval=approval_of(approval, invocation.env), stop=stop)
         terms = draining.DrainTerms(allowed, options, dry_run=dry_run, unproved=frozenset(unproved))
         attendant = _Terminal(invocation, request, stop, dry_run=dry_run, commits=commits, yes=yes)
-        outcome = draining.drain_relay(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
+        outcome = draining.drain_relay(
+            lambda: session_of(invocation), texts.edits_of(invocation), request, terms, attendant
+        )
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     document = _drain_document(outcome, dry_run=dry_run)
@@ -299,7 +293,7 @@ class _Terminal(StepTerminal):
 
     def begins(self, look: draining.DrainLook, begun: DrainEdits) -> None:
         self._say(_start_lines(look, begun, self._invocation.say))
-        self._say(line for edit in begun.edits for line in diff_lines(edit))
+        self._say(line for edit in begun.edits for line in texts.diff_lines(edit))
         if begun.edits and not self._dry_run:
             self._ask_for_decision("Write these files?", "whether to write these files")
 
@@ -349,7 +343,7 @@ def _exit_code_of(outcome: draining.DrainOutcome) -> int:
 
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
-@edit_options
+@texts.edit_options
 @click.pass_obj
 def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) -> int:
     """Cancel a drain: the relay keeps its remaining sites.
@@ -361,18 +355,20 @@ def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) ->
 
     Example: provisioner -i DIR relay keep relay-viettel-1
     """
-    refuse_both(dry_run=dry_run, commits=commits)
-    undone = drain_taken_back(edits_of(invocation), relay)
+    texts.refuse_both(dry_run=dry_run, commits=commits)
+    undone = drain_taken_back(texts.edits_of(invocation), relay)
     commit = ""
     if undone.edits and not dry_run:
-        checkout = checkout_for(invocation, commits=commits)
+        checkout = texts.checkout_for(invocation, commits=commits)
         draining.write_all(invocation.inventory, undone.edits)
         commit = (
-            committed(checkout, {e.path: e.after for e in undone.edits}, f"{relay} is not emptied") if checkout else ""
+            texts.committed(checkout, {e.path: e.after for e in undone.edits}, f"{relay} is not emptied")
+            if checkout
+            else ""
         )
     files = [edit.path for edit in undone.edits]
     document = KeepDocument.made_of(undone, files=files, written=bool(files) and not dry_run, commit=commit)
-    diff = chain.from_iterable(map(diff_lines, undone.edits))
+    diff = chain.from_iterable(map(texts.diff_lines, undone.edits))
     show(invocation, document, chain(diff, _keep_ending(undone, invocation.say, dry_run=dry_run)))
     return InventoryError.exit_code if undone.stays else 0
 

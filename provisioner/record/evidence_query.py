@@ -10,16 +10,7 @@ from typing import Final, TypeVar, cast
 
 import sqlalchemy as sa
 
-from provisioner.record import tables
-from provisioner.record.entries import (
-    OF_KEYS,
-    OF_PACKAGES,
-    OF_SINGLE_HOSTS,
-    EndedContent,
-    EntryKind,
-    Operation,
-    recorded_of,
-)
+from provisioner.record import entries, tables
 from provisioner.record.lifecycle.evidence import Content, Evidence, LastCheck, Proof, ProvedAt, Verification
 from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay, PackageRecord
 from provisioner.record.tables import documents, moment
@@ -50,7 +41,10 @@ class _Checked:
 def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -> Evidence:
     """Return all evidence; `acceptance` separates the first and the accepting proof."""
     is_look = tables.entries.c.operation.not_in(
-        [operation.value for operation in (Operation.PRUNE, *OF_SINGLE_HOSTS, *OF_PACKAGES, *OF_KEYS)]
+        [
+            operation.value
+            for operation in (entries.Operation.PRUNE, *entries.OF_SINGLE_HOSTS, *entries.OF_PACKAGES, *entries.OF_KEYS)
+        ]
     )
     ended = sa.select(tables.entries.c.number, tables.entries.c.run).where(
         tables.entries.c.inventory == inventory, is_look
@@ -80,15 +74,18 @@ def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -
 def _latest_verifications(connection: sa.Connection, inventory: str) -> Iterator[Verification]:
     """Yield the ended verifications, latest first, through the first without limit."""
     columns = tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)
-    ended = tables.entries.c.operation == Operation.VERIFY.value, tables.entries.c.step == EntryKind.ENDED.value
+    ended = (
+        tables.entries.c.operation == entries.Operation.VERIFY.value,
+        tables.entries.c.step == entries.EntryKind.ENDED.value,
+    )
     query = sa.select(*columns).where(tables.entries.c.inventory == inventory, *ended)
     for number, content in connection.execute(
         query.order_by(tables.entries.c.at.desc(), tables.entries.c.number.desc())
     ):
         entry = tables.entry_content(content, number)
-        if entry["step"] != EntryKind.ENDED.value:
+        if entry["step"] != entries.EntryKind.ENDED.value:
             raise ValueError("an entry is of the step that its row says")
-        recorded = recorded_of(None, cast("EndedContent", entry))
+        recorded = entries.recorded_of(None, cast("entries.EndedContent", entry))
         if recorded.finished is None:
             raise TypeError("an ending has a moment")
         yield Verification(ProvedAt(recorded.finished, recorded.run.id), recorded.run.started, recorded.run.limit)
@@ -189,8 +186,8 @@ def _is_fully_proved(table: sa.FromClause) -> sa.ColumnElement[bool]:
 # --- keys and packages -----------------------------------------------------------------------------
 def keys_drawn(connection: sa.Connection, inventory: str, field: str) -> dict[str, datetime]:
     """Return when each facility's key (`PRE_SHARED`, `TO_PUSH`) was drawn, if recorded."""
-    kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in OF_KEYS))
-    ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == EntryKind.ENDED.value
+    kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in entries.OF_KEYS))
+    ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == entries.EntryKind.ENDED.value
     conditions = documents.c.inventory == tables.entries.c.inventory, documents.c.run == tables.entries.c.run
     columns = (tables.stored(tables.entries.c.at), tables.stored(documents.c.packed))
     query = sa.select(*columns).where(*ended, *conditions).order_by(tables.entries.c.at, tables.entries.c.number)
@@ -217,8 +214,8 @@ def package_records(connection: sa.Connection, inventory: str) -> tuple[dict[str
     handed: dict[str, list[HandedPackage]] = defaultdict(list)
     installed: dict[str, list[tuple[ProvedAt, str]]] = defaultdict(list)
     damaged = []
-    kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in OF_PACKAGES))
-    ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == EntryKind.ENDED.value
+    kinds = tables.entries.c.operation.in_(sorted(kind.value for kind in entries.OF_PACKAGES))
+    ended = tables.entries.c.inventory == inventory, kinds, tables.entries.c.step == entries.EntryKind.ENDED.value
     conditions = documents.c.inventory == tables.entries.c.inventory, documents.c.run == tables.entries.c.run
     columns = (
         tables.stored(tables.entries.c.number),
@@ -237,7 +234,7 @@ def package_records(connection: sa.Connection, inventory: str) -> tuple[dict[str
             recorded_at = ProvedAt(moment(at), str(run))  # type: ignore[arg-type]
             of_sites = tables.plain_object(tables.unpacked(packed))["packages"]
             for facility, package in _package_items(of_sites):
-                if entry["operation"] == Operation.INSTALLED.value:
+                if entry["operation"] == entries.Operation.INSTALLED.value:
                     installed[facility].append((recorded_at, _text(package["digest"])))
                 else:
                     _add_package(

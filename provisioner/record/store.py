@@ -10,21 +10,9 @@ from typing import cast
 from sqlalchemy import Connection, func, insert, select
 
 from provisioner.base.errors import StateError
-from provisioner.record import tables
+from provisioner.record import entries, tables
 from provisioner.record.chain import ChainReport, checked
 from provisioner.record.database import Database, Entry, append, head_at, heads_of, made_database, open_database
-from provisioner.record.entries import (
-    EndedContent,
-    Ending,
-    EntryKind,
-    Holding,
-    Recorded,
-    Run,
-    StartContent,
-    ended_content,
-    recorded_of,
-    start_content,
-)
 from provisioner.record.event_log import Event, add_step
 from provisioner.record.evidence_query import PRE_SHARED, TO_PUSH, evidence, keys_drawn, package_records
 from provisioner.record.heads import remember, remembered
@@ -43,7 +31,7 @@ _NAMED = 5
 class ReadRuns:
     """The readable runs, latest start first, and the unreadable entries."""
 
-    runs: tuple[Recorded, ...]
+    runs: tuple[entries.Recorded, ...]
     damaged: tuple[str, ...] = ()
 
 
@@ -63,35 +51,35 @@ class History:
         """Close the connections."""
         self._database.close()
 
-    def begin(self, run: Run, hosts: Iterable[str], intent: str = "", first: Event | None = None) -> Head:
+    def begin(self, run: entries.Run, hosts: Iterable[str], intent: str = "", first: Event | None = None) -> Head:
         """Record that a run begins; return the entry's head.
 
         `hosts` are those to change, `intent` is a hash of the planned work, and `first` is the journal's first step,
         written in the same transaction. If this fails, the run may change nothing.
         """
         with self._database.writing() as connection:
-            content = start_content(run, hosts, intent)
+            content = entries.start_content(run, hosts, intent)
             lost = self._lost_head(connection)
-            head = append(connection, self.place, Entry(run, EntryKind.BEGUN, run.started, content))
+            head = append(connection, self.place, Entry(run, entries.EntryKind.BEGUN, run.started, content))
             if first is not None:
                 add_step(connection, self.place, run.id, first)
         return self._remember_head(head, lost)
 
-    def end(self, run: Run, ending: Ending) -> Head:
+    def end(self, run: entries.Run, ending: entries.Ending) -> Head:
         """Record a run's outcome once, or raise `StateError`; return the head."""
         with self._database.writing() as connection:
             of_run = (
                 tables.entries.c.inventory == self._mine,
                 tables.entries.c.run == run.id,
-                tables.entries.c.step == EntryKind.ENDED,
+                tables.entries.c.step == entries.EntryKind.ENDED,
             )
             if connection.scalar(select(tables.entries.c.number).where(*of_run)) is not None:
                 raise StateError(f"run {run.id} has ended already", hint="see provisioner history", object=run.id)
             sweep = pack_sweep(connection, self.place, run.id, ending.finished, ending.swept)
             document = None if ending.document is None else packed_document(ending.document)
-            content = ended_content(run, ending, sweep.digest, document.digest if document else None)
+            content = entries.ended_content(run, ending, sweep.digest, document.digest if document else None)
             lost = self._lost_head(connection)
-            head = append(connection, self.place, Entry(run, EntryKind.ENDED, ending.finished, content))
+            head = append(connection, self.place, Entry(run, entries.EntryKind.ENDED, ending.finished, content))
             keep_sweep(connection, self.place, head.number, sweep)
             key_columns = {"inventory": self._mine, "number": head.number}
             if document is not None:
@@ -138,7 +126,7 @@ class History:
             remember(self.place, head)
         return head
 
-    def _store_holding(self, connection: Connection, holding: Holding) -> None:
+    def _store_holding(self, connection: Connection, holding: entries.Holding) -> None:
         key_columns = {"inventory": self._mine, "digest": holding.frozen_digest}
         query = select(tables.held.c.digest).where(
             tables.held.c.inventory == self._mine, tables.held.c.digest == holding.frozen_digest
@@ -150,7 +138,7 @@ class History:
             connection.execute(insert(tables.held), rows)
 
     # --- reading ----------------------------------------------------------------------------------
-    def runs(self, limit: int | None = None) -> tuple[Recorded, ...]:
+    def runs(self, limit: int | None = None) -> tuple[entries.Recorded, ...]:
         """Return the runs, latest start first; an unreadable entry raises."""
         past = self.past(limit)
         if past.damaged:
@@ -167,8 +155,8 @@ class History:
         query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)).where(
             *conditions
         )
-        started: dict[str, StartContent] = {}
-        ended: dict[str, EndedContent] = {}
+        started: dict[str, entries.StartContent] = {}
+        ended: dict[str, entries.EndedContent] = {}
         damaged: list[object] = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
@@ -177,45 +165,49 @@ class History:
                 except tables.DAMAGE:
                     damaged.append(number)
                     continue
-                if content["step"] == EntryKind.BEGUN:
-                    started[content["run"]] = cast("StartContent", content)
+                if content["step"] == entries.EntryKind.BEGUN:
+                    started[content["run"]] = cast("entries.StartContent", content)
                 else:
-                    ended[content["run"]] = cast("EndedContent", content)
-        runs = (recorded_of(started.get(run), ended.get(run)) for run in started.keys() | ended.keys())
+                    ended[content["run"]] = cast("entries.EndedContent", content)
+        runs = (entries.recorded_of(started.get(run), ended.get(run)) for run in started.keys() | ended.keys())
         ordered = sorted(runs, key=lambda recorded: (recorded.run.started, recorded.run.id), reverse=True)
         return ReadRuns(tuple(ordered), tuple(tables.entry_name(number) for number in damaged))
 
-    def changing(self, since: datetime) -> tuple[Recorded, ...]:
+    def changing(self, since: datetime) -> tuple[entries.Recorded, ...]:
         """Return the readable changing runs, open or ended since a time."""
         condition = tables.entries.c.inventory == self._mine
         ended_runs = select(tables.entries.c.run).where(
-            condition, tables.entries.c.step == EntryKind.ENDED.value, tables.entries.c.at < since
+            condition, tables.entries.c.step == entries.EntryKind.ENDED.value, tables.entries.c.at < since
         )
         query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content))
         query = query.where(
-            condition, tables.entries.c.step == EntryKind.BEGUN.value, tables.entries.c.run.not_in(ended_runs)
+            condition, tables.entries.c.step == entries.EntryKind.BEGUN.value, tables.entries.c.run.not_in(ended_runs)
         )
-        runs: list[Recorded] = []
+        runs: list[entries.Recorded] = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    runs.append(recorded_of(cast("StartContent", tables.entry_content(raw, number)), None))
+                    runs.append(
+                        entries.recorded_of(cast("entries.StartContent", tables.entry_content(raw, number)), None)
+                    )
                 except tables.DAMAGE:
                     continue
         return tuple(runs)
 
-    def approved_runs(self, meaning: str) -> tuple[Run, ...]:
+    def approved_runs(self, meaning: str) -> tuple[entries.Run, ...]:
         """Return the runs with approvals of this meaning; an unreadable entry raises."""
         query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)).where(
             tables.entries.c.inventory == self._mine,
-            tables.entries.c.step == EntryKind.BEGUN.value,
+            tables.entries.c.step == entries.EntryKind.BEGUN.value,
             tables.entries.c.content.contains(meaning, autoescape=True),
         )
         runs = []
         with self._database.reading() as connection:
             for number, raw in connection.execute(query):
                 try:
-                    runs.append(recorded_of(cast("StartContent", tables.entry_content(raw, number)), None).run)
+                    runs.append(
+                        entries.recorded_of(cast("entries.StartContent", tables.entry_content(raw, number)), None).run
+                    )
                 except tables.DAMAGE:
                     message = f"the history in {self.place.text} is damaged: {_entries((tables.entry_name(number),))}"
                     raise tables.DamagedRecordError(message) from None
@@ -235,7 +227,7 @@ class History:
 
     def head_of(self, run: str) -> Head | None:
         """Return the head of a run's first entry, or `None`."""
-        step = tables.entries.c.step == EntryKind.BEGUN.value
+        step = tables.entries.c.step == entries.EntryKind.BEGUN.value
         query = select(tables.entries.c.number).where(
             tables.entries.c.inventory == self._mine, tables.entries.c.run == run, step
         )

@@ -26,17 +26,8 @@ from provisioner.importing.proposal.identity import (
     without_one,
 )
 from provisioner.importing.tables.files import ReadRow
-from provisioner.inventory.geography import (
-    SCHEMES,
-    ContradictoryProvinceError,
-    Province,
-    ProvinceError,
-    by_code,
-    by_name,
-    merged_into,
-    read_province,
-    similar,
-)
+from provisioner.inventory import geography
+from provisioner.inventory.geography import by_name
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.inventory import Inventory
 
@@ -358,7 +349,7 @@ class InventorySites:
     def _today(self, facility: Facility) -> str:
         try:
             return self._inventory.province_today(facility).slug
-        except ProvinceError:
+        except geography.ProvinceError:
             return facility.province
 
     @cached_property
@@ -417,31 +408,33 @@ def province_of(row: ReadRow, inventory: Inventory) -> tuple[str | None, Remark 
     remark: Remark | None = None
     for scheme in schemes:
         try:
-            return read_province(named, scheme, code if text else None).slug, None
-        except ContradictoryProvinceError:
+            return geography.read_province(named, scheme, code if text else None).slug, None
+        except geography.ContradictoryProvinceError:
             remark = _contradiction(named, code or "", scheme)
-        except ProvinceError:
+        except geography.ProvinceError:
             remark = _unknown_province(named, scheme)
     return None, remark
 
 
 def _contradiction(text: str, code: str, scheme: str) -> Remark:
     name = by_name(text, scheme) if _is_name(text, scheme) else "?"
-    return error("province-contradiction", name=name, coded=by_code(code, scheme), scheme=scheme)
+    return error("province-contradiction", name=name, coded=geography.by_code(code, scheme), scheme=scheme)
 
 
 def _is_name(text: str, scheme: str) -> bool:
     try:
         return bool(by_name(text, scheme))
-    except ProvinceError:
+    except geography.ProvinceError:
         return False
 
 
 def _unknown_province(text: str, scheme: str) -> Remark:
-    if scheme != SCHEMES[0] and _is_name(text, SCHEMES[0]):
-        old = by_name(text, SCHEMES[0])
-        return error("province-merged", scheme=scheme, old=old, older=SCHEMES[0], now=merged_into(old))
-    close: list[Province] = list(similar(text, scheme))
+    if scheme != geography.SCHEMES[0] and _is_name(text, geography.SCHEMES[0]):
+        old = by_name(text, geography.SCHEMES[0])
+        return error(
+            "province-merged", scheme=scheme, old=old, older=geography.SCHEMES[0], now=geography.merged_into(old)
+        )
+    close: list[geography.Province] = list(geography.similar(text, scheme))
     coded = _coded(text.zfill(2), scheme)
     if coded:  # Excel took the zero
         close = [coded]
@@ -450,8 +443,8 @@ def _unknown_province(text: str, scheme: str) -> Remark:
     return error("province-similar", scheme=scheme, similar="; ".join(map(str, close)))
 
 
-def _coded(code: str, scheme: str) -> Province | None:
+def _coded(code: str, scheme: str) -> geography.Province | None:
     try:
-        return by_code(code, scheme)
-    except ProvinceError:
+        return geography.by_code(code, scheme)
+    except geography.ProvinceError:
         return None

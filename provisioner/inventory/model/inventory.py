@@ -7,14 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from provisioner.base.addresses import AnyNetwork
-from provisioner.inventory.geography import (
-    Province,
-    ProvinceError,
-    UnknownProvinceError,
-    by_slug,
-    is_inside,
-    unit_today,
-)
+from provisioner.inventory import geography
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility, MaintenanceWindow
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre, Relay, Viewer
@@ -134,15 +127,17 @@ class BaseInventory(Model):
         """Return a record's list of provinces: its own, or the inventory's."""
         return scheme or self.settings.province_scheme
 
-    def province_today(self, facility: InProvince) -> Province:
+    def province_today(self, facility: InProvince) -> geography.Province:
         """Return a facility's province in the inventory's list, or raise `ProvinceError`."""
-        return unit_today(facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme)
+        return geography.unit_today(
+            facility.province, self.scheme_of(facility.province_scheme), self.settings.province_scheme
+        )
 
     def province_counted(self, facility: InProvince) -> str:
         """Return the slug for counting: today's province, or else the frozen one."""
         try:
             return self.province_today(facility).slug
-        except ProvinceError:
+        except geography.ProvinceError:
             return facility.province
 
     def is_in(self, facility: InProvince, slug: str, scheme: ProvinceScheme | None) -> bool:
@@ -154,8 +149,8 @@ class BaseInventory(Model):
 def _is_inside(part: str, scheme: str, whole: str, whole_scheme: str) -> bool:
     """Return whether one province is in another; cached for a country's facilities."""
     try:
-        return is_inside(by_slug(part, scheme), by_slug(whole, whole_scheme))
-    except ProvinceError:
+        return geography.is_inside(geography.by_slug(part, scheme), geography.by_slug(whole, whole_scheme))
+    except geography.ProvinceError:
         return False
 
 
@@ -164,15 +159,15 @@ class Inventory(BaseInventory):
 
     facilities: dict[Slug, Facility]
 
-    def province_of_folder(self, slug: str) -> Province:
+    def province_of_folder(self, slug: str) -> geography.Province:
         """Return a folder's province, or raise `UnknownProvinceError`."""
         try:
-            return by_slug(slug, self.settings.province_scheme)
-        except UnknownProvinceError:
+            return geography.by_slug(slug, self.settings.province_scheme)
+        except geography.UnknownProvinceError:
             frozen = next((f.province_scheme for f in self.facilities.values() if f.province == slug), None)
             if frozen is None:
                 raise
-            return by_slug(slug, frozen)
+            return geography.by_slug(slug, frozen)
 
     @property
     def rendered_facilities(self) -> tuple[Facility, ...]:

@@ -15,15 +15,8 @@ from typing import Final
 
 from provisioner.base.errors import Problem
 from provisioner.base.text import is_between, local_time, msg, start_of
+from provisioner.inventory import geography
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.geography import (
-    SCHEMES,
-    AmbiguousProvinceError,
-    ProvinceError,
-    by_slug,
-    merged_into,
-    provinces,
-)
 from provisioner.inventory.model.facility import MaintenanceWindow, Operating
 from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.model.orders import DISTRICTS_ENDED, Designation, Instruction, ManagingBody, Service
@@ -59,7 +52,7 @@ def _unknown_province_problems(
     scheme = view.inventory.scheme_of(own_scheme)
     if slug in _slugs(scheme):
         return
-    other_scheme = next((candidate for candidate in SCHEMES if slug in _slugs(candidate)), None)
+    other_scheme = next((candidate for candidate in geography.SCHEMES if slug in _slugs(candidate)), None)
     hint = (
         _other_scheme_hint(slug, other_scheme, frozen=owner.startswith("facility/"))
         if other_scheme
@@ -73,21 +66,23 @@ def _other_scheme_hint(slug: str, scheme: str, *, frozen: bool) -> str:
     key = msg("it is one of {scheme}: write province_scheme: {scheme_2} beside it", scheme, scheme)
     if frozen:
         return msg("{key} and leave it as it is: a facility's slug is frozen at registration", key)
-    heir = merged_into(by_slug(slug, scheme)).slug
+    heir = geography.merged_into(geography.by_slug(slug, scheme)).slug
     return msg("{key}, or name the province of today, {heir}", key, heir) if heir != slug else key
 
 
 @cache
 def _slugs(scheme: str) -> frozenset[str]:
-    return frozenset(province.slug for province in provinces(scheme))
+    return frozenset(province.slug for province in geography.provinces(scheme))
 
 
 def facilities_have_a_province_today(view: View) -> Iterator[Problem]:
     """The inventory's list of provinces is not older than a facility's."""
     for owner, facility in view.facilities():
         province = view.province_today(facility)
-        if isinstance(province, AmbiguousProvinceError):  # provinces_are_known reports the others
-            hint = msg("write province_scheme: {schemes} in inventory.yml, or correct the facility's", SCHEMES[-1])
+        if isinstance(province, geography.AmbiguousProvinceError):  # provinces_are_known reports the others
+            hint = msg(
+                "write province_scheme: {schemes} in inventory.yml, or correct the facility's", geography.SCHEMES[-1]
+            )
             yield view.problem(owner, ("province_scheme",), "province-scheme-newer", province.message, hint)
 
 
@@ -107,7 +102,7 @@ def managing_bodies_exist(view: View) -> Iterator[Problem]:
 def province_name(view: View, facility: InProvince) -> str:
     """Return today's slug of a facility's province, with a different frozen one."""
     province = view.province_today(facility)
-    if isinstance(province, ProvinceError) or province.slug == facility.province:
+    if isinstance(province, geography.ProvinceError) or province.slug == facility.province:
         return facility.province
     return msg("{slug} (formerly {province})", province.slug, facility.province)
 
