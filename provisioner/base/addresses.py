@@ -1,7 +1,5 @@
 """IPv4 and IPv6 addresses, and host names in their place. Pure."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final

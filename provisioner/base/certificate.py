@@ -5,8 +5,6 @@ with both, so a key never lacks its certificate. The crypto library takes 50 ms 
 import defer this one.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

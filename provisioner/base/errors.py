@@ -19,8 +19,6 @@ and place, a hint with the next step, and an exit code by its branch (docs/refer
     └─ ReportError              15   a report, or standard output, cannot be written
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -4,8 +4,6 @@ Replacing is atomic. Reading waits for no pipe, reads no device and is bounded. 
 the user alone: others could insert a link or a record. A path that a person names must not follow a link in a checkout.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """Frozen facilities: their hosts keep the state until the files are valid."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from provisioner.base.errors import Problem

@@ -7,8 +7,6 @@ A commit contains exactly its files, whatever else is staged or changed. Filters
 commit is built from blobs and trees. If the user's Git does more (hooks, signatures), the user commits by hand.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping

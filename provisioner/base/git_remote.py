@@ -9,8 +9,6 @@ filters, hooks and submodules never run. Functions raise `NoticeError` if a remo
 `UsageError` if it is unknown or Git cannot run.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

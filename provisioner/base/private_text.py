@@ -4,8 +4,6 @@ Spreadsheet cells, free texts and RTSP paths of the inventory are checked. The c
 deliberate hiding. It sees through full-width characters, characters without width, and percent-encoding.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from base64 import b64decode

@@ -7,8 +7,6 @@ Helpers fork, and only without other threads, which could hold a lock. A new pro
 folder first.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import selectors

@@ -9,8 +9,6 @@ the sealed key and an HMAC, 32 bytes each, in base64. Both halves of HKDF's outp
 inventory, the host and the public key of the sealed one.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

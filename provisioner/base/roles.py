@@ -7,8 +7,6 @@ A reading prefix is a province or a facility in it: `bac-giang` covers `bac-gian
 `bac-giang-2`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

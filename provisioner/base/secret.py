@@ -1,7 +1,5 @@
 """Secret values: masked in any output, revealed by name only."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

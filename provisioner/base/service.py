@@ -4,8 +4,6 @@ A command sets its stage watcher once (`watched_by`). Only the thread that set i
 other threads do not.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Signatures and Ed25519 keys, by a library that imports slowly. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

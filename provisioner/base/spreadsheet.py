@@ -1,7 +1,5 @@
 """Spreadsheets: cells that stay text, printable sheets, reproducible bytes. Pure."""
 
-from __future__ import annotations
-
 import io
 import re
 import shutil

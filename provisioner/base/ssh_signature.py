@@ -5,8 +5,6 @@ ECDSA on NIST curves, RSA from 2048 bits, and the two kinds in security tokens, 
 SHA-1, certificates and DSA are refused. SSH's wire format (RFC 4251, part 5) is parsed strictly.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -6,8 +6,6 @@ Shown text has printable Unicode characters only. Terminals obey others (colours
 Digests cover canonical JSON: sorted keys, no spaces, UTF-8. Times are Vietnam's: fixed +07:00, no summer time.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

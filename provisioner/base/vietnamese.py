@@ -10,8 +10,6 @@ Single characters do not decide: `é` is Vietnamese and is VNI. So a text is rea
 it turns impossible syllables into possible ones: `Bắc` is a syllable, `B¾c` and `Baéc` are not.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

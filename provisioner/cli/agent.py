@@ -1,7 +1,5 @@
 """`provisioner agent`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final, Literal
 

@@ -1,7 +1,5 @@
 """`provisioner apply` and `provisioner rollback`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """The work of `apply` and `rollback`, imported while hosts are read."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import click

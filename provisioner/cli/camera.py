@@ -1,7 +1,5 @@
 """`provisioner camera`: edits of cameras and recorders in a facility file."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import click

@@ -1,7 +1,5 @@
 """`provisioner certificate`: relays' certificates for encrypted readers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum

@@ -3,8 +3,6 @@
 The JSON Schemas (draft 2020-12) of printed documents are a contract: fields may be added, none changes its meaning.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from importlib import import_module

@@ -1,7 +1,5 @@
 """`provisioner export` and `provisioner report`: counts, official documents, pages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """`provisioner facility`: edits of its file, and its next step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial

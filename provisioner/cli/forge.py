@@ -1,7 +1,5 @@
 """`provisioner forge`: a pipeline's reports to its forge."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`provisioner gateway`: technicians' reports on a site's router."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

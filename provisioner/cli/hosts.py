@@ -1,7 +1,5 @@
 """`provisioner hosts`: prepare, scan-key, adopt, release and decommission."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

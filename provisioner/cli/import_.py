@@ -1,7 +1,5 @@
 """`provisioner import`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path

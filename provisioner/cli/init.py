@@ -1,7 +1,5 @@
 """`provisioner init`: a new inventory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path

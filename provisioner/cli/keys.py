@@ -3,8 +3,6 @@
 Private halves and passwords are typed without echo or read from standard input; they are never arguments.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path

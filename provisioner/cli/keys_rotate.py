@@ -1,7 +1,5 @@
 """`keys rotate` and `keys keep`: gateways' keys changed without interruption."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

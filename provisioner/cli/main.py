@@ -1,7 +1,5 @@
 """The program's entry: options, table of commands, output of failures."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

@@ -3,8 +3,6 @@
 The text is in man(7)'s language and plain ASCII, for every system's `man`. Pure.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 import textwrap

@@ -1,7 +1,5 @@
 """`provisioner monitoring` and `provisioner metrics`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """`provisioner nightly` and `provisioner notify`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """`provisioner node`: calls from a carrier's network, and their broker."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

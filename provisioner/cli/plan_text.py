@@ -1,7 +1,5 @@
 """A plan for people: totals, cuts, and on demand every change."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """`provisioner policy`: test an inventory's Rego rules, and show their input."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 

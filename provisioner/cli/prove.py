@@ -1,7 +1,5 @@
 """`provisioner prove` and `provisioner readers`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import click

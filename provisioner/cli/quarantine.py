@@ -1,7 +1,5 @@
 """`provisioner quarantine`: list quarantined paths and lift quarantine."""
 
-from __future__ import annotations
-
 from typing import Unpack
 
 import click

@@ -1,7 +1,5 @@
 """`provisioner relay`: lost hardware replaced or restored."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

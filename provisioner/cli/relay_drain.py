@@ -1,7 +1,5 @@
 """`relay drain` and `relay keep`: a relay's sites moved to another."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """`provisioner render` and `provisioner site-package`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`provisioner serve`."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

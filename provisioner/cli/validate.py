@@ -1,7 +1,5 @@
 """`provisioner validate` and `provisioner allocate`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime

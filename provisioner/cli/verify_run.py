@@ -1,7 +1,5 @@
 """The work of `provisioner verify`, imported after hosts were called."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

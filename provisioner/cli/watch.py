@@ -1,7 +1,5 @@
 """`provisioner watch`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import timedelta

@@ -5,8 +5,6 @@ Each mode is one row of `ACCESS`. Other tables with a row a mode: `inventory.all
 province changes its carrier, numbers and ports are the same for both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network

@@ -1,7 +1,5 @@
 """Desired state of relays, centres and hubs. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses

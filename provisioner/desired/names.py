@@ -4,8 +4,6 @@ Names on a shared centre contain the side. They are a contract (docs/internals/h
 host's program (`paths.py` there). This module imports little, as commands name waves before they start.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from typing import Final

@@ -1,7 +1,5 @@
 """Media paths (also under old names), and devices with ONVIF. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 from ipaddress import IPv4Address

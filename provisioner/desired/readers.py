@@ -6,8 +6,6 @@ Each pushed path has its own user, who may only push that path. The password is 
 and the path. So a new camera needs no new secret, and a known password reveals no other.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

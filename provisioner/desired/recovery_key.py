@@ -1,7 +1,5 @@
 """The recovery key, and relays' keys sealed to it. Pure."""
 
-from __future__ import annotations
-
 import hmac
 from contextlib import suppress
 

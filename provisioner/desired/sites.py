@@ -1,7 +1,5 @@
 """Desired state of a site's gateway, with its keys. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from ipaddress import IPv4Address

@@ -1,7 +1,5 @@
 """Desired state from inventory and secrets. Pure, independent of the files' order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date

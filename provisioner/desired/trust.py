@@ -4,8 +4,6 @@ Each host stores them in a file, so that a plan shows every change of trust. Oth
 could give a relay's secrets to another machine and look harmless.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping

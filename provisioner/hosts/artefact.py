@@ -4,8 +4,6 @@ It comes from the release, a mirror or a local file. An author of an inventory c
 files come only from folders in this machine's settings, and an error about a wrong checksum tells no more.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os

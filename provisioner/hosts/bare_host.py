@@ -7,8 +7,6 @@ The answer is hostile text: words with hexadecimal digits. A missing, unknown, r
 error, with printable details only.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Mapping, Sequence

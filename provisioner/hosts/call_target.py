@@ -1,7 +1,5 @@
 """The data for a call to a host: address, login and identity."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import asdict, dataclass, field
 

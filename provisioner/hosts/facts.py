@@ -4,8 +4,6 @@ This is the only parser of `wire.FactsAnswer`, which `playbooks/provisioner_host
 of our firewall sets have the host's names: `element SET VALUE`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ relay also returns its tunnel's private key, sealed for that key.
 Of this machine's own login keys only the public halves are read, from the named key or the agent.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

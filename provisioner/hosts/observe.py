@@ -1,7 +1,5 @@
 """Observes hosts in parallel, one call each, without changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ Packages are a precondition. A host reports missing programs (`playbooks/provisi
 person or `hosts prepare` installs them. Another family of systems is another entry of `FAMILIES`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

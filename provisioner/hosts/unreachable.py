@@ -3,8 +3,6 @@
 A person gets one cause in our words, with at most a short line of the original.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Final

@@ -7,8 +7,6 @@ server may send fewer than asked (NetBox's `MAX_PAGE_SIZE`). The next-page addre
 token goes only to the mapping's server. A list counts only if it has as many objects as the server says.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ The limits exceed every province's needs and protect the machine. A finding neve
 password.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum

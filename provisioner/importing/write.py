@@ -5,8 +5,6 @@ inventory; reading that back changes nothing. A proposal replaces whole files; a
 it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

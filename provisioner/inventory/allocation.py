@@ -4,8 +4,6 @@ Recorded entries never change. New entries take the first free value, in the ord
 and list items does not matter. Removed entries leave a tombstone and are never reused.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass

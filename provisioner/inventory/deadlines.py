@@ -4,8 +4,6 @@
 2021-05-10T00:00+07:00, and that very moment is too late. The time zone is always Vietnam's.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum

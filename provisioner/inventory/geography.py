@@ -7,8 +7,6 @@ Only exact matches count; similar names are suggested in a hint, for a person to
 and hint; callers only add the position. A command exits with 2; an importer reports the row.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ Another make is a member of `Make` and a row here. The patterns are from the ven
 makes on the camera. EZVIZ: `h264`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache

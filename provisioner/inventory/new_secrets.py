@@ -1,7 +1,5 @@
 """Additions of `keys init`: public keys and hashes in the lock, secrets."""
 
-from __future__ import annotations
-
 import base64
 import secrets as random
 from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Outlines of facilities, cached: twenty times as fast as facilities."""
 
-from __future__ import annotations
-
 from datetime import date
 from functools import cache
 from typing import NamedTuple

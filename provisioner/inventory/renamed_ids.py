@@ -5,8 +5,6 @@ Paths differ. MediaMTX cannot rename a path: under a new name it is a new path, 
 relays serve both names while the entry exists, each with its own source. That costs a second session with each camera.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeVar

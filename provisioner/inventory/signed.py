@@ -15,8 +15,6 @@ that is built from the plan. Later facts that do not concern the three are outsi
 site after the agreement.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from datetime import date

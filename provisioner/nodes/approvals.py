@@ -8,8 +8,6 @@ A run uses up its approval. Afterwards the host accepts no older approval, none 
 from before the node's record.
 """
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ authority let it sign the same names. A node may receive and acknowledge its own
 NATS an answer goes to the requester's subject, so each end may subscribe only below its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -5,8 +5,6 @@ abandoned after a time. A missing answer is no host failure: the host counts as 
 has a latest start time, so a delayed one is not run later.
 """
 
-from __future__ import annotations
-
 import queue
 import secrets as random
 import threading

@@ -9,8 +9,6 @@ derived. The other end gets one line with both public keys. Messages are split i
 joined in any order.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

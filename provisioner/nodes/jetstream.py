@@ -5,8 +5,6 @@ consumer, and reports in another. Both stay sealed on the broker's disk for a fe
 which runs in its own thread here.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

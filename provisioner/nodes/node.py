@@ -5,8 +5,6 @@ gets the stored report. Relays' programs are sent once and kept by checksum; the
 restricts the calls, so the carrier's people have the last word over every controller.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

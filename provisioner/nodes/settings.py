@@ -1,7 +1,5 @@
 """Settings files of controllers and nodes, and the node service."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import re

@@ -4,8 +4,6 @@ A unit has passed a seal and a signature. It is parsed strictly anyway, as the o
 host is sent with only the data that a call needs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import struct

@@ -1,7 +1,5 @@
 """Building of a plan from facts: comparison, guards, lockout checks. Pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

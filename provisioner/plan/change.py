@@ -4,8 +4,6 @@ A plan lists each change with its `Impact`. `HostCut` summarizes a host's change
 only loses a reader's session is not cut: it continues to reach its relay.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

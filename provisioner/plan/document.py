@@ -1,7 +1,5 @@
 """A plan's JSON document, without secrets, and its last lines. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Literal

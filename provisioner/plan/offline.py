@@ -4,8 +4,6 @@ The older revision's hosts are assumed to match it. So the result is the edit's 
 drift, and contents of encrypted files are unknown.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -6,8 +6,6 @@ A plan stores its view of each host item by item, to show later differences. It 
 pre-shared keys it has short prefixes of keyed digests, enough to distinguish them, and too short to guess a password.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping

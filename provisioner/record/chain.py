@@ -1,7 +1,5 @@
 """Check of the record: chain, seals, and rows beside the chain."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass

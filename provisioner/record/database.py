@@ -1,7 +1,5 @@
 """The only access to the database; an unusable one raises `StateError`."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -4,8 +4,6 @@ A run leaves two entries: `begun` before it changes anything, and `ended` with t
 killed or still runs; the content of its hosts is unknown.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

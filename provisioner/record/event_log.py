@@ -4,8 +4,6 @@ Each step is durable before the next one begins. The journal of a real run, `ope
 steps here, beside the run's two entries.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Evidence of runs, ages of keys, and packages, counted by the database."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -11,8 +11,6 @@ pushed; other repositories fetch `refs/notes/provisioner`.
 Entries may also leave on purpose (`latest_cut`), if another entry says so.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Vietnamese words in reports, as in the importer's template. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum

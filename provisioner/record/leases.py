@@ -9,8 +9,6 @@ Each run takes an epoch, a number that the host remembers, before it changes the
 the same epoch from another run. A run that was superseded, on a hung controller or by a late message, changes nothing.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

@@ -4,8 +4,6 @@ A forged reference would hide a moved camera, so its row names a run, which the 
 raise `StateError` if the history cannot be read or written.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing

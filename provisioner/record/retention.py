@@ -5,8 +5,6 @@ the newest genuine one says what may be missing. A pruned database has its own s
 would call it damaged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ is judged anew.
 Functions raise `StateError` if the history cannot be read or written.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import zlib

@@ -1,7 +1,5 @@
 """The place of the state, a folder or a database; who runs."""
 
-from __future__ import annotations
-
 import os
 import platform
 import pwd

@@ -1,7 +1,5 @@
 """The history of one inventory: an append-only chain of entries."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

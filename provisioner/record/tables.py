@@ -14,8 +14,6 @@ Whoever can write the database's file can put any value in any column. An unread
 defect of this program.
 """
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Verdicts are one row per province, with its own seal; the run's entry covers the
 the hash and the packed text, so that the whole text is never in memory.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from collections import defaultdict

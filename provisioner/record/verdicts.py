@@ -5,8 +5,6 @@ written. `prefix` is `""` for all, or `<province>/`, `<province>/<facility>/` an
 most.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Availability as text and as a document. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Annotated

@@ -9,8 +9,6 @@ report has the fields of GitLab ("Code Quality report format"), which compares t
 is SARIF 2.1.0 (OASIS).
 """
 
-from __future__ import annotations
-
 import hashlib
 import posixpath
 from collections import Counter

@@ -1,7 +1,5 @@
 """Facilities in words and documents: states, devices, keys, site packages. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime

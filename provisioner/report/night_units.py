@@ -1,7 +1,5 @@
 """The systemd units of an inventory's night, without any secret. Pure."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath

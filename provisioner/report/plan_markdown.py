@@ -4,8 +4,6 @@ A comment fits every forge: items beyond the limit are counted as left out. Name
 they are in code spans, which render no markup and no mention by `@`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice

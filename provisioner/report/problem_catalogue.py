@@ -5,8 +5,6 @@ code. The sentences of codes of contacts' cells (`phone-…`, `email-…`) are i
 ours.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

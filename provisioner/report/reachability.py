@@ -1,7 +1,5 @@
 """Reachability, as text and as a document. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 

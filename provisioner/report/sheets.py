@@ -1,7 +1,5 @@
 """A report's pages as a Vietnamese spreadsheet; its library imports slowly. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ The page has no script and loads no resource. Every value in it is printable and
 escaped like a plan's (`plan_markdown`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final

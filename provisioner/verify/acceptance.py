@@ -4,8 +4,6 @@ Only a person who looks makes a view a reference, and never a suspect one. A cam
 accepted anew (`renew`), without its earlier references.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

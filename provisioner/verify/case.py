@@ -1,7 +1,5 @@
 """A path with its evidence, and the outcome of a check. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

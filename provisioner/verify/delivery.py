@@ -4,8 +4,6 @@ docs/internals/verify.md has the witnesses of a shortage. A slow line keeps deli
 hangs sends no bytes over its open connection.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from provisioner.base.groups import grouped

@@ -4,8 +4,6 @@ docs/internals/verify.md says how an account (ONVIF) is compared with the invent
 more than 30 s, in UTC or in the picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import AddressValueError, IPv4Address, ip_address

@@ -1,7 +1,5 @@
 """The JSON document of a verification: model, maker and reader (docs/reference/json.md). Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum

@@ -5,8 +5,6 @@ and centres are evidence for it. Connections are counted, since MediaMTX follows
 (docs/internals/verify.md).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ Verdicts about one object (both streams of a camera, a recorder's channels, all 
 object, so that a verdict and its incident agree.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -18,8 +18,6 @@ These rules are for a single look; `path_history` combines several looks and the
 A new level is a row in `LEVELS` with its check: no rule here names a level's number.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ The meaning of a silence rests on facts of WireGuard and of our gateways (docs/i
 gets packets and has none to send answers within 10 s.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network

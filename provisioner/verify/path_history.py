@@ -6,8 +6,6 @@ meanwhile, and causes of configuration end by somebody's hand. A path in a maint
 without an alarm. The caller passes time, windows and memories in the run's orders.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

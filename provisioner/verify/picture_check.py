@@ -6,8 +6,6 @@ faulty picture is near, a threshold lies between the two. An uncertain fault is 
 verdict.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta

@@ -1,7 +1,5 @@
 """Modes of picture looks; a view's measures, which restore no picture. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Compares views with a camera's accepted references (docs/internals/verify.md). Pure."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

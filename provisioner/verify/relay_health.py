@@ -1,7 +1,5 @@
 """A relay's own illness and foreign access (docs/internals/verify.md). Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

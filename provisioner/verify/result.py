@@ -1,7 +1,5 @@
 """The result of a verification; times of a visit's parts overlap. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ All turns depend on a hash of camera and week. So each machine gets the same res
 every weekday.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections import defaultdict

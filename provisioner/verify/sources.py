@@ -5,8 +5,6 @@ site's line, gateway and logins. Only the gateway's log explains a missing one. 
 address, but neither path nor user.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address

@@ -1,7 +1,5 @@
 """Checks of streams at the relay, and of pictures from readers. Pure."""
 
-from __future__ import annotations
-
 import re
 
 from provisioner.base.text import msg

@@ -1,7 +1,5 @@
 """Live paths of frozen facilities or closed hosts, named and `unknown`. Pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@ The pages of the same machine and user show it beside verifications. A report th
 longer. Files may be damaged, and are hostile until they are parsed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -10,8 +10,6 @@ It follows the rules of `path_history`, and has no clock of its own:
 - A path that its relay lacks is not the camera's failure: it is quarantined, or not applied yet.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Messages of ffmpeg, MediaMTX and our probe in plain words. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """The server's application: bounded, read-only requests, and no data about users."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence

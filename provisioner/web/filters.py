@@ -4,8 +4,6 @@ Links are relative, so pages work on a server and as files. Incidents are groupe
 The sentences of actions are those of docs/daily/watching.md.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

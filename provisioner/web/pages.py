@@ -3,8 +3,6 @@
 Pages have no inline script or style and load no external resource. All values are escaped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta

@@ -4,8 +4,6 @@ Only this module decides it for pages (`base.roles`). Hidden objects are missing
 address gets the same answer as an address that never existed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 The flow is the authorization code with PKCE, state and nonce. Messages quote no token and no answer of the provider.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

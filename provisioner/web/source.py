@@ -4,8 +4,6 @@ Pages use path history only as `Past`. Most paths look alike, so rendered rows o
 board once for each recorded run; reports of watches and the age of verdicts change it in between.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import hashlib

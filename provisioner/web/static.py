@@ -1,7 +1,5 @@
 """Pages as files, one per province and facility, without personal data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime

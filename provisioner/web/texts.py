@@ -4,8 +4,6 @@ Pages' sentences come from `vi.po` beside this module, other words from the pack
 per province, placed by hand to resemble the country, without borders. Rows run north to south, columns west to east.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

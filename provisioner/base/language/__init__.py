@@ -12,8 +12,6 @@ hold only the English text. `Restatement` finds the msgid of such a text again, 
 too. The reading with the fewest unexplained words wins. Names, paths and devices' words stay as they are.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

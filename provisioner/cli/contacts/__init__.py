@@ -1,7 +1,5 @@
 """`provisioner contacts`: the only commands that open personal data."""
 
-from __future__ import annotations
-
 import click
 
 from provisioner.cli.contacts.commands import check, erase, find, list_

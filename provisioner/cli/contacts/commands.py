@@ -1,7 +1,5 @@
 """`provisioner contacts`: check, find, erase and list."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Collection, Iterable, Iterator

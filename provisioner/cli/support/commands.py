@@ -4,8 +4,6 @@ Inventory, output, language and verbosity may stand before or after the command.
 same value: the program does not guess.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import wraps

@@ -3,8 +3,6 @@
 A shell asks during typing: no output to standard error, no vault, no hosts, and no words on any failure.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

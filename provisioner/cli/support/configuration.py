@@ -4,8 +4,6 @@ It is read from the user's folder, never near an inventory: a proposed change co
 history, key and password file.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

@@ -1,7 +1,5 @@
 """Input of every command: inventory folder, output form, environment."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """Options of several commands; times and days are Vietnam's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta

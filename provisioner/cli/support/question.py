@@ -3,8 +3,6 @@
 After the first Ctrl-C or SIGTERM no further host starts to change; after the second the command ends.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys

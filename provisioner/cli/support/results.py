@@ -1,7 +1,5 @@
 """Output of `apply` and `rollback`, and options of their runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 

@@ -5,8 +5,6 @@ cursor movement, and a library would replace both standard streams to bypass it.
 command did and when. It contains no output, arguments, secrets, personal data, or sentences with a person's words.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A host's files from its spec and templates, with quoted values. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

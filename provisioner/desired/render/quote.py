@@ -1,7 +1,5 @@
 """Filters that quote every scalar of a template, or fail. Pure."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

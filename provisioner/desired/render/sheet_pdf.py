@@ -5,8 +5,6 @@ page, so that both have the same text; unknown HTML is an error. The same page g
 slow to import, so this module is separate.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Mapping

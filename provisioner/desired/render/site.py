@@ -4,8 +4,6 @@ The files depend on the access mode, the gateway's system and the purpose. The p
 key. Its programs compare its validity with the gateway's clock.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta

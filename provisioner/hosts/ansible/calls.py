@@ -4,8 +4,6 @@ Traps of ansible-runner are avoided with a child process, a private folder on tm
 own `ansible.cfg`. No variable, argument, environment or artifact has a secret.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 import weakref

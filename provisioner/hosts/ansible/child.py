@@ -7,8 +7,6 @@ The end of standard input means the end of the controller. The supervisor then k
 the private folder. This includes shared connections: ssh puts them into the background, and the supervisor adopts them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

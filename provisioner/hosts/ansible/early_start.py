@@ -5,8 +5,6 @@ the hosts at a named pipe and connects to no host before. Its start uses no inve
 the search path and the agent's socket.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -10,8 +10,6 @@ was left on it. Afterwards its SSH host key counts as proof until this process e
 stays proves itself at each start, whether that is needed or not.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

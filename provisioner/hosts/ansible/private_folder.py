@@ -4,8 +4,6 @@ Other users of this machine write to the same tmpfs, under any name. So only the
 only a place where other users cannot move them is used.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -7,8 +7,6 @@ beside: ssh uses the name for known_hosts and in errors.
 Values of the inventory are checked again before they are written, since a line of this file may run a program.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

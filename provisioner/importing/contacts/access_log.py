@@ -1,7 +1,5 @@
 """Log of accesses to contacts, one line each, written beforehand."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

@@ -1,7 +1,5 @@
 """Rules of contacts, and the ministry's list; problems hold no personal data."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime

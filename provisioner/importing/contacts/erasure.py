@@ -14,8 +14,6 @@ after the last file that needed it is replaced. Each step is flushed before the 
 After a crash FILE.renewed exists. `finish` sees which password opens the contacts, and continues from 3 or reverts 1.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import secrets as random

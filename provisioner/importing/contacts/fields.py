@@ -7,8 +7,6 @@ The library for phone numbers is lenient: it drops letters silently, takes `9.04
 ones. So this module checks the form first.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

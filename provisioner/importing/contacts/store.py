@@ -1,7 +1,5 @@
 """Encrypted files `contacts/<province>.yml`, each province's with its own password."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping

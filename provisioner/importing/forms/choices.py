@@ -4,8 +4,6 @@ Words are compared without case, marks, spaces and signs; similar words do not c
 too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

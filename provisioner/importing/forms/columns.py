@@ -5,8 +5,6 @@ and merge requests, so a report shows a value only if its form excludes password
 identify it anyway.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Mapping

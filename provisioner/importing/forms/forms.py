@@ -1,7 +1,5 @@
 """The four sheets: facilities, contacts, surveys, cameras. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from provisioner.importing.contacts.fields import read_email, read_line, read_name, read_phone

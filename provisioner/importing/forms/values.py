@@ -1,7 +1,5 @@
 """From a cell as people and Excel write it to values. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

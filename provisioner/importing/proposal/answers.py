@@ -4,8 +4,6 @@ The question: is a row a known site under another name, or a site of its own? Th
 counts as the row's column Mã cơ sở: the site's id, or `mới` for a site of its own.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

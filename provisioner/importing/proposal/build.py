@@ -5,8 +5,6 @@ So it is right whether or not the rest is corrected. Rows with an open question 
 right whatever the answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 

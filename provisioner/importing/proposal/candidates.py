@@ -6,8 +6,6 @@ and counts must be equal: school 1 is never a misspelt school 2. The finding of 
 cell's text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field

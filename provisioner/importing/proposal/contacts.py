@@ -1,7 +1,5 @@
 """Rows of contacts, and a province's contacts. Personal values stay masked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date

@@ -4,8 +4,6 @@ A channel's row may give its recorder's make, address and port, as provinces' ta
 recorder's other rows. In tables with a row per stream, a camera has several rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice

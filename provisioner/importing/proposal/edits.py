@@ -1,7 +1,5 @@
 """Wanted values, and the smallest edit that makes them true. Pure."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

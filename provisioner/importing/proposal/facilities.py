@@ -1,7 +1,5 @@
 """Rows of facilities and surveys, and the values they want."""
 
-from __future__ import annotations
-
 from datetime import date
 from enum import Enum
 

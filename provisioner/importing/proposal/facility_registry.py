@@ -1,7 +1,5 @@
 """The facility of each row, and new ids; doubts become questions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 

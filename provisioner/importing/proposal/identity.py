@@ -5,8 +5,6 @@ spelling or absence of the unit's type (`Phường`, `P.`). The result is open i
 one letter differs.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

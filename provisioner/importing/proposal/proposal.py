@@ -1,7 +1,5 @@
 """A proposal with its findings, and an import's result. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date

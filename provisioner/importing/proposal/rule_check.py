@@ -1,7 +1,5 @@
 """The inventory's rules over the edits; problems refer to the causing cell."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date

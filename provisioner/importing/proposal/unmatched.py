@@ -4,8 +4,6 @@ Such a row is identified by its content, new, or in question. Its outcome does n
 may be one site are in question. A site that its province's list lacks is closed or renamed: a person decides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """An import's report, as JSON and as a province's spreadsheet. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Sentences of findings in both languages, which never repeat a cell. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from provisioner.base.language import Language

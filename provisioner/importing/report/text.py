@@ -1,7 +1,5 @@
 """The report of an import as text, with its questions. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple

@@ -4,8 +4,6 @@ CSV comes as Excel writes it: any Unicode encoding and separator. Other kinds of
 error is raised. No inventory is needed.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -4,8 +4,6 @@ A header is a row with at least three known headers of one of the four sheets. M
 as in Excel. Repeated cells are filled in, and rows that are not data are left out.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence

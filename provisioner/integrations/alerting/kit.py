@@ -4,8 +4,6 @@ The dashboard shows faults first, then nights, then the watch. Alerts inhibit ea
 lost host explains its sites, a site its devices, a device its paths. A carrier gets only its own alerts.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ One state series per path, the rest aggregated: the table is the label budget. O
 label contains a person, a secret, or a facility's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType

@@ -4,8 +4,6 @@ If a series disappears, alerts keep its last value until Prometheus drops it. So
 for a while, and rules may look back over a gap of the watch itself (`rules`).
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -4,8 +4,6 @@ Alertmanager decides which alert inhibits which (`kit`); `scope` is an alert's e
 already (two looks a minute apart), so its alerts do not wait.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Final
 

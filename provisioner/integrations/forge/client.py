@@ -4,8 +4,6 @@ Calls are retried if that may help; a failed call raises `NoticeError`. A merge 
 rewritten, labels of one family, and a commit status.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 import re

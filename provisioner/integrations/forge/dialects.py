@@ -5,8 +5,6 @@ Forgejo and Gitea follow their own swagger.v1.json (issue, repository), GitHub i
 (docs.gitlab.com/api: notes, merge_requests, commits).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

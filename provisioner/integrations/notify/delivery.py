@@ -1,7 +1,5 @@
 """Delivery of a notice to one receiver, by mail or over HTTP."""
 
-from __future__ import annotations
-
 import hmac
 import json
 from collections.abc import Collection, Mapping, Sequence

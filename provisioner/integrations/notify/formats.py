@@ -5,8 +5,6 @@ that is not repeated ends by itself about a day after the night; an ended one en
 inhibits and sends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta

@@ -5,8 +5,6 @@ only our own words, checked addresses, or encoded text, so an inventory cannot a
 over TLS or on this machine, and errors never quote its answers.
 """
 
-from __future__ import annotations
-
 import re
 import smtplib
 import socket

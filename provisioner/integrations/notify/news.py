@@ -3,8 +3,6 @@
 Data that a receiver may not see is removed here, before any text is made.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

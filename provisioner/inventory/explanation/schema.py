@@ -1,7 +1,5 @@
 """JSON Schemas (draft 2020-12) of inventory files, made from the models. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final

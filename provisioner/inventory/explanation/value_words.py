@@ -1,7 +1,5 @@
 """Vietnamese words of values in facilities' files. Pure."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Final
 

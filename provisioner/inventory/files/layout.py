@@ -1,7 +1,5 @@
 """Files of an inventory's folder, as docs/start/first-inventory.md has them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Lazily found positions of values in the inventory's files, for problems."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress

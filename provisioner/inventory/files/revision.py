@@ -5,8 +5,6 @@ an inventory, sizes and numbers are bounded, and links are not followed. A commi
 clock alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -10,8 +10,6 @@ It gives up on anything unusual; then `read_carefully` reads libyaml's events an
 compares the results of both.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache

@@ -5,8 +5,6 @@ folder could hide problems, so it is the user's alone, and not in the Git checko
 over many files by path, which are replaced atomically: an edit of one facility rewrites few.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Cached facts of encrypted files: ids, checks of passwords (docs/internals/inventory.md)."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ An error about one facility freezes this facility: hosts keep its configuration 
 An error about no facility in particular stops everything. If two facilities claim the same thing, both are frozen.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Facilities frozen by errors of secrets; `frozen` must not import the vault."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path

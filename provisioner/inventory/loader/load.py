@@ -1,7 +1,5 @@
 """Loading an inventory's files as typed values, with all their problems."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

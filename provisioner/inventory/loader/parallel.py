@@ -4,8 +4,6 @@ This process reads few files itself: starting a process takes as long as reading
 if processes cannot help (`base.processes`), and whatever a killed process left unread.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date

@@ -1,7 +1,5 @@
 """Receivers' secrets; a problem has a position and never a value."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ A problem here has a position, and never a value or an unknown key: either may b
 (docs/internals/inventory.md).
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """An inventory's file: content, problems, outline and details."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import dataclass, replace

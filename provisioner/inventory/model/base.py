@@ -4,8 +4,6 @@ Different spellings of an address are one value: `2001:DB8:0::1` is `2001:db8::1
 address in IPv6's form, which would be a second value, and a zone, which is valid on one machine only.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

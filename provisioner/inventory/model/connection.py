@@ -1,7 +1,5 @@
 """A facility's survey, connection plans with sign-offs, blocks, and gateway."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address

@@ -1,7 +1,5 @@
 """Free texts of an inventory's objects. Pure."""
 
-from __future__ import annotations
-
 import types
 from collections.abc import Callable, Iterator
 from functools import cache

@@ -1,7 +1,5 @@
 """Orders, designations of carriers, and reach intents, which no plan changes."""
 
-from __future__ import annotations
-
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self

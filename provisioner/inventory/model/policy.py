@@ -1,7 +1,5 @@
 """`inventory.yml`: policy, limits, renamed ids, settings."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from enum import StrEnum

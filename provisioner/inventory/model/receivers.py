@@ -1,7 +1,5 @@
 """Receivers of notices, and keys for plans: of posts, never of persons."""
 
-from __future__ import annotations
-
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, NamedTuple

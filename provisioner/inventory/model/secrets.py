@@ -1,7 +1,5 @@
 """`secrets/`: contents of the vault."""
 
-from __future__ import annotations
-
 from provisioner.inventory.model.base import Model, PublicKey, SecretText, Slug, Text
 
 

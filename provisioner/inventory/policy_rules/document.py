@@ -1,7 +1,5 @@
 """The document that Rego rules see of a plan. Pure."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from provisioner.base.document import Printed, Row

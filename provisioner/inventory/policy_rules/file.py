@@ -4,8 +4,6 @@ Our rules are a subset of Rego, so that a typo is found before it lets a plan pa
 files, every name declared.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -5,8 +5,6 @@ each name must be declared, each field must be in the document's JSON Schema, an
 possible value. Rules may call only deterministic functions without outside access.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise

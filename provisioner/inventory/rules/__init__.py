@@ -5,8 +5,6 @@ alone; its result is cached, so that only changed files are checked again. A rul
 facilities' outlines and the rest of the inventory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 

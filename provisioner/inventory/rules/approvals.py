@@ -1,7 +1,5 @@
 """Rules on signing keys, signatures of plans and approvers of plans."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from datetime import date
 

@@ -1,7 +1,5 @@
 """Rules on the lock's entries, and on the relays' WireGuard ports."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final

@@ -6,8 +6,6 @@ be built. A stand-in may replace a login that an earlier run checked (`STANDS_IN
 During a change, the old and the new setting are both accepted until a day in the file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta

@@ -4,8 +4,6 @@ Facility LANs may overlap (192.168.1.0/24 is everywhere), unless one relay reach
 resolved: no plan may change because the DNS did.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses

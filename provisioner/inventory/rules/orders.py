@@ -4,8 +4,6 @@ A facility's province is part of its paths and frozen at registration. If the in
 provinces, an older entry keeps its slug and names its list.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """Rules on plans: freezes, protected objects, renamed ids, surveys and sign-offs."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date

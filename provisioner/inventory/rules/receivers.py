@@ -1,7 +1,5 @@
 """Rules on readers at centres, and on receivers of notices."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache

@@ -6,8 +6,6 @@ The day is the exception: its answers, and so the result, are valid for a known 
 A country has ten thousand facilities, nearly all valid, so a rule starts with the cheapest sufficient test.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

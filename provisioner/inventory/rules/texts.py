@@ -4,8 +4,6 @@ Free texts appear in pages and spreadsheets of provinces and the ministry, RTSP 
 commit. A message has the position and never the text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache

@@ -4,8 +4,6 @@ A consequence of another problem is not listed. Only an error hides others, so a
 Remaining problems are reported after the correction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

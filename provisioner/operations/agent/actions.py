@@ -4,8 +4,6 @@ Commits are reported as Git notes at the remote and as statuses at the forge. Ne
 recorded with the commit, so the next agent continues if this one dies. The forge may be slow, so it has its own thread.
 """
 
-from __future__ import annotations
-
 import json
 import queue
 import threading

@@ -5,8 +5,6 @@ plans. The signers' file is OpenSSH's ALLOWED SIGNERS (ssh-keygen(1)), as in Git
 a key, `NAMES [OPTIONS] KEY`. An unknown option makes the whole file invalid, since it may be a restriction.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping

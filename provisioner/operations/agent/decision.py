@@ -4,8 +4,6 @@ A commit is reached (hosts match it), refused (for good, under this configuratio
 or failed (its apply failed, and the agent does not retry).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -4,8 +4,6 @@ A round reads remote, history and hosts at its beginning and trusts no intention
 is simply repeated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta

@@ -4,8 +4,6 @@ A webhook only wakes the agent; its content is not used. GitHub and Forgejo sign
 the secret itself.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

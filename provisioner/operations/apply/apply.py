@@ -1,7 +1,5 @@
 """Plans applied, unfinished runs resumed or aborted, hosts rolled back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace

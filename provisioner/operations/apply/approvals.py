@@ -4,8 +4,6 @@ Approvals in a folder are compared with the plan's needs before any change. If a
 changes, a warrant goes with the plan to the carrier's node.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing

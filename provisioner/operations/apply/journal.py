@@ -9,8 +9,6 @@ A verification writes proofs while it runs, so that a killed one keeps them. A r
 answered, and no later step changes a proof. Failures wait for the run's end, as entry and verdicts are one transaction.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import defaultdict

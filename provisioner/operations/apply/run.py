@@ -1,7 +1,5 @@
 """Runs as values, with all to resume them; the last unfinished run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta

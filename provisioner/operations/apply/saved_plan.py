@@ -4,8 +4,6 @@ A merge makes a new commit of the same inventory. So the remote's reference is n
 content: the same content finds its last plan.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

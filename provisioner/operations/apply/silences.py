@@ -12,8 +12,6 @@ Answers of Alertmanager's API v2 are bounded. Only a silence's id, start and sta
 becomes part of a URL.
 """
 
-from __future__ import annotations
-
 import json
 import queue
 import re

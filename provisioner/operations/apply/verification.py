@@ -4,8 +4,6 @@ A holding is a host's facts compared with the desired state: the hash of the fac
 only its presence.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing

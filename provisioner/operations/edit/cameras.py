@@ -3,8 +3,6 @@
 While a setting is under change, the former one is accepted too until a day.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

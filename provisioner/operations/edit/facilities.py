@@ -3,8 +3,6 @@
 Each is the smallest edit of the file, checked against all rules. The caller shows it, then writes it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date

@@ -3,8 +3,6 @@
 It is made as a whole or not at all. An answers file replaces options of `init`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

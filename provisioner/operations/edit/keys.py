@@ -3,8 +3,6 @@
 A key change begins, ends or is cancelled in the lock and in files. An edit is shown before it is written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date

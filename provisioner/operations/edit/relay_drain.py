@@ -3,8 +3,6 @@
 Both relays are of the same carrier. An edit is shown before it is written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -3,8 +3,6 @@
 `ssh-keygen` signs with a key in a file, an agent or a token; no key is read here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """All problems of an inventory; allocations of new objects in the lock."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ If sites push to a relay, a new certificate first becomes its next one. Their pa
 sites refuse a certificate that their package does not name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

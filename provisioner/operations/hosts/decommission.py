@@ -4,8 +4,6 @@ A decommissioned host loses all of the program's files and confirms it. Such an 
 done, and no journal. If it cannot be recorded, it is not undone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace

@@ -4,8 +4,6 @@ A shell script reads the host, makes missing parts, and reads again. The host ke
 reaches the host, without a login.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ With the recovery key the tunnel's key is restored from its sealed box, and site
 a new key, and each site needs a new package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ The next step follows from files, vault and relays, so the same command resumes 
 relay does not stop others. The vault's pre-shared keys are generated, promoted and removed.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing

@@ -5,8 +5,6 @@ webhook or a full disk later loses no part of it. The file is beside the record.
 vault: it contains times, ids and the program's own words, but no path's verdict.
 """
 
-from __future__ import annotations
-
 import json
 import time
 import traceback

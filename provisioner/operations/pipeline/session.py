@@ -8,8 +8,6 @@ name that the inventory lacks, an empty selection), `HostError` (a host cannot b
 another inventory) and `StateError` (the record cannot be read). Docstrings name only further reasons.
 """
 
-from __future__ import annotations
-
 import secrets as random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

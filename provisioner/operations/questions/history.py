@@ -4,8 +4,6 @@ Each run has its steps. The check proves that no entry was changed, removed or f
 policy, and a run records what was removed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """A facility's next step, and its command."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

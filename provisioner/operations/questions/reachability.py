@@ -1,7 +1,5 @@
 """Reachability by an inventory alone, and broken statements."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from provisioner.base.errors import Problem, UsageError

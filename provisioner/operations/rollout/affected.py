@@ -4,8 +4,6 @@ Configuration never changes by itself, so a difference outside the plan counts a
 day: a lost stream counts only if it stays away without a cause of its own.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping

@@ -1,7 +1,5 @@
 """Paths, peers and rules that a change of one host touches. Pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ others, which must be heard before their dead-man switch fires. The journal has 
 enough to resume after the controller's death; the stored one is `operations.apply.journal`.
 """
 
-from __future__ import annotations
-
 import heapq
 import queue
 import threading

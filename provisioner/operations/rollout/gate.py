@@ -10,8 +10,6 @@ The rules (docs/daily/apply.md):
   away without a cause of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

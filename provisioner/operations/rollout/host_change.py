@@ -1,7 +1,5 @@
 """One host's change: the next call after each answer, without effects."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from provisioner.base.errors import HostError

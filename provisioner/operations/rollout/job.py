@@ -1,7 +1,5 @@
 """One host to change: its desired state, its files, its calls. Pure."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The looks at one host after its switch: times, paths, verdicts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import ceil
 

@@ -1,7 +1,5 @@
 """Outcomes of hosts, and last lines of a run, worst first. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The states of one host's change, and their transitions. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final

@@ -10,8 +10,6 @@ One canary a carrier comes first, then 10 %, 50 %, the rest. The rules (docs/dai
 The host's receipt is the result of record: an unconfirmed host rolls back by itself.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

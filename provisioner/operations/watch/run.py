@@ -5,8 +5,6 @@ relay gets one request at a time, over one open connection, and silent relays de
 finds out why a path stands still.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

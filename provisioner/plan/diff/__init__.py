@@ -1,7 +1,5 @@
 """Changes of one host, from desired state, rendered files and facts. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from provisioner.base.text import msg

@@ -4,8 +4,6 @@
 program's answers.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import defaultdict

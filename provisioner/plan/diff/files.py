@@ -6,8 +6,6 @@ set elements affect only new connections. The host itself compares the intended 
 Configuration of frozen facilities stays byte for byte and is no change.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 

@@ -5,8 +5,6 @@ key, and the ports of its devices. If a plan changes one of these, the site is d
 Undoing a manual change on a host needs no package: the host's own file still matches the package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from operator import itemgetter

@@ -9,8 +9,6 @@ A hub's paths are one sentence in its file's change, since the relays list the c
 from its relay's file after its device refused the password. It counts as desired until the password changes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -5,8 +5,6 @@ removed and added, and its traffic reconnects. A new pre-shared key is used from
 minutes. A removed allowed IP is unreachable at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.base.secret import keyed_digest

@@ -1,7 +1,5 @@
 """A host's trusted facts compared: a restriction changes no trust. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_network

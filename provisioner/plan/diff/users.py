@@ -8,8 +8,6 @@ change a relay keeps the old login, and its quarantine counts refusals. After a 
 the next apply writes it. There is no way back: a device that refuses the new login, too, stays quarantined.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace

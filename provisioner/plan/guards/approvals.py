@@ -4,8 +4,6 @@ The file has the signed text in JSON as well, beside the signature; only the sig
 the inventory never counts, whatever a host remembers.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import defaultdict

@@ -4,8 +4,6 @@ Every limit is a named number in the inventory, which `--allow NAME=NUMBER` rais
 cannot be allowed: a change of its own, which is reviewed, first removes the protection.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A plan as input of Rego rules (`schema policy-input`); their answers. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

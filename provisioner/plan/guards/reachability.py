@@ -1,7 +1,5 @@
 """Guards of access: intents, lockout, `--limit`, and hosts' warnings. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network

@@ -4,8 +4,6 @@ Gateways are not managed: their packages count as installed, and further filters
 other hosts are judged, except a relay's own API and the video that its probe reads.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Comparison of two plans: differences, and whether they do the same. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -10,8 +10,6 @@ A node gets a warrant with a change: the plan's meaning, and its approvals. A wa
 digest binds a host's content, and anybody with the files and the key that came with them can compute it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

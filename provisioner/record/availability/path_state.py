@@ -10,8 +10,6 @@ words stored beside it, so that renaming a cause later does not change the past.
 `after` adds one check to a state; `since` takes all recorded checks at once. A night is a day of Vietnam's calendar.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

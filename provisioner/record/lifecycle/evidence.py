@@ -5,8 +5,6 @@ recorders and cameras. A camera that is added later is not proved, and thus the 
 known only if it was recorded.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

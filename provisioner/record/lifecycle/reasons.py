@@ -1,7 +1,5 @@
 """Sentences that explain a facility's state, with file positions. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The program cannot query a gateway. It knows which packages were handed out, whi
 which relays the gateway was seen since. Without such a record the state is unknown, never fine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -7,8 +7,6 @@ An earlier connection proves nothing of today's pictures: only the last verifica
 unchecked camera is unknown, never up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """Every facility's state, next step, opening and drain. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime

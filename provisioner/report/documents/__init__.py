@@ -1,7 +1,5 @@
 """Official documents in Vietnamese, by report; `docx` writes the files. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

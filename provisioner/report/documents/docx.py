@@ -16,8 +16,6 @@ Paragraphs and tables are written as WordprocessingML text (ISO/IEC 29500-1, 17.
 for a table of a thousand rows.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

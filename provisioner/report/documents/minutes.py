@@ -5,8 +5,6 @@ and the facility is present. Persons write their names by hand. A device is list
 minutes of a plan contain the digest of the signed content, so that a later `sign-off` can be compared with the paper.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -5,8 +5,6 @@ motto, issuing body, number and symbol, place and date, kind and subject, conten
 person come as `KEY=TEXT`; a missing one is a dotted line on paper.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

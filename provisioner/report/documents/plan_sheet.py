@@ -4,8 +4,6 @@ One sheet, as text and as a bilingual page. Devices' LAN addresses and RTSP path
 the content's digest covers them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The report on progress ("báo cáo tiến độ"). Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final

@@ -1,7 +1,5 @@
 """Reports for provinces and the ministry, from one table. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """The report on the progress of the connection. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial

@@ -1,7 +1,5 @@
 """The reports on carriers and on acceptance. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial

@@ -1,7 +1,5 @@
 """Reports on surveys, minutes and zones, without addresses and logins. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated

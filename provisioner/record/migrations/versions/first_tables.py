@@ -1,7 +1,5 @@
 """The tables before migrations; databases of earlier versions lack some."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

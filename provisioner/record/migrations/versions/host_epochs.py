@@ -1,7 +1,5 @@
 """The table of the hosts' epochs."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from alembic import op
