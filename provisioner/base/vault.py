@@ -5,8 +5,6 @@ and a counter block. The HMAC-SHA256 of the AES-CTR ciphertext is checked before
 the `ansible-vault` program. Passwords come from outside a checkout: others propose its files.
 """
 
-from __future__ import annotations
-
 import hmac
 import os
 import stat
@@ -54,7 +52,7 @@ class VaultPasswords:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> VaultPasswords:
+    def from_environment(cls, env: Mapping[str, str]) -> "VaultPasswords":
         """Read the sources as Ansible does; a prompt raises `SecretsError`."""
         sources: list[tuple[str, Path]] = []
         for entry in env.get("ANSIBLE_VAULT_IDENTITY_LIST", "").split(","):
@@ -70,12 +68,12 @@ class VaultPasswords:
     def __bool__(self) -> bool:
         return bool(self.sources)
 
-    def only(self, *vault_ids: str) -> VaultPasswords:
+    def only(self, *vault_ids: str) -> "VaultPasswords":
         """Return the sources of given vault ids, in their order, without defaults."""
         chosen = tuple(source for vault_id in vault_ids for source in self.sources if source[0] == vault_id)
         return VaultPasswords(chosen, self.env)
 
-    def for_secrets(self) -> VaultPasswords:
+    def for_secrets(self) -> "VaultPasswords":
         """Return the sources for `secrets/`, without those for contacts."""
         sources = tuple(s for s in self.sources if s[0] != CONTACTS_ID and not s[0].startswith(f"{CONTACTS_ID}-"))
         return VaultPasswords(sources, self.env)

@@ -1,7 +1,5 @@
 """`provisioner history` and `provisioner retention`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -203,7 +201,7 @@ def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
         _echo(f"no steps; its result: provisioner --output json history {run.id}")
 
 
-def _event_row(event: Event) -> EventRow:
+def _event_row(event: Event) -> "EventRow":
     # The beginning of a run holds its whole plan, which `document` and the plan itself show better.
     is_begin = (event.step, event.state) == ("run", "begin")
     return EventRow.made_of(event, detail=None if is_begin else event.detail)

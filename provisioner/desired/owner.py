@@ -1,7 +1,5 @@
 """Owner's mark on a host, respected by other inventories. Pure."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass, replace
@@ -36,12 +34,12 @@ class Owner:
     #: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing, else empty.
     shape: str = ""
 
-    def is_same(self, other: Owner) -> bool:
+    def is_same(self, other: "Owner") -> bool:
         """Return whether inventory and key are the same."""
         return bool(self.inventory) and (self.inventory, self.key) == (other.inventory, other.key)
 
     @property
-    def claim(self) -> Owner:
+    def claim(self) -> "Owner":
         """Inventory, key and time of the mark; another run changes it."""
         return Owner(self.inventory, self.key, self.at)
 

@@ -1,7 +1,5 @@
 """Desired state: a `HostSpec` a host, a `SiteSpec` a gateway. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -119,7 +117,7 @@ class MediaPath(NamedTuple):
             raise TypeError(f"{self.name} is pulled from nowhere: its site pushes it")
         return self.source
 
-    def with_former_picture(self, frame: tuple[str, int, int]) -> MediaPath:
+    def with_former_picture(self, frame: tuple[str, int, int]) -> "MediaPath":
         """Return the path with its former values if that picture is shown."""
         old = self.former
         if old is None or frame != old[1:4]:

@@ -4,8 +4,6 @@ An author of an inventory change names the address. So each redirect's host is r
 connected at that address. Hosts named on this machine may have any address, since carriers have their own mirrors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final
@@ -43,7 +41,7 @@ class Mirrors:
     authorities: str = ""  #: A file of a carrier's own CA certificates, if any.
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Mirrors:
+    def from_environment(cls, environment: Mapping[str, str]) -> "Mirrors":
         """Read the environment; `~/.netrc` is ignored, so no login leaks."""
         proxy = _first(environment, "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
         direct = _first(environment, "no_proxy", "NO_PROXY")

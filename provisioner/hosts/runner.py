@@ -1,7 +1,5 @@
 """Calls to hosts and their answers, for any carrier of calls."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,7 +60,7 @@ class HostCall:
     #: proves that the host is reachable.
     since: str = ""
     #: Replaces program and bundle, for a host that may lack Python. It has no secret and proves nothing.
-    script: ShellScript | None = None
+    script: "ShellScript | None" = None
     #: A change's plan with its approvals (`plan.saved.file`), for a node whose operators require it.
     warrant: bytes = field(repr=False, default=b"")
 

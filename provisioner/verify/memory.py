@@ -4,8 +4,6 @@ To remember more of a path, add a field with a default here, its line in `memory
 source in `PathLook` (`verify.result`) and `after`. An older document gets the default.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -93,7 +91,7 @@ class PathMemory:
         """The last look."""
         return self.past[-1] if self.past else None
 
-    def as_of(self, moment: datetime) -> PathMemory:
+    def as_of(self, moment: datetime) -> "PathMemory":
         """Return the memory without later entries, which a wrong clock made."""
         failing = self.failing if self.failing and self.failing.state.last_look <= moment else None
         full_look = self.full_look if self.full_look and self.full_look <= moment else None

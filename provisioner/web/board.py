@@ -5,8 +5,6 @@ For each path the newest verification that covers it counts. Older verdicts of o
 `up` is shown as `old`. The worse one of a verification's and a watch's verdict is shown.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -65,7 +63,7 @@ class BoardPath(WithFinding):
         at = self.checked_at
         return self.verdict == "up" and not (at and -AHEAD <= now - at <= LONGEST_STANDING)
 
-    def as_of(self, now: datetime, watch: WatchWord | None) -> BoardPath:
+    def as_of(self, now: datetime, watch: WatchWord | None) -> "BoardPath":
         """Return the path with the worse verdict of verification and watch."""
         verdict = OLD if self.is_old(now) else self.verdict
         verified = "" if verdict == self.verdict else self.verdict

@@ -1,7 +1,5 @@
 """The server's socket and loop, and the checks before it listens."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl
@@ -103,7 +101,7 @@ def refuse_certificate(address: ServerAddress) -> None:
 class Guest(socket.socket):
     """An accepted connection."""
 
-    def __init__(self, accepted: socket.socket, address: AnyAddress, listener: Listener) -> None:
+    def __init__(self, accepted: socket.socket, address: AnyAddress, listener: "Listener") -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_STALLED_S * 1000))
         self.address = address

@@ -9,8 +9,6 @@ code does not depend on the pager: if it cannot start, fails or ends early, the 
 Mistyped words are answered with similar ones, and impossible values are refused.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
@@ -69,7 +67,7 @@ class Terminal:
     stream: TextIO
 
     @classmethod
-    def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> Terminal:
+    def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> "Terminal":
         """Return the terminal of a stream, or a substitute for a file."""
         watched = stream.isatty()
         width = max(_NARROWEST, shutil.get_terminal_size().columns) if watched else None

@@ -1,7 +1,5 @@
 """Loading of templates, playbooks and the on-host program from disk."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import sys
@@ -79,7 +77,7 @@ class Templates:
     host_sources: dict[str, bytes]
     side: str = ""  #: The program's side of a shared centre.
 
-    def for_side(self, side: str) -> Templates:
+    def for_side(self, side: str) -> "Templates":
         """Return these with a side's program, which differs in two lines."""
         if not side:
             return self
@@ -89,7 +87,7 @@ class Templates:
         return self._of_sides[side]
 
     @cached_property
-    def _of_sides(self) -> dict[str, Templates]:
+    def _of_sides(self) -> "dict[str, Templates]":
         return {}
 
     @cached_property

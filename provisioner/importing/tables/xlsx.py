@@ -8,8 +8,6 @@ A parser resolves entities, and Expat before 2.6 rereads an unfinished tag with 
 when it is first opened: a document type, or a tag without end, is refused before any reader sees it.
 """
 
-from __future__ import annotations
-
 import io
 import warnings
 from collections.abc import Iterator
@@ -258,7 +256,7 @@ class _Sheet:
     names: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, part: IO[bytes], reader: _Cells, elements: int, cells: int) -> _Sheet:
+    def of(cls, part: IO[bytes], reader: _Cells, elements: int, cells: int) -> "_Sheet":
         sheet, row, number = cls(reader), 0, 0
         for number, (_, element) in enumerate(iterparse(part), start=1):  # noqa: S314 (entities were refused before)
             tag = element.tag

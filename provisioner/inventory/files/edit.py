@@ -6,8 +6,6 @@ A new file has block mappings, with texts quoted as in JSON, so that every YAML 
 `allocations.lock.yml` has the same bytes for the same value, so that Git shows what changed.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import string
@@ -58,7 +56,7 @@ class _EditedNode:
     key_column: int  #: Column of the key, or of the list's dash.
     flow: bool
 
-    def child(self, part: str | int) -> _EditedNode | None:
+    def child(self, part: str | int) -> "_EditedNode | None":
         flow = self.flow or bool(getattr(self.node, "flow_style", False))
         column = self.node.start_mark.column
         if isinstance(self.node, yaml.MappingNode):

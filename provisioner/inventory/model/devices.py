@@ -1,7 +1,5 @@
 """Cameras, recorders and their streams in a facility's file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
@@ -95,7 +93,7 @@ class FormerStream(Model):
     fps: Fps | None = None  #: Frames a second.
 
     @model_validator(mode="after")
-    def _says_something(self) -> FormerStream:
+    def _says_something(self) -> "FormerStream":
         if not self.model_dump(exclude_none=True):
             raise ValueError("write the former values: codec, width, height, fps or least_kbps")
         return self
@@ -149,7 +147,7 @@ class Stream(Model):
     accept: Annotated[StreamAccept | None, UNSIGNED] = None
 
     @model_validator(mode="after")
-    def _was_another_one(self) -> Stream:
+    def _was_another_one(self) -> "Stream":
         if self.accept is None:
             return self
         old = self.accept.old.model_dump(exclude_none=True)
@@ -235,7 +233,7 @@ class Camera(Model):
     streams: Annotated[Streams, SIGNED]
 
     @model_validator(mode="after")
-    def _own_address_or_recorder(self) -> Camera:
+    def _own_address_or_recorder(self) -> "Camera":
         if (self.address is None) == (self.recorder is None):
             raise ValueError("a camera has either an address of its own or a recorder")
         if self.address is not None and self.make is None:

@@ -1,7 +1,5 @@
 """Facilities with their connections, and maintenance windows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +63,7 @@ class Capacity(Model):
 class Connection:
     """A facility carried by one relay: an agreed plan with its gateway."""
 
-    facility: Facility
+    facility: "Facility"
     plan: connection.ConnectionPlan  #: The agreed plan, or the agreed successor.
     relay: str  #: The plan's relay, or its backup relay.
     gateway: connection.Gateway

@@ -1,7 +1,5 @@
 """Evaluation of Rego rules by regopy in processes (docs/internals/inventory.md)."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -82,7 +80,7 @@ class RegoVerdict:
             len(self.failed),
         )
 
-    def joined(self, other: RegoVerdict) -> RegoVerdict:
+    def joined(self, other: "RegoVerdict") -> "RegoVerdict":
         """Return the sum of two verdicts."""
         return RegoVerdict(
             self.files + other.files,
@@ -101,7 +99,7 @@ class RegoBounds:
     mib: int
     cpu_s: float = math.inf
 
-    def until(self, end: float) -> RegoBounds:
+    def until(self, end: float) -> "RegoBounds":
         """Return these limits, cut at a monotonic time; `RegoFailureError` if over."""
         remaining_s = math.ceil(end - time.monotonic())
         if remaining_s <= 0:

@@ -1,7 +1,5 @@
 """Checks and tests of Rego rules, and their verdict (docs/internals/inventory.md)."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -382,7 +380,7 @@ class _PlannedTests:
     end: float
 
     @classmethod
-    def from_modules(cls, rules: RegoModule, tests: RegoModule, end: float) -> _PlannedTests:
+    def from_modules(cls, rules: RegoModule, tests: RegoModule, end: float) -> "_PlannedTests":
         cases = cases_of(tests)
         queries = [engine.RegoQuery(f"data.{tests.package}.{case.plan}") for case in cases.cases if case.plan]
         answers = iter(_answers([rules.text, cases.text], queries, [EMPTY], end))

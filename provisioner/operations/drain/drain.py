@@ -3,8 +3,6 @@
 Progress follows from the inventory's files and both relays. Pictures over the new relay must be as good as before.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -164,7 +162,7 @@ class SiteProof:
         """Whether the old relay can be cut without loss."""
         return self.reached and not self.worse
 
-    def lost_since(self, before: SiteProof) -> tuple[str, ...]:
+    def lost_since(self, before: "SiteProof") -> tuple[str, ...]:
         """Return the paths that the cut made worse."""
         return tuple(path for path in self.worse if path not in before.worse and path not in before.not_up)
 

@@ -1,7 +1,5 @@
 """A device's login, set in its vault file by the smallest edit."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -156,7 +154,7 @@ class _Edit:
         owner: str,
         devices: Sequence[tuple[Facility, str]],
         request: LoginsRequest,
-    ) -> _Edit:
+    ) -> "_Edit":
         path, vault_id, before = _opened_file(root, passwords, owner)
         logins = _logins(path, before)
         after, changed = before.decode("utf-8-sig"), []
@@ -173,7 +171,7 @@ class _Edit:
     @classmethod
     def without_old_logins(
         cls, root: Path, passwords: VaultPasswords, owner: str, devices: Sequence[tuple[Facility, str]]
-    ) -> _Edit:
+    ) -> "_Edit":
         path, vault_id, before = _opened_file(root, passwords, owner)
         logins, after, changed = _logins(path, before), before, []
         for facility, device in devices:

@@ -5,8 +5,6 @@ centres get the next key only after the relay was applied with both. When a chan
 key again before the relay forgets the next one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -233,7 +231,7 @@ class _OwnKeyChange:
     @classmethod
     def opened(
         cls, sessions: Sessions, request: key_edits.OwnKeyRequest, terms: StepTerms, by: OwnKeyAttendant
-    ) -> _OwnKeyChange:
+    ) -> "_OwnKeyChange":
         session = sessions()
         key_edits.relay_named(session.inventory, request.relay)
         for name in request.leaves:

@@ -1,7 +1,5 @@
 """Notices of a night for each receiver's role; failures affect no others."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +64,7 @@ class Sending:
         return self.outcome in {SendOutcome.FAILED, SendOutcome.FAULTY}
 
     @property
-    def row(self) -> SendingRow:
+    def row(self) -> "SendingRow":
         """Its document row, without addresses."""
         return SendingRow.made_of(self, of=next(iter(self.receiver.of.values()), ""))
 

@@ -1,7 +1,5 @@
 """The stages of a session: plan, verify, keys, site packages."""
 
-from __future__ import annotations
-
 import secrets as random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -108,7 +106,7 @@ class Planned:
             first = self.plan.refused[0]
             raise PolicyError(first.message, hint=first.hint, object=first.host or host)
 
-    def judged_by_rego(self, session: Session, now: datetime) -> Planned:
+    def judged_by_rego(self, session: Session, now: datetime) -> "Planned":
         """Add the Rego rules' verdict; invalid rules raise `InventoryError`."""
         specs = {spec.id: spec for spec in self.hosts}
         return replace(self, plan=judged_by_rego(session, self.plan, session.served, specs, now))

@@ -1,7 +1,5 @@
 """Availability in a span, from the recorded verdicts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -93,12 +91,12 @@ def _total_row(
     return total
 
 
-def _not_recorded(policy: AgreedAvailability, stored: _SpanRecords) -> Iterable[str]:
+def _not_recorded(policy: AgreedAvailability, stored: "_SpanRecords") -> Iterable[str]:
     yield from (f"carrier {name}" for name in sorted(policy.carriers.keys() - stored.carriers))
     yield from (f"facility {name}" for name in sorted(policy.facilities.keys() - stored.facilities))
 
 
-def _refuse_unknown(limit: Limit, stored: _SpanRecords) -> None:
+def _refuse_unknown(limit: Limit, stored: "_SpanRecords") -> None:
     for kind, wanted in sorted(limit.wanted.items()):
         if kind == "host":
             hint = "choose a carrier, a province or a facility"

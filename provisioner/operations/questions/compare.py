@@ -6,8 +6,6 @@ facilities, their lock entries, orders, designations and encrypted files. Otherw
 all is compared.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -100,7 +98,7 @@ class _Hosts:
     files: dict[str, tuple[RenderedFile, ...]]
 
     @classmethod
-    def of(cls, inventory: Inventory, hosts: Collection[str], templates: Templates) -> _Hosts:
+    def of(cls, inventory: Inventory, hosts: Collection[str], templates: Templates) -> "_Hosts":
         state = desired_state(inventory, placeholders(inventory))
         return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items() if host in hosts})
 
@@ -115,7 +113,7 @@ class _Rendered:
     @classmethod
     def of(
         cls, inventory: Inventory, templates: Templates, held: Mapping[str, FrozenFacility] = NOTHING_HELD
-    ) -> _Rendered:
+    ) -> "_Rendered":
         state = desired_state(inventory, placeholders(inventory), held)
         return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
 

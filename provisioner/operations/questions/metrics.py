@@ -1,7 +1,5 @@
 """Metrics of recorded verifications: the last full one, and partial ones since."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,12 +24,12 @@ from provisioner.record.store import History, find_history
 MOST_PARTS: Final = 500  #: Limit of newest runs to search for the last full verification.
 
 
-def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> RecordedMetrics:
+def recorded_metrics(root: Path, environment: Mapping[str, str], now: datetime) -> "RecordedMetrics":
     """Return metrics of an inventory's history, whatever its errors."""
     return metrics_of(environment, _load_inventory(root, environment, now).settings.id)
 
 
-def metrics_of(environment: Mapping[str, str], inventory: str) -> RecordedMetrics:
+def metrics_of(environment: Mapping[str, str], inventory: str) -> "RecordedMetrics":
     """Return metrics of the history of an inventory's id."""
     return RecordedMetrics(state_folder_of(environment, inventory), night_file(environment, inventory))
 

@@ -3,8 +3,6 @@
 This is the only parser of the on-host program's documents (`wire.ChangeAnswer`). An unknown outcome is no outcome.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -157,11 +155,11 @@ class Watch:
         return frozenset(n for n, reading in self.readings.items() if reading.up and n not in self.absent)
 
     @classmethod
-    def since(cls, before: GateResult, served: Served) -> Watch:
+    def since(cls, before: GateResult, served: Served) -> "Watch":
         """Begin with the look before a switch."""
         return cls(before, served, _steady_sessions(before.sessions, served))
 
-    def after(self, result: GateResult, at_s: float) -> Watch:
+    def after(self, result: GateResult, at_s: float) -> "Watch":
         """Return this watch with one more look."""
         readings = {**self.readings, **_readings_after(self.readings, result, at_s)}
         why_not = {n: reason for n, reason in {**self.why_not, **result.why_not}.items() if n not in result.up}
@@ -171,7 +169,7 @@ class Watch:
         watch = replace(watch, first=self.first or result.sessions, last=result.sessions)
         return watch if result.sessions["paths"] is None else watch._after_sessions(result, result.sessions, at_s)  # noqa: SLF001
 
-    def _after_sessions(self, result: GateResult, now: wire.SessionsAnswer, at_s: float) -> Watch:
+    def _after_sessions(self, result: GateResult, now: wire.SessionsAnswer, at_s: float) -> "Watch":
         """Return the watch after a look at the relay's sessions."""
         signs, absent, back = dict(self.signs), {}, set(self.back)
         paths = now["paths"] or {}

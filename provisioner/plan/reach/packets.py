@@ -4,8 +4,6 @@ The firewall's file is parsed: sets, chains, and statements of rules. Only the s
 known. An unknown statement, or a missing chain, is a `RenderError` and never counts as accepted.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -50,7 +48,7 @@ class Networks(tuple[Network, ...]):  # noqa: SLOT001 (what is worked out once i
     """Networks of one or both families, with a cached surrounding network."""
 
     @cached_property
-    def around(self) -> Networks:
+    def around(self) -> "Networks":
         """The smallest surrounding network; the networks themselves if impossible."""
         if len(self) == 1 or len({network.version for network in self}) != 1:
             return self

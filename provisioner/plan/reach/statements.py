@@ -1,7 +1,5 @@
 """The matrix of `prove`, and statements checked against it. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property, partial
@@ -85,7 +83,7 @@ class Statement(NamedTuple):
     place: int | None = None  #: Its index in `intents.yml`; `None` if built-in.
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> "Origin":
         """Origin of the statement."""
         return Origin.BUILT_IN if self.place is None else Origin.INVENTORY
 

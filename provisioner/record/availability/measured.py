@@ -4,8 +4,6 @@ Times are whole microseconds, so that sums are exact over parts of a span and ov
 cameras, facilities, carriers and provinces.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +65,7 @@ class Measured:
     unmeasured: int = 0  #: Unchecked or undecided.
     outages: int = 0  #: The number of checks that found it down after a valid check that did not.
 
-    def __add__(self, other: Measured) -> Measured:
+    def __add__(self, other: "Measured") -> "Measured":
         return total_of((self, other))
 
     @property

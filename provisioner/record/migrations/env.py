@@ -1,7 +1,5 @@
 """Alembic's script for each migration, in the transaction of the given connection."""
 
-from __future__ import annotations
-
 from alembic import context
 
 from provisioner.record.tables import metadata, migrations
