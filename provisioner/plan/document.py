@@ -4,20 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Literal
 
-from provisioner.base.document import (
-    Count,
-    Digest,
-    HeldRow,
-    KeyedDigest,
-    MomentText,
-    Positive,
-    Printed,
-    ProblemRow,
-    Row,
-    Said,
-    form,
-    of,
-)
+from provisioner.base import document as documents
+from provisioner.base.document import of
 from provisioner.base.errors import Severity
 from provisioner.base.text import Document, LongList, counted, msg, named, printable
 from provisioner.inventory.model.policy import ApprovedChanges, Limits
@@ -39,37 +27,37 @@ _WARNINGS: Final = [
     *("adoption-spent", "host-clock-off", "host-disk-full", "host-mtu-small", "host-other-firewall"),
     *("host-port-taken", "pool-routed-elsewhere", "rego-warns"),
 ]
-Readers = dict[str, dict[str, Positive]]  #: Live readers by relay and path.
+Readers = dict[str, dict[str, documents.Positive]]  #: Live readers by relay and path.
 
 
-class ImpactCounts(Row):
+class ImpactCounts(documents.Row):
     """Changes by impact."""
 
-    none: Count
-    hot: Count
-    path: Count
-    all: Count
+    none: documents.Count
+    hot: documents.Count
+    path: documents.Count
+    all: documents.Count
 
 
-class PlanSummary(Row):
+class PlanSummary(documents.Row):
     """The counts of a plan."""
 
-    create: Count
-    update: Count
-    delete: Count
-    noop: Count
-    trust: Count  #: Changes of trust, each counted once.
-    hosts: Count  #: Hosts that change.
-    viewers_dropped: Count  #: Live readers that are cut, each counted once.
+    create: documents.Count
+    update: documents.Count
+    delete: documents.Count
+    noop: documents.Count
+    trust: documents.Count  #: Changes of trust, each counted once.
+    hosts: documents.Count  #: Hosts that change.
+    viewers_dropped: documents.Count  #: Live readers that are cut, each counted once.
     impact: ImpactCounts
     viewers_unknown: tuple[str, ...]  #: Hosts whose viewers are not known.
 
 
-class _CarrierKey(Row):
+class _CarrierKey(documents.Row):
     carrier: str
 
 
-class _ProvinceKey(Row):
+class _ProvinceKey(documents.Row):
     province: str
 
 
@@ -77,16 +65,16 @@ class _FacilityKey(_ProvinceKey):
     facility: str
 
 
-class ChangeCounts(Row):
+class ChangeCounts(documents.Row):
     """Changes of one carrier, province or facility."""
 
-    create: Count
-    update: Count
-    delete: Count
-    hosts: Count  #: Hosts that change.
+    create: documents.Count
+    update: documents.Count
+    delete: documents.Count
+    hosts: documents.Count  #: Hosts that change.
     #: Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program.
     impact: Impact
-    viewers: Count  #: Live readers that are cut.
+    viewers: documents.Count  #: Live readers that are cut.
 
 
 class CarrierCounts(ChangeCounts, _CarrierKey):
@@ -101,7 +89,7 @@ class FacilityCounts(ChangeCounts, _FacilityKey):
     """Changes of one facility."""
 
 
-class PlanTotals(Row):
+class PlanTotals(documents.Row):
     """Changes by carrier, province and facility."""
 
     carriers: tuple[CarrierCounts, ...]  #: Centres, which belong to no single carrier, have the row `centres`.
@@ -109,7 +97,7 @@ class PlanTotals(Row):
     facilities: tuple[FacilityCounts, ...]
 
 
-class PlannedRow(Row):
+class PlannedRow(documents.Row):
     """A resource of a host."""
 
     host: str  #: The relay or centre.
@@ -118,14 +106,14 @@ class PlannedRow(Row):
     action: Action
     #: Affected readers: `hot` of no path, `path` of one path, `all` of the relay; `none` changes no running program.
     impact: Impact
-    viewers: Count  #: Live readers that the change cuts.
+    viewers: documents.Count  #: Live readers that the change cuts.
     viewers_by_path: Readers = of("cut")  #: Live readers that are cut, by relay and path.
-    reason: Said  #: The reason, also of a no-op.
+    reason: documents.Said  #: The reason, also of a no-op.
     province: str  #: The facility's province; empty unless the change is of one facility.
     facility: str  #: The facility.
 
 
-class OutsideRow(Row):
+class OutsideRow(documents.Row):
     """A pending change outside `--limit`."""
 
     host: str
@@ -133,19 +121,19 @@ class OutsideRow(Row):
     name: str
 
 
-class RefusedRow(Row):
+class RefusedRow(documents.Row):
     """A reason to refuse the plan."""
 
     #: A limit's name, or another reason to refuse the plan.
-    policy: Annotated[str, form(enum=[*_LIMITS, *_OTHER_REFUSALS])]
-    limit: Count | None  #: The limit.
-    value: Count | None  #: The plan's figure.
+    policy: Annotated[str, documents.form(enum=[*_LIMITS, *_OTHER_REFUSALS])]
+    limit: documents.Count | None  #: The limit.
+    value: documents.Count | None  #: The plan's figure.
     host: str  #: The host; empty if the refusal is about the whole plan.
-    message: Said
-    hint: Said
+    message: documents.Said
+    hint: documents.Said
 
 
-class NewPackageRow(Row):
+class NewPackageRow(documents.Row):
     """A site whose gateway needs a new site package after this change, and the reason."""
 
     facility: str
@@ -153,22 +141,22 @@ class NewPackageRow(Row):
     reason: str
 
 
-class WarningRow(ProblemRow):
+class WarningRow(documents.ProblemRow):
     """A warning from facts of a host."""
 
     severity: Literal[Severity.WARNING]
-    code: Annotated[str, form(enum=_WARNINGS)]
+    code: Annotated[str, documents.form(enum=_WARNINGS)]
     message: str
 
 
-class HeldInPlanRow(HeldRow):
+class HeldInPlanRow(documents.HeldRow):
     """A frozen facility: hosts keep its last state, and all other facilities go on."""
 
     hosts: tuple[str, ...]  #: Hosts, of those read, that have parts of it.
     chosen: bool  #: Whether it is within `--limit`. Otherwise the command does not exit with 3 because of it.
 
 
-class QuarantinedRow(Row):
+class QuarantinedRow(documents.Row):
     """A quarantined path: the relay does not pull it, since the device refuses the login. It is not a change."""
 
     host: str
@@ -176,53 +164,55 @@ class QuarantinedRow(Row):
     province: str
     facility: str
     device: str  #: Address and port in the tunnel.
-    since: MomentText = of("since_text")
+    since: documents.MomentText = of("since_text")
     renewed: bool  #: Whether the inventory has a newer login, with which an apply restores the path.
 
 
-class NeedRow(Row):
+class NeedRow(documents.Row):
     """A number of different people with a role (empty: any role), for hosts of a carrier (empty: of no carrier)."""
 
     changes: ApprovedChanges = of("rule", "changes")
     role: str = of("rule", "role")
-    people: Positive = of("rule", "people")
+    people: documents.Positive = of("rule", "people")
     carrier: str
     hosts: tuple[str, ...]
 
 
-class RegoRow(Row):
+class RegoRow(documents.Row):
     """The number of Rego rules that judged the plan, and of their results."""
 
-    files: Count
-    rules: Count
-    denied: Count
-    warned: Count
-    failed: Count
+    files: documents.Count
+    rules: documents.Count
+    denied: documents.Count
+    warned: documents.Count
+    failed: documents.Count
 
 
-class PlanInventory(Row):
+class PlanInventory(documents.Row):
     """The planned revision."""
 
     commit: str  #: Empty outside Git.
-    digest: Digest
+    digest: documents.Digest
 
 
-class PlanDocument(Printed, name="plan", title="A plan"):
+class PlanDocument(documents.Printed, name="plan", title="A plan"):
     """Output of `provisioner plan --output json`, and the file of `--out`."""
 
-    digest: Digest  #: The digest of everything that the plan depends on. Commit, times and viewers are not in it.
+    digest: (
+        documents.Digest
+    )  #: The digest of everything that the plan depends on. Commit, times and viewers are not in it.
     #: The digest of the plan's effect: desired states of the changing hosts, changes, raised limits and frozen
     #: facilities. Approvals sign it. An edit without an effect there leaves it the same.
-    meaning: Digest
+    meaning: documents.Digest
     inventory: PlanInventory
-    templates: Digest
+    templates: documents.Digest
     tool: str  #: This program's version.
-    live: dict[str, KeyedDigest]  #: The live digest of each host in the plan.
-    desired: dict[str, KeyedDigest]  #: The digest of each host's desired state.
-    planned: dict[str, Digest]  #: The digest of each host's changes.
-    allow: dict[Annotated[str, form(enum=_LIMITS)], Count]  #: Limits raised for this plan.
+    live: dict[str, documents.KeyedDigest]  #: The live digest of each host in the plan.
+    desired: dict[str, documents.KeyedDigest]  #: The digest of each host's desired state.
+    planned: dict[str, documents.Digest]  #: The digest of each host's changes.
+    allow: dict[Annotated[str, documents.form(enum=_LIMITS)], documents.Count]  #: Limits raised for this plan.
     #: By changing host: digests of its calls, by operation, and of its address. Approvals sign them, too.
-    requests: dict[str, dict[str, Digest]]
+    requests: dict[str, dict[str, documents.Digest]]
     summary: PlanSummary
     totals: PlanTotals
     viewers_by_path: Readers  #: Live readers that are cut, by relay and path.
@@ -274,12 +264,12 @@ class ComparedRow(PlannedRow, without=("viewers", "viewers_by_path")):
     """A resource of a host."""
 
 
-class AgainstRow(Row):
+class AgainstRow(documents.Row):
     """The older revision."""
 
     name: str  #: The name as requested.
-    commit: Annotated[str, form(pattern="^[0-9a-f]{40,64}$")]
-    digest: Digest
+    commit: Annotated[str, documents.form(pattern="^[0-9a-f]{40,64}$")]
+    digest: documents.Digest
 
 
 class CompareDocument(

@@ -22,25 +22,9 @@ from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable
 from provisioner.hosts.facts import Condition
 from provisioner.plan.change import Action, Resource
+from provisioner.verify import result as results
 from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import HIGHEST, LEVELS
-from provisioner.verify.result import (
-    PARTS,
-    CameraSample,
-    Cause,
-    DeviceState,
-    Finding,
-    HostReport,
-    Incident,
-    LastingFailure,
-    Layer,
-    Moment,
-    PathVerdict,
-    ToLookAt,
-    Verdict,
-    VerifyResult,
-    summary_of,
-)
 
 _SHOWN: Final = 200
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -61,9 +45,11 @@ Number = Annotated[int | float, Schema({"type": "number"})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]
 Name = Annotated[str, AfterValidator(printable)]
-SaidVerdict = Annotated[Verdict, _choice_or_default(Verdict, Verdict.UNKNOWN)]
-SaidCause = Annotated[Cause, _choice_or_default(Cause, Cause.UNKNOWN), Schema({"type": "string"})]
-SaidLayer = Annotated[Layer, _choice_or_default(Layer, Layer.STREAM)]
+SaidVerdict = Annotated[results.Verdict, _choice_or_default(results.Verdict, results.Verdict.UNKNOWN)]
+SaidCause = Annotated[
+    results.Cause, _choice_or_default(results.Cause, results.Cause.UNKNOWN), Schema({"type": "string"})
+]
+SaidLayer = Annotated[results.Layer, _choice_or_default(results.Layer, results.Layer.STREAM)]
 
 
 _GIVEN: Final = set[str]()
@@ -94,17 +80,19 @@ class ProofRow(Row):
     """The last proof."""
 
     level: Proved
-    at: Moment
+    at: results.Moment
     age_s: Count
 
 
 class WindowRow(Row):
     """A maintenance window."""
 
-    begin: Moment = Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")
-    until: Moment
+    begin: results.Moment = Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")
+    until: results.Moment
     reason: str
-    would_be: Annotated[SaidVerdict, _one_of(*(one for one in Verdict if one is not Verdict.MAINTENANCE))]
+    would_be: Annotated[
+        SaidVerdict, _one_of(*(one for one in results.Verdict if one is not results.Verdict.MAINTENANCE))
+    ]
 
 
 _SUSPECTS: Final = _one_of(
@@ -139,7 +127,7 @@ class ReferenceRow(Row):
     """References of a picture."""
 
     count: Positive
-    newest: Moment
+    newest: results.Moment
     age_s: Count
     lights: tuple[Literal["day", "night", "between"], ...]
     move_detectable: bool
@@ -156,20 +144,20 @@ class PathRow(_Older):
     relay: Name
     verdict: SaidVerdict
     level: Level = 0  #: The highest level that the path passed together with all lower levels; 0 if it passed no level.
-    cause: SaidCause = Cause.NONE  #: Empty if the path is up.
-    checked_at: Moment | None
+    cause: SaidCause = results.Cause.NONE  #: Empty if the path is up.
+    checked_at: results.Moment | None
     passed: tuple[Level, ...] = ()
     layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
     object: str = ""
     detail: str = ""
     #: The present failure. An unconfirmed one occurred once, which is not enough for down.
-    failing: LastingFailure | None
+    failing: results.LastingFailure | None
     #: For a path that is not up: the highest level ever proved, and the time of its last proof.
     last_proof: ProofRow | None
     maintenance: WindowRow | None  #: The path's maintenance window, and its verdict without the window.
     picture: PictureRow | None
     #: Suspected faults for a person to check, seen in several checks over time. They change no verdict.
-    to_look_at: tuple[ToLookAt, ...] = ()
+    to_look_at: tuple[results.ToLookAt, ...] = ()
     reference: ReferenceRow | None  #: The accepted references of its picture; null without one.
     #: Settings under change, of which the old and the new value are accepted; absent without one.
     accept: Annotated[tuple[SettingRow, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
@@ -184,7 +172,7 @@ class IncidentRow(_Older):
     paths: tuple[Name, ...]
     detail: str = ""
     #: The first stored verification of the present sequence with this fault; null if it is this one.
-    since: Moment | None
+    since: results.Moment | None
     #: The number of consecutive verifications with this fault, this one included.
     in_a_row: Annotated[int, form(minimum=2)] | None
 
@@ -244,7 +232,7 @@ class DeviceRow(_Older):
     device: str  #: A recorder, or a camera with an address of its own.
     carrier: str
     relay: str = ""
-    state: DeviceState = DeviceState.NOT_ASKED
+    state: results.DeviceState = results.DeviceState.NOT_ASKED
     detail: str = ""
     model: str = ""
     serial: str = ""
@@ -271,7 +259,7 @@ class ScopeRow(_Older):
     """The requested extent of a run."""
 
     level: Proved = HIGHEST.number  #: The highest level of the run.
-    sample: CameraSample | None  #: The sample of the chosen cameras; null if it is all of them.
+    sample: results.CameraSample | None  #: The sample of the chosen cameras; null if it is all of them.
     deadline_s: Number | None
     once: bool = False  #: Whether one failed check was enough for the verdict down.
     measured: Count = 0  #: The number of paths with a result of this run.
@@ -306,8 +294,8 @@ class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
     """Output of `provisioner verify --output json`."""
 
     engine: str = ""  #: The relay program, as hosts reported it.
-    started_at: Moment
-    finished_at: Moment
+    started_at: results.Moment
+    finished_at: results.Moment
     summary: SummaryRow = SummaryRow()
     scope: ScopeRow = ScopeRow.model_validate({})  #: The requested extent of this run.
     memory: MemoryRow = MemoryRow()  #: Whether results of earlier runs could be used.
@@ -339,32 +327,32 @@ def latest_rows(documents: Iterable[VerifyDocument]) -> dict[tuple[str, str], tu
     last: dict[tuple[str, str], tuple[VerifyDocument, PathRow]] = {}
     for document in documents:
         for row in document.paths:
-            if row.cause is not Cause.NOT_ASKED or (row.path, row.relay) not in last:
+            if row.cause is not results.Cause.NOT_ASKED or (row.path, row.relay) not in last:
                 last[row.path, row.relay] = document, row
     return last
 
 
-def finding_of(row: PathRow | IncidentRow) -> Finding:
+def finding_of(row: PathRow | IncidentRow) -> results.Finding:
     """Return the finding of a row, which prints its parts."""
-    return Finding(row.cause, row.layer, row.object, row.detail)
+    return results.Finding(row.cause, row.layer, row.object, row.detail)
 
 
 # --- made ------------------------------------------------------------------------------------------
-def verify_document(result: VerifyResult) -> VerifyDocument:
+def verify_document(result: results.VerifyResult) -> VerifyDocument:
     """Return the document of a verification."""
     return _without_paths(result).model_copy(update={"paths": tuple(_path(p, result) for p in result.paths)})
 
 
-def verify_in_parts(result: VerifyResult) -> Document:
+def verify_in_parts(result: results.VerifyResult) -> Document:
     """Return the document in plain values, made path by path."""
     return _without_paths(result).plain | {"paths": LongList(lambda: (_path(p, result).plain for p in result.paths))}
 
 
-def _without_paths(result: VerifyResult) -> VerifyDocument:
+def _without_paths(result: results.VerifyResult) -> VerifyDocument:
     scope, measured = result.scope, sum(path.is_measured for path in result.paths)
     return VerifyDocument.made_of(
         result,
-        summary=summary_of(path.verdict for path in result.paths),
+        summary=results.summary_of(path.verdict for path in result.paths),
         scope=ScopeRow.made_of(
             scope, level=scope.level or HIGHEST.number, measured=measured, not_reached=len(result.paths) - measured
         ),
@@ -383,7 +371,7 @@ def _without_paths(result: VerifyResult) -> VerifyDocument:
     )
 
 
-def _path(path: PathVerdict, result: VerifyResult) -> PathRow:
+def _path(path: results.PathVerdict, result: results.VerifyResult) -> PathRow:
     now, proof, report = result.finished_at, path.last_proof, result.references.get(path.path)
     return PathRow.made_of(
         path,
@@ -399,14 +387,14 @@ def _age(moment: datetime, now: datetime) -> int:
     return max(0, round((now - moment).total_seconds()))
 
 
-def _incident(incident: Incident, result: VerifyResult) -> IncidentRow:
+def _incident(incident: results.Incident, result: results.VerifyResult) -> IncidentRow:
     row = in_a_row(result, incident)
     detail = "; ".join(incident.details)
     return IncidentRow.made_of(incident, detail=detail, since=row and row.since, in_a_row=row and row.looks)
 
 
-def _host_row(report: HostReport, result: VerifyResult) -> HostRow:
+def _host_row(report: results.HostReport, result: results.VerifyResult) -> HostRow:
     wait = result.waits.hosts.get(report.host)
-    parts = {part.replace(" ", "_"): wait and wait.parts.get(part) for part in PARTS}
+    parts = {part.replace(" ", "_"): wait and wait.parts.get(part) for part in results.PARTS}
     answer = None if wait is None or wait.answered_s is None else round(wait.answered_s, 2)
     return HostRow.made_of(report, seconds={"answer": answer, "visit": wait and wait.visit_s, **parts})

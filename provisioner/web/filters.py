@@ -14,18 +14,8 @@ from provisioner.base.language import Language
 from provisioner.base.vietnamese import fold
 from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_details
 from provisioner.verify.result import Finding
-from provisioner.web.board import (
-    WORST_FIRST,
-    Board,
-    BoardPath,
-    FacilityRow,
-    IncidentRow,
-    by_carrier,
-    by_province,
-    rank,
-    total,
-    worst_of,
-)
+from provisioner.web import board as boards
+from provisioner.web.board import total
 
 PAGE_SIZE: Final = 100
 
@@ -36,12 +26,12 @@ _LONGEST: Final = 200
 _MOST_PAGES: Final = 100_000
 T = TypeVar("T")
 _ORDERS = {
-    "worst": lambda one: (rank(one.worst), -(one.counts.get(one.worst, 0)), one.province, one.id),
+    "worst": lambda one: (boards.rank(one.worst), -(one.counts.get(one.worst, 0)), one.province, one.id),
     "name": lambda one: (one.key, one.id),
-    "since": lambda one: (rank(one.worst), _since(one), one.id),
+    "since": lambda one: (boards.rank(one.worst), _since(one), one.id),
 }
 OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
-_VERDICTS: Final = (*WORST_FIRST, "")
+_VERDICTS: Final = (*boards.WORST_FIRST, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +134,14 @@ def read_filters(values: Mapping[str, str]) -> Filters:
         q=values.get("q", "")[:_LONGEST],
         province=values.get("province", "")[:_LONGEST],
         carrier=values.get("carrier", "")[:_LONGEST],
-        verdict=verdict if verdict in {*WORST_FIRST, NOT_CARRIED} else "",
+        verdict=verdict if verdict in {*boards.WORST_FIRST, NOT_CARRIED} else "",
         layer=values.get("layer", "")[:_LONGEST],
         sort=sort if sort in SORTS else SORTS[0],
         page=max(1, number),
     )
 
 
-def choose_facilities(board: Board, choice: Filters) -> Sequence[FacilityRow]:
+def choose_facilities(board: boards.Board, choice: Filters) -> Sequence[boards.FacilityRow]:
     """Filter and sort facilities."""
     terms = fold(choice.q).split("-") if fold(choice.q) else []
     if choice.q.strip() and not terms:
@@ -168,11 +158,11 @@ def choose_facilities(board: Board, choice: Filters) -> Sequence[FacilityRow]:
     return sorted(chosen, key=_ORDERS[choice.sort]) if choice.sort in _ORDERS else chosen
 
 
-def _since(facility: FacilityRow) -> float:
+def _since(facility: boards.FacilityRow) -> float:
     return facility.since.timestamp() if facility.since else float("inf")
 
 
-def choose_incidents(board: Board, choice: Filters) -> Sequence[IncidentRow]:
+def choose_incidents(board: boards.Board, choice: Filters) -> Sequence[boards.IncidentRow]:
     """Filter incidents, worst first."""
     terms = fold(choice.q).split("-") if fold(choice.q) else []
     return [
@@ -196,20 +186,22 @@ def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[List
     return ListPart(number, pages, len(listed), first + 1 if rows else 0, first + len(rows)), rows
 
 
-def layers_of(incidents: Iterable[IncidentRow]) -> Sequence[str]:
+def layers_of(incidents: Iterable[boards.IncidentRow]) -> Sequence[str]:
     """Return the sorted layers of incidents."""
     return sorted({incident.layer for incident in incidents if incident.layer})
 
 
-def with_facilities(board: Board, facilities: Sequence[FacilityRow], hosts: Iterable[IncidentRow]) -> Board:
+def with_facilities(
+    board: boards.Board, facilities: Sequence[boards.FacilityRow], hosts: Iterable[boards.IncidentRow]
+) -> boards.Board:
     """Return a board with other facilities, and numbers and incidents of these."""
     names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
     incidents = incidents_of(facilities, hosts)
     return replace(
         board,
         counts=total(facility.counts for facility in facilities),
-        provinces=by_province(facilities, incidents, names),
-        carriers=by_carrier(facilities, incidents, names),
+        provinces=boards.by_province(facilities, incidents, names),
+        carriers=boards.by_carrier(facilities, incidents, names),
         facilities=tuple(facilities),
         incidents=incidents,
         watched=sum(path.watch is not None for facility in facilities for path in facility.paths),
@@ -217,11 +209,13 @@ def with_facilities(board: Board, facilities: Sequence[FacilityRow], hosts: Iter
     )
 
 
-def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]) -> tuple[IncidentRow, ...]:
+def incidents_of(
+    facilities: Iterable[boards.FacilityRow], hosts: Iterable[boards.IncidentRow]
+) -> tuple[boards.IncidentRow, ...]:
     """Group facilities' failing paths into incidents, worst and largest first."""
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
-    groups: dict[Finding, list[tuple[BoardPath, FacilityRow]]] = defaultdict(list)
+    groups: dict[Finding, list[tuple[boards.BoardPath, boards.FacilityRow]]] = defaultdict(list)
     for path, cause in incident_causes(failing):
         if path.layer:
             groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
@@ -229,10 +223,10 @@ def incidents_of(facilities: Iterable[FacilityRow], hosts: Iterable[IncidentRow]
     return tuple(sorted([*incidents, *hosts], key=_sort_key))
 
 
-def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]]) -> IncidentRow:
-    return IncidentRow(
+def _incident(finding: Finding, affected: Sequence[tuple[boards.BoardPath, boards.FacilityRow]]) -> boards.IncidentRow:
+    return boards.IncidentRow(
         finding=replace(finding, detail="; ".join(filter(None, incident_details([path for path, _ in affected])))),
-        verdict=worst_of(Counter(path.verdict for path, _ in affected)),
+        verdict=boards.worst_of(Counter(path.verdict for path, _ in affected)),
         since=min((path.since for path, _ in affected if path.since), default=None),
         paths=tuple(path.name for path, _ in affected),
         facilities=tuple(sorted({facility.id for _, facility in affected})),
@@ -242,7 +236,7 @@ def _incident(finding: Finding, affected: Sequence[tuple[BoardPath, FacilityRow]
     )
 
 
-def _sort_key(incident: IncidentRow) -> tuple[int, int, int, str, str]:
+def _sort_key(incident: boards.IncidentRow) -> tuple[int, int, int, str, str]:
     return (
         _VERDICTS.index(incident.verdict),
         -len(incident.paths),

@@ -42,19 +42,8 @@ from provisioner.record.verdicts import read_availability, read_nights, read_sin
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.watch_report import WatchReport, WatchWord, read_reports
 from provisioner.verify.watch_report import words_of as words_of_watch
-from provisioner.web.board import (
-    WORST_FIRST,
-    Board,
-    BoardPath,
-    FacilityRow,
-    Merged,
-    by_carrier,
-    by_province,
-    merged,
-    rank,
-    total,
-    with_paths,
-)
+from provisioner.web import board as boards
+from provisioner.web.board import merged
 from provisioner.web.filters import incidents_of, with_facilities
 from provisioner.web.readers import WebUser, scoped
 from provisioner.web.texts import day_text, page_translator, words_of
@@ -92,10 +81,10 @@ class Source(Protocol):
     def mark(self) -> str:
         """Return a text that changes with each recorded run."""
 
-    def load(self) -> Board:
+    def load(self) -> boards.Board:
         """Return the recorded board."""
 
-    def joined(self, recorded: Board, shown: Board | None) -> Board:
+    def joined(self, recorded: boards.Board, shown: boards.Board | None) -> boards.Board:
         """Return a recorded board as of now, if changed."""
 
     @property
@@ -153,7 +142,7 @@ class RecordedSource:
         with closing(history):
             return _mark(history)
 
-    def load(self) -> Board:
+    def load(self) -> boards.Board:
         """Return the recorded board, or raise `InventoryError` or `StateError`."""
         try:
             with without_collector():
@@ -161,13 +150,13 @@ class RecordedSource:
         finally:
             gc.unfreeze()  # a server loads again and again: what is left of earlier boards has to go
 
-    def joined(self, recorded: Board, shown: Board | None) -> Board:
+    def joined(self, recorded: boards.Board, shown: boards.Board | None) -> boards.Board:
         """Return a recorded board with the reports of running watches."""
         now = self.clock()
         reports, unreadable = read_reports(self._place, now) if self._place else ((), ())
         return as_of(recorded, now, reports, unreadable, shown)
 
-    def _load_board(self) -> Board:
+    def _load_board(self) -> boards.Board:
         overview = self.overview()
         self._place = overview.place
         with at_stage(Stage.RECORD):
@@ -222,16 +211,16 @@ class Feed:
     trouble: str = ""  #: Why no newer board can be loaded, in a sentence; empty if one can.
     listeners: int = 0  #: Open event streams.
     closing: bool = False
-    _board: Board | None = None
-    _recorded: Board | None = None  #: The board without reports of watches.
+    _board: boards.Board | None = None
+    _recorded: boards.Board | None = None  #: The board without reports of watches.
     _mark: str = ""
     _loaded_s: float = 0.0
-    _scoped: dict[WebUser, Board] = field(default_factory=dict)
+    _scoped: dict[WebUser, boards.Board] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def board(self) -> Board:
+    def board(self) -> boards.Board:
         """The newest board, without limits of a user."""
         if self._board is None:
             self.load()
@@ -239,7 +228,7 @@ class Feed:
             raise TypeError("a board that was loaded is there")
         return self._board
 
-    def of(self, user: WebUser) -> Board:
+    def of(self, user: WebUser) -> boards.Board:
         """Return the newest board of a user, cached by scope."""
         board, key = self.board, WebUser(user.scope)
         with self._lock:
@@ -325,14 +314,14 @@ class Feed:
 def build_board(
     inventory: Inventory,
     statuses: Iterable[FacilityStatus],
-    merged: Merged,
+    merged: boards.Merged,
     *,
     since: Mapping[str, PathState],
     unread: Sequence[str] = (),
     revision: str = "",
-) -> Board:
+) -> boards.Board:
     """Combine the inventory, verifications, and path states of the history."""
-    by_facility: dict[str, list[BoardPath]] = defaultdict(list)
+    by_facility: dict[str, list[boards.BoardPath]] = defaultdict(list)
     for path in merged.paths:
         by_facility[path.facility].append(_dated(path, since.get(path.name)))
     names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
@@ -344,15 +333,15 @@ def build_board(
         rows.append(_facility_row(status, facility, province, by_facility.pop(facility.id, [])))
     rows.sort(key=lambda row: (row.province, row.id))
     incidents = incidents_of(rows, merged.hosts)
-    return Board(
+    return boards.Board(
         inventory=inventory.settings.id,
         scheme=inventory.settings.province_scheme,
         verified_at=merged.verified_at,
         oldest_at=merged.oldest_at,
         engine=merged.engine,
-        counts=total(row.counts for row in rows),
-        provinces=by_province(rows, incidents, names),
-        carriers=by_carrier(rows, incidents, names),
+        counts=boards.total(row.counts for row in rows),
+        provinces=boards.by_province(rows, incidents, names),
+        carriers=boards.by_carrier(rows, incidents, names),
         facilities=tuple(rows),
         incidents=incidents,
         unread=tuple(unread),
@@ -361,19 +350,19 @@ def build_board(
 
 
 def as_of(
-    recorded: Board,
+    recorded: boards.Board,
     now: datetime,
     reports: Iterable[WatchReport] = (),
     unreadable: Sequence[str] = (),
-    shown: Board | None = None,
-) -> Board:
+    shown: boards.Board | None = None,
+) -> boards.Board:
     """Return a board with watches' words and old verdicts, if changed.
 
     Of two watches of a path the worse word counts.
     """
     words: dict[tuple[str, str], WatchWord] = {}
     for key, new in chain.from_iterable(map(words_of_watch, reports)):
-        if key not in words or rank(new.verdict) < rank(words[key].verdict):
+        if key not in words or boards.rank(new.verdict) < boards.rank(words[key].verdict):
             words[key] = new
     changes = [
         (path.name, path.relay, path.is_old(now), word and (word.verdict, word.cause, word.since))
@@ -387,14 +376,14 @@ def as_of(
         return shown
     hosts = [incident for incident in recorded.incidents if not incident.paths]
     facilities = [
-        with_paths(facility, [path.as_of(now, words.get((path.name, path.relay))) for path in facility.paths])
+        boards.with_paths(facility, [path.as_of(now, words.get((path.name, path.relay))) for path in facility.paths])
         for facility in recorded.facilities
     ]
     board = with_facilities(recorded, facilities, hosts)
     return replace(board, revision=revision, unread_reports=tuple(unreadable))
 
 
-def _dated(path: BoardPath, state: PathState | None) -> BoardPath:
+def _dated(path: boards.BoardPath, state: PathState | None) -> boards.BoardPath:
     start = state.since_as(path.would_be or path.verdict) if state else None
     return replace(path, since=start) if start else path
 
@@ -406,13 +395,15 @@ def _province_name(inventory: Inventory, facility: Facility) -> str:
         return facility.province
 
 
-def _facility_row(status: FacilityStatus, facility: Facility, province: str, paths: list[BoardPath]) -> FacilityRow:
+def _facility_row(
+    status: FacilityStatus, facility: Facility, province: str, paths: list[boards.BoardPath]
+) -> boards.FacilityRow:
     cameras = {camera.id: camera for camera in facility.cameras}
     placed = [_placed(path, cameras.get(path.camera)) for path in paths]
     plans = [plan.carrier for plan in (facility.plan, facility.successor) if plan]
     location = facility.location
     address = [part for part in (location.street, location.ward, location.district) if part] if location else []
-    row = FacilityRow(
+    row = boards.FacilityRow(
         id=facility.id,
         name=facility.name,
         key=f"{fold(facility.name)}-{facility.id}",
@@ -427,10 +418,10 @@ def _facility_row(status: FacilityStatus, facility: Facility, province: str, pat
         timeliness=status.timeliness.value,
         cameras=len(facility.cameras),
     )
-    return with_paths(row, placed)
+    return boards.with_paths(row, placed)
 
 
-def _placed(path: BoardPath, camera: Camera | None) -> BoardPath:
+def _placed(path: boards.BoardPath, camera: Camera | None) -> boards.BoardPath:
     return replace(path, zone=camera.zone.value, where=camera.location or "") if camera else path
 
 
@@ -453,7 +444,7 @@ def _night_square(square: WorstOfDay, language: Language) -> Markup:
         return _UP
     translate, labels = page_translator(language), words_of(language)["Verdict"]
     label = labels.get(square.verdict, square.verdict) if square.verdict else translate("not measured")
-    tone = square.verdict if square.verdict in WORST_FIRST else "blank"
+    tone = square.verdict if square.verdict in boards.WORST_FIRST else "blank"
     return _OTHER.format(tone=tone, day=day_text(square.day, language), word=label)
 
 
@@ -462,7 +453,9 @@ def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
     translate, labels = page_translator(language), words_of(language)["Verdict"]
     verdicts = [square.verdict for square in squares]
     counted = [
-        f"{verdicts.count(verdict)} {labels[verdict]}" for verdict in reversed(WORST_FIRST) if verdict in verdicts
+        f"{verdicts.count(verdict)} {labels[verdict]}"
+        for verdict in reversed(boards.WORST_FIRST)
+        if verdict in verdicts
     ]
     if unseen := verdicts.count(""):
         counted.append(translate("{n} not measured", n=unseen))

@@ -12,24 +12,11 @@ import jinja2
 from provisioner.base.errors import RenderError
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import endpoint_text
+from provisioner.desired import spec as specs
 from provisioner.desired.names import ALONE, SECOND_TUNNEL, UNITS, HostNames
 from provisioner.desired.render.quote import FILTERS, comment, flow, read_pattern, source_head, source_path, source_url
 from provisioner.desired.render.templates import Templates
-from provisioner.desired.spec import (
-    API_PORT,
-    RTSP_PORT,
-    RTSPS_PORT,
-    UNIT_MEDIAMTX,
-    HostSpec,
-    HubPath,
-    MediaPath,
-    PushedStream,
-    PushEndpoint,
-    RelayService,
-    StreamSource,
-    Tunnel,
-    User,
-)
+from provisioner.desired.spec import API_PORT
 from provisioner.inventory.model.policy import MediamtxArtefact
 
 _PULLED: Final[dict[str, object]] = {"rtspTransport": "tcp"}
@@ -113,17 +100,17 @@ def _environment(texts: tuple[tuple[str, str], ...]) -> jinja2.Environment:
 
 
 # --- paths and users -------------------------------------------------------------------------------
-def path_settings(path: MediaPath) -> dict[str, object]:
+def path_settings(path: specs.MediaPath) -> dict[str, object]:
     """Return a path's settings for MediaMTX."""
     if path.source is None:
         return _PUSHED
     return {"source": source_url(path.source)} | (_ON_DEMAND if path.on_demand else _PULLED)
 
 
-def path_lines(paths: Iterable[MediaPath]) -> str:
+def path_lines(paths: Iterable[specs.MediaPath]) -> str:
     """Return the paths' lines in MediaMTX's file, as YAML flow mappings."""
     # A country has two hundred thousand, so common parts of a device's streams are quoted once.
-    by_device: dict[tuple[str, str], tuple[StreamSource, str]] = {}
+    by_device: dict[tuple[str, str], tuple[specs.StreamSource, str]] = {}
     lines = []
     for path in paths:
         source, device = path.source, (path.facility, path.device)
@@ -138,19 +125,19 @@ def path_lines(paths: Iterable[MediaPath]) -> str:
     return "".join(lines)
 
 
-def pushed_lines(streams: Iterable[PushedStream]) -> str:
+def pushed_lines(streams: Iterable[specs.PushedStream]) -> str:
     """Return a pushing gateway's path lines, with device ids as comments."""
     return "".join(
         f"  {flow(stream.path)}: {flow(_pushed_settings(stream))} # {comment(stream.device)}\n" for stream in streams
     )
 
 
-def certificate_pairs(places: Iterable[PushEndpoint]) -> tuple[tuple[str, str], ...]:
+def certificate_pairs(places: Iterable[specs.PushEndpoint]) -> tuple[tuple[str, str], ...]:
     """Return pairs of present and next certificates that a gateway knows."""
     return tuple(sorted({(place.fingerprint, place.following) for place in places if place.following}))
 
 
-def _pushed_settings(stream: PushedStream) -> dict[str, object]:
+def _pushed_settings(stream: specs.PushedStream) -> dict[str, object]:
     forward = []
     for at, user, password in stream.ends:
         login = f"{quote(user, safe='')}:{quote(password.reveal(), safe='')}"
@@ -159,29 +146,29 @@ def _pushed_settings(stream: PushedStream) -> dict[str, object]:
     return {"source": source_url(stream.source)} | _PULLED | {"forward": forward}
 
 
-def hub_settings(path: HubPath) -> dict[str, object]:
+def hub_settings(path: specs.HubPath) -> dict[str, object]:
     """Return a hub path's settings for MediaMTX: pulled on demand."""
     pinned = {"sourceFingerprint": path.fingerprint} if path.fingerprint else {}
     return {"source": path.source.reveal()} | pinned | _ON_DEMAND
 
 
-def hub_lines(paths: Iterable[HubPath]) -> str:
+def hub_lines(paths: Iterable[specs.HubPath]) -> str:
     """Return a hub's path lines in MediaMTX's file."""
     return "".join(f"  {flow(path.name)}: {flow(hub_settings(path))}\n" for path in paths)
 
 
-def _is_of_one_device(first: StreamSource, second: StreamSource) -> bool:
+def _is_of_one_device(first: specs.StreamSource, second: specs.StreamSource) -> bool:
     """Return whether two sources differ only in the path; compares object identity."""
     same = first.address is second.address and first.password is second.password
     return same and (first.port, first.username) == (second.port, second.username)
 
 
-def user_settings(user: User) -> dict[str, object]:
+def user_settings(user: specs.User) -> dict[str, object]:
     """Return a user's entry in `authInternalUsers`."""
     return {"user": user.name, "pass": user.secret_hash, "ips": list(user.addresses), "permissions": _permissions(user)}
 
 
-def _permissions(user: User) -> list[dict[str, str]]:
+def _permissions(user: specs.User) -> list[dict[str, str]]:
     if user.action == "publish":
         return [{"action": "publish", "path": user.publishes}]
     if user.action != "read":
@@ -196,7 +183,7 @@ def program_path(artefact: MediamtxArtefact) -> str:
     return f"{LIB}/mediamtx-{artefact.version}-{sums}"
 
 
-def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
+def render_host(spec: specs.HostSpec, templates: Templates) -> tuple[RenderedFile, ...]:
     """Render all files of a host, sorted by path; errors as `fill`."""
     names = spec.names
     files = [
@@ -221,7 +208,7 @@ def render_host(spec: HostSpec, templates: Templates) -> tuple[RenderedFile, ...
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def identity_content(spec: HostSpec) -> bytes:
+def identity_content(spec: specs.HostSpec) -> bytes:
     """Return the content of a host's identity key file."""
     return spec.identity.reveal().encode() + b"\n"
 
@@ -230,7 +217,7 @@ def _json(document: object) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
-def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tuple[RenderedFile, ...]:
+def _tunnel_files(tunnel: specs.Tunnel, names: HostNames, templates: Templates) -> tuple[RenderedFile, ...]:
     conf = fill(templates, "wireguard/wg-prov.conf.j2", {"listen_port": tunnel.listen_port, "peers": tunnel.peers})
     psks = "".join(f"{p.public_key} {p.psk.reveal()}\n" for p in tunnel.peers)
     link: dict[str, object] = {
@@ -248,7 +235,7 @@ def _tunnel_files(tunnel: Tunnel, names: HostNames, templates: Templates) -> tup
     )
 
 
-def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+def firewall_file(spec: specs.HostSpec, templates: Templates) -> RenderedFile:
     """Render a host's firewall, or raise `RenderError`."""
     firewall, names = spec.firewall, spec.names
     if firewall is None:
@@ -258,7 +245,7 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         "management_v6": firewall.management_of(6),
         "speaks_ipv6": firewall.speaks_ipv6,
         "ssh_port": firewall.ssh_port,
-        "reader_ports": [(port, "-tls" if port == RTSPS_PORT else "") for port in firewall.reader_ports],
+        "reader_ports": [(port, "-tls" if port == specs.RTSPS_PORT else "") for port in firewall.reader_ports],
         "own_port": firewall.reader_ports[0],
         "table": names.table,
         "tunnel": names.tunnel,
@@ -275,15 +262,15 @@ def firewall_file(spec: HostSpec, templates: Templates) -> RenderedFile:
     values |= {"tunnels": [names.tunnel, SECOND_TUNNEL] if second else [names.tunnel]}
     values |= {"tunnel_ports": [(firewall.wireguard_port, ""), *([(second, "-next")] if second else [])]}
     values |= {"onvif": firewall.onvif, "routed": firewall.routed, "further_ports": firewall.further_ports}
-    values |= {"publishers": firewall.publishers, "publish_port": RTSPS_PORT}
+    values |= {"publishers": firewall.publishers, "publish_port": specs.RTSPS_PORT}
     return RenderedFile(names.nft_file, fill(templates, "nftables/provisioner.nft.j2", values), 0o640)
 
 
-def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
+def _mediamtx_file(spec: specs.HostSpec, templates: Templates) -> RenderedFile:
     media = spec.media
     if media is None:
         raise RenderError(f"{spec.id} has no relay to render", object=spec.id)
-    is_open = isinstance(media, RelayService) and media.publishing is not None
+    is_open = isinstance(media, specs.RelayService) and media.publishing is not None
     values = {
         "users": [user_settings(user) for user in media.users],
         "api_address": f"127.0.0.1:{API_PORT}",
@@ -291,10 +278,10 @@ def _mediamtx_file(spec: HostSpec, templates: Templates) -> RenderedFile:
         # Sites push from outside of the tunnel; the firewall admits only them there.
         "rtsps_address": EVERY_ADDRESS if is_open else media.address,
         "encryption": "no" if media.certificate is None else "strict" if media.certificate.strict else "optional",
-        "rtsp_port": RTSP_PORT,
-        "rtsps_port": RTSPS_PORT,
+        "rtsp_port": specs.RTSP_PORT,
+        "rtsps_port": specs.RTSPS_PORT,
         "readers_file": READERS_FILE,
-        "path_lines": path_lines(media.paths) if isinstance(media, RelayService) else hub_lines(media.paths),
+        "path_lines": path_lines(media.paths) if isinstance(media, specs.RelayService) else hub_lines(media.paths),
         "sentinel": None,
     }
     bare = fill(templates, "mediamtx/mediamtx.yml.j2", values)
@@ -310,12 +297,12 @@ def _unit(unit: str, names: HostNames, templates: Templates, networks: Sequence[
     return RenderedFile(f"{UNITS}/{names.ours}-{unit}.service", content)
 
 
-def _device_networks(spec: HostSpec) -> list[str]:
+def _device_networks(spec: specs.HostSpec) -> list[str]:
     """Return networks of a relay's devices: tunnel pools, and sites without tunnel."""
     return [str(network) for network in (*spec.tunnel.routes, *(spec.firewall.routed if spec.firewall else ()))]
 
 
-def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
+def _media_unit(spec: specs.HostSpec, artefact: MediamtxArtefact, templates: Templates) -> RenderedFile:
     networks = _device_networks(spec)
     if spec.firewall is not None:
         networks += map(str, spec.firewall.publishers)
@@ -323,4 +310,4 @@ def _media_unit(spec: HostSpec, artefact: MediamtxArtefact, templates: Templates
         networks += [f"{spec.hub.address}/32", *(str(network) for network in spec.hub.networks)]
     values = {"program": program_path(artefact), "networks": networks}
     content = fill(templates, "systemd/provisioner-mediamtx.service.j2", values)
-    return RenderedFile(f"{UNITS}/{UNIT_MEDIAMTX}", content)
+    return RenderedFile(f"{UNITS}/{specs.UNIT_MEDIAMTX}", content)

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import islice, pairwise
 
 from provisioner.base.vietnamese import clean, possible_readings
+from provisioner.importing import grid as grids
 from provisioner.importing.forms.choices import word_key
 from provisioner.importing.forms.columns import (
     EXAMPLE_MARK,
@@ -24,20 +25,7 @@ from provisioner.importing.forms.columns import (
     safe_words,
 )
 from provisioner.importing.forms.forms import FORMS, WITHOUT_MEANING
-from provisioner.importing.grid import (
-    HEADER_ROWS,
-    MAX_CELLS,
-    Cell,
-    CellPosition,
-    FileRefusedError,
-    Finding,
-    Grid,
-    MergedRange,
-    Remark,
-    error,
-    note,
-    warning,
-)
+from provisioner.importing.grid import MAX_CELLS
 
 LEAST_HEADERS = 3
 _LONGEST_HEADER = 120
@@ -56,7 +44,7 @@ _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 class FilledGrid:
     """Cells with the merged range that they are part of."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: grids.Grid) -> None:
         self.grid = grid
 
     @cached_property
@@ -65,16 +53,16 @@ class FilledGrid:
         return tuple(sorted(number for number, cells in self.grid.rows.items() if cells))
 
     @cached_property
-    def _merged(self) -> dict[int, list[MergedRange]]:
+    def _merged(self) -> dict[int, list[grids.MergedRange]]:
         """Merged ranges by row, down to the last value."""
         last = self.numbers[-1] if self.numbers else 0
-        by_row: dict[int, list[MergedRange]] = {}
+        by_row: dict[int, list[grids.MergedRange]] = {}
         cells_left = MAX_CELLS
         for merged in self.grid.merged:
             rows = range(merged.first_row, min(merged.last_row, last) + 1)
             cells_left -= len(rows)
             if cells_left < 0:
-                raise FileRefusedError(error("file-too-many-cells", limit=MAX_CELLS))
+                raise grids.FileRefusedError(grids.error("file-too-many-cells", limit=MAX_CELLS))
             for row in rows:
                 by_row.setdefault(row, []).append(merged)
         return by_row
@@ -83,15 +71,15 @@ class FilledGrid:
         """Return the width of a row's widest merged range."""
         return max((m.last_column - m.first_column + 1 for m in self._merged.get(row, ())), default=1)
 
-    def below(self, row: int, column: int) -> Cell | None:
+    def below(self, row: int, column: int) -> grids.Cell | None:
         """Return the value from a range that begins above in this column."""
         merged = next((merged for merged in self._merged.get(row, ()) if merged.holds(row, column)), None)
         if merged is None or merged.first_row == row or merged.first_column != column:
             return None
         first = self.grid.at(merged.first_row, column)
-        return Cell(row, column, first.value, first.state)
+        return grids.Cell(row, column, first.value, first.state)
 
-    def cell(self, row: int, column: int) -> Cell:
+    def cell(self, row: int, column: int) -> grids.Cell:
         """Return a cell as Excel shows it."""
         return self.below(row, column) or self.grid.at(row, column)
 
@@ -104,7 +92,7 @@ class Header:
     first_row: int  #: A header may have two levels, and the template's hidden keys above it.
     last_row: int
     columns: Mapping[int, Column]
-    texts: Mapping[int, Cell]  #: The texts, also of unknown columns.
+    texts: Mapping[int, grids.Cell]  #: The texts, also of unknown columns.
 
 
 @dataclass(frozen=True)
@@ -112,20 +100,20 @@ class TableRow:
     """A row of data: its filled cells by column key."""
 
     number: int
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, grids.Cell]
 
 
 @dataclass(frozen=True)
 class Table:
     """A table of a sheet; `places` has each key's column number."""
 
-    position: CellPosition
+    position: grids.CellPosition
     form: Form
     header_row: int
     places: Mapping[str, int]
     rows: tuple[TableRow, ...]
 
-    def at(self, row: int, key: str = "") -> CellPosition:
+    def at(self, row: int, key: str = "") -> grids.CellPosition:
         """Return the position of a row's cell, or of the row."""
         column_number = self.places.get(key, 0)
         header = self.form.by_key[key].header if key in self.form.by_key else ""
@@ -137,7 +125,7 @@ class SheetTables:
     """The tables of one sheet, with its findings."""
 
     tables: list[Table] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[grids.Finding] = field(default_factory=list)
 
 
 def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
@@ -145,13 +133,13 @@ def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
     headers: list[Header] = []
     block: list[int] = []
     for row in filled.numbers:
-        if 0 < len(block) < HEADER_ROWS and row == block[-1] + 1 and _is_header(filled, row):
+        if 0 < len(block) < grids.HEADER_ROWS and row == block[-1] + 1 and _is_header(filled, row):
             block.append(row)
             continue
         if block:
             headers += _tables(filled, block)
             block = []
-        if (headers or row <= HEADER_ROWS) and _is_header(filled, row, mostly=bool(headers)):
+        if (headers or row <= grids.HEADER_ROWS) and _is_header(filled, row, mostly=bool(headers)):
             block = [row]
     return tuple(headers + (_tables(filled, block) if block else []))
 
@@ -159,7 +147,7 @@ def find_headers(filled: FilledGrid) -> tuple[Header, ...]:
 def encoding_of_header(filled: FilledGrid) -> str | None:
     """Return the legacy encoding in which the first rows have a header."""
     for row in filled.numbers:
-        if row > HEADER_ROWS:
+        if row > grids.HEADER_ROWS:
             break
         by_encoding: dict[str, set[str]] = {}
         for cell in filled.grid.rows[row].values():
@@ -186,7 +174,7 @@ def _columns(text: str) -> tuple[Column | None, ...]:
     return tuple(form.find(text) for form in FORMS)
 
 
-def _header_texts(filled: FilledGrid, row: int) -> Iterator[Cell]:
+def _header_texts(filled: FilledGrid, row: int) -> Iterator[grids.Cell]:
     last = max(filled.grid.rows[row])
     for column in range(1, last + 1):
         cell = filled.cell(row, column)
@@ -199,14 +187,14 @@ def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
 
 
 def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
-    texts: dict[int, list[Cell]] = {}
+    texts: dict[int, list[grids.Cell]] = {}
     for row in block:
         for cell in _header_texts(filled, row):
             texts.setdefault(cell.column, []).append(cell)
     return _side_by_side(filled, block, texts)
 
 
-def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> list[Header]:
+def _side_by_side(filled: FilledGrid, block: list[int], texts: Mapping[int, list[grids.Cell]]) -> list[Header]:
     """Split headers into tables that stand side by side."""
     header = _header_in(filled, block, texts)
     if header is None:
@@ -227,7 +215,7 @@ def _repeated_columns(header: Header) -> Iterator[int]:
         keys.add(column.key)
 
 
-def _header_in(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Cell]]) -> Header | None:
+def _header_in(filled: FilledGrid, block: list[int], texts: Mapping[int, list[grids.Cell]]) -> Header | None:
     form = _form_of(filled, texts)
     if form is None:
         return None
@@ -236,7 +224,7 @@ def _header_in(filled: FilledGrid, block: list[int], texts: Mapping[int, list[Ce
     return Header(form, block[0], block[-1], columns, lowest)
 
 
-def _column_of(form: Form, cells: list[Cell]) -> Column | None:
+def _column_of(form: Form, cells: list[grids.Cell]) -> Column | None:
     """Return a header's column: a program key first, then the lowest row."""
     number = FORMS.index(form)
     candidates = [column for cell in reversed(cells) if (column := _columns(cell.text)[number])]
@@ -244,7 +232,7 @@ def _column_of(form: Form, cells: list[Cell]) -> Column | None:
     return next(exact, candidates[0] if candidates else None)
 
 
-def _form_of(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None:
+def _form_of(filled: FilledGrid, texts: Mapping[int, list[grids.Cell]]) -> Form | None:
     """Return a header's sheet: by the sheet's name, else with most columns."""
     keys = {form.kind: {c.key for cells in texts.values() if (c := _column_of(form, cells))} for form in FORMS}
     fitting = [form for form in FORMS if len(keys[form.kind]) >= LEAST_HEADERS and keys[form.kind] - WITHOUT_MEANING]
@@ -253,7 +241,7 @@ def _form_of(filled: FilledGrid, texts: Mapping[int, list[Cell]]) -> Form | None
     return max(named or fitting, key=lambda f: len(keys[f.kind] - WITHOUT_MEANING), default=None)
 
 
-def read_sheet(grid: Grid, position: CellPosition, *, needs_table: bool) -> SheetTables:
+def read_sheet(grid: grids.Grid, position: grids.CellPosition, *, needs_table: bool) -> SheetTables:
     """Return a sheet's tables; `needs_table`: having none is an error."""
     sheet, filled = SheetTables(), FilledGrid(grid)
     headers = find_headers(filled)
@@ -261,13 +249,13 @@ def read_sheet(grid: Grid, position: CellPosition, *, needs_table: bool) -> Shee
     if not filled.numbers or silent:
         return sheet
     if grid.hidden:
-        sheet.findings += [Finding(position, warning("sheet-hidden"))] if headers else []
+        sheet.findings += [grids.Finding(position, grids.warning("sheet-hidden"))] if headers else []
         return sheet
     if remark := _version_remark(filled):
-        sheet.findings.append(Finding(position, remark))
+        sheet.findings.append(grids.Finding(position, remark))
         return sheet
     if not headers:
-        sheet.findings.append(Finding(position, _no_header(filled, needs_table=needs_table)))
+        sheet.findings.append(grids.Finding(position, _no_header(filled, needs_table=needs_table)))
     for number, header in enumerate(headers):
         below = [h.first_row for h in headers[number + 1 :] if h.first_row > header.last_row]
         reading = _TableReader(filled, header, position, min(below, default=None), _neighbour(headers, header))
@@ -276,17 +264,17 @@ def read_sheet(grid: Grid, position: CellPosition, *, needs_table: bool) -> Shee
     return sheet
 
 
-def _no_header(filled: FilledGrid, *, needs_table: bool) -> Remark:
+def _no_header(filled: FilledGrid, *, needs_table: bool) -> grids.Remark:
     if encoding := encoding_of_header(filled):
-        return error("sheet-encoding", encoding=encoding)
-    return error("header-missing") if needs_table else note("sheet-ignored")
+        return grids.error("sheet-encoding", encoding=encoding)
+    return grids.error("header-missing") if needs_table else grids.note("sheet-ignored")
 
 
-def _version_remark(filled: FilledGrid) -> Remark | None:
+def _version_remark(filled: FilledGrid) -> grids.Remark | None:
     for row in filled.numbers[:LEAST_HEADERS]:
         for cell in filled.grid.rows[row].values():
             if cell.text.startswith(VERSION_MARK) and cell.text != f"{VERSION_MARK}{VERSION}":
-                return error("template-version", version=VERSION)
+                return grids.error("template-version", version=VERSION)
     return None
 
 
@@ -299,10 +287,10 @@ def _neighbour(headers: tuple[Header, ...], header: Header) -> int | None:
 class _TableReader:
     filled: FilledGrid
     header: Header
-    position: CellPosition
+    position: grids.CellPosition
     end: int | None
     right: int | None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[grids.Finding] = field(default_factory=list)
 
     def table(self) -> Table:
         places = dict(self._columns_by_key())
@@ -315,14 +303,14 @@ class _TableReader:
         keys: set[str] = set()
         for column_number, column in sorted(self.header.columns.items()):
             if column.key in keys:
-                self._at_header(column_number, error("column-duplicate", header=column.header))
+                self._at_header(column_number, grids.error("column-duplicate", header=column.header))
             elif not is_password_header(self.header.texts[column_number].text):
                 keys.add(column.key)
                 yield column.key, column_number
 
-    def _at_header(self, column_number: int, remark: Remark, header: str = "") -> None:
+    def _at_header(self, column_number: int, remark: grids.Remark, header: str = "") -> None:
         position = replace(self.position, row=self.header.last_row, column=column_number, header=header)
-        self.findings.append(Finding(position, remark))
+        self.findings.append(grids.Finding(position, remark))
 
     # --- rows -------------------------------------------------------------------------------------
     def _body_rows(self) -> Sequence[int]:
@@ -331,7 +319,7 @@ class _TableReader:
         return numbers[bisect_right(numbers, self.header.last_row) : end]
 
     def _table_rows(self, places: Mapping[str, int]) -> Iterator[TableRow]:
-        last, above = self.header.last_row, dict[str, Cell]()
+        last, above = self.header.last_row, dict[str, grids.Cell]()
         for number in self._body_rows():
             row = {key: self.filled.grid.at(number, column_number) for key, column_number in places.items()}
             filled_cells = {key: cell for key, cell in row.items() if not cell.is_empty}
@@ -345,7 +333,7 @@ class _TableReader:
             gap, last = bool(above) and number > last + 1, number
             remark = self._remark_on_other_row(number, filled_cells, gap=gap)
             if remark is not None:
-                self.findings.append(Finding(replace(self.position, row=number), remark))
+                self.findings.append(grids.Finding(replace(self.position, row=number), remark))
                 continue
             cells = {
                 key: self._cell(number, column_number, self.header.form.by_key[key], above)
@@ -354,35 +342,37 @@ class _TableReader:
             above = {key: cell for key, cell in cells.items() if cell is not None}
             yield TableRow(number, {key: cell for key, cell in above.items() if key != "number"})
 
-    def _remark_on_other_row(self, number: int, cells: Mapping[str, Cell], *, gap: bool) -> Remark | None:
+    def _remark_on_other_row(self, number: int, cells: Mapping[str, grids.Cell], *, gap: bool) -> grids.Remark | None:
         if number in self.filled.grid.hidden_rows:
-            return error("row-hidden")
+            return grids.error("row-hidden")
         if "number" in cells and word_key(cells["number"].text).startswith(word_key(EXAMPLE_MARK)):
-            return error("row-example", mark=EXAMPLE_MARK)
+            return grids.error("row-example", mark=EXAMPLE_MARK)
         texts = [cell.text.strip() for cell in cells.values() if isinstance(cell.value, str)]
         if any(_TOTAL.fullmatch(clean(text)) for text in texts[:2]):
-            return note("row-total")
+            return grids.note("row-total")
         mark = cells.get("number")
         other_cells = len(cells) - (mark is not None)
         is_merged = self.filled.merged_across(number) >= LEAST_HEADERS
         if mark is not None and (_SECTION.fullmatch(mark.text.strip()) or not other_cells) and other_cells <= 1:
-            return note("row-section")
+            return grids.note("row-section")
         if is_merged and len(cells) <= 1:
-            return note("row-section")
-        return warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
+            return grids.note("row-section")
+        return grids.warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
 
-    def _is_example(self, cells: Mapping[str, Cell]) -> bool:
+    def _is_example(self, cells: Mapping[str, grids.Cell]) -> bool:
         texts = {key: clean(cell.text) for key, cell in cells.items() if key != "number"}
         return texts == EXAMPLES[self.header.form.kind]
 
-    def _cell(self, number: int, column_number: int, column: Column, above: Mapping[str, Cell]) -> Cell | None:
+    def _cell(
+        self, number: int, column_number: int, column: Column, above: Mapping[str, grids.Cell]
+    ) -> grids.Cell | None:
         """Return a cell, resolving merged ranges and "as above"."""
         below = self.filled.below(number, column_number)
         if below is not None:
             if not column.own:
                 return None if below.is_empty else below
             if not below.is_empty:
-                self._at(number, column_number, column, error("cell-merged"))
+                self._at(number, column_number, column, grids.error("cell-merged"))
             return None
         cell = self.filled.grid.at(number, column_number)
         if cell.is_empty:
@@ -390,13 +380,13 @@ class _TableReader:
         if not _is_ditto(cell):
             return cell
         if column.own or column.key not in above:
-            self._at(number, column_number, column, error("ditto-own" if column.own else "ditto-nothing"))
+            self._at(number, column_number, column, grids.error("ditto-own" if column.own else "ditto-nothing"))
             return None
         return replace(above[column.key], row=number)
 
-    def _at(self, number: int, column_number: int, column: Column, remark: Remark) -> None:
+    def _at(self, number: int, column_number: int, column: Column, remark: grids.Remark) -> None:
         self.findings.append(
-            Finding(replace(self.position, row=number, column=column_number, header=column.header), remark)
+            grids.Finding(replace(self.position, row=number, column=column_number, header=column.header), remark)
         )
 
     # --- columns ----------------------------------------------------------------------------------
@@ -406,24 +396,24 @@ class _TableReader:
         for column_number in sorted(self._filled_columns() - read_columns):
             header = self.header.texts.get(column_number)
             if header is None:
-                self._at_header(column_number, warning("column-nameless"))
+                self._at_header(column_number, grids.warning("column-nameless"))
             elif is_password_header(header.text):
-                self._at_header(column_number, error("column-password"))
+                self._at_header(column_number, grids.error("column-password"))
             elif column_number not in self.header.columns:
                 self._report_unknown_column(column_number, header.text)
         for key, column_number in places.items():
             column = self.header.form.by_key[key]
             if not column.stored and column_number in self._filled_columns():
-                self._at_header(column_number, note("column-not-kept"), column.header)
+                self._at_header(column_number, grids.note("column-not-kept"), column.header)
             if column_number in self.filled.grid.hidden_columns:
-                self._at_header(column_number, warning("column-hidden"), column.header)
+                self._at_header(column_number, grids.warning("column-hidden"), column.header)
 
     def _report_unknown_column(self, column_number: int, text: str) -> None:
         other_form = next((form for form in FORMS if form.find(text)), None)
         if other_form:
-            self._at_header(column_number, warning("column-elsewhere", sheet=other_form.title), safe_words(text))
+            self._at_header(column_number, grids.warning("column-elsewhere", sheet=other_form.title), safe_words(text))
         else:
-            self._at_header(column_number, warning("column-unknown"), safe_words(text))
+            self._at_header(column_number, grids.warning("column-unknown"), safe_words(text))
 
     def _filled_columns(self) -> set[int]:
         columns = {column_number for column_number, cell in self.header.texts.items() if is_password_header(cell.text)}
@@ -439,15 +429,15 @@ class _TableReader:
         }
 
 
-def _is_ditto(cell: Cell) -> bool:
+def _is_ditto(cell: grids.Cell) -> bool:
     return isinstance(cell.value, str) and (cell.value.strip() in _DITTO_SIGNS or word_key(cell.value) in _DITTO)
 
 
-def _is_prenumbered(cells: Mapping[str, Cell]) -> bool:
+def _is_prenumbered(cells: Mapping[str, grids.Cell]) -> bool:
     return set(cells) == {"number"} and cells["number"].text.strip().isdecimal()
 
 
-def _is_numbering(cells: Mapping[str, Cell]) -> bool:
+def _is_numbering(cells: Mapping[str, grids.Cell]) -> bool:
     """Return whether a row numbers the columns, as official tables do."""
     matches = [_COLUMN_NUMBER.fullmatch(cell.text.strip()) for cell in sorted(cells.values(), key=lambda c: c.column)]
     numbers = [int(match[1]) for match in matches if match]
