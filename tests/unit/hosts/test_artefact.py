@@ -13,7 +13,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -509,3 +509,19 @@ def test_a_member_that_is_no_file_is_no_program(tmp_path: Path, kind: bytes) -> 
 def test_what_is_no_archive_is_refused_in_a_sentence(tmp_path: Path, packed: bytes) -> None:
     with pytest.raises(Failed, match="archive"):
         unpacked(tmp_path, packed)
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(100, [1, 10, 0, 89, 5]), (100, [-1]), (100, [30, -1])])
+def test_an_archive_is_read_as_much_as_asked_for_and_up_to_its_bound(
+    monkeypatch: pytest.MonkeyPatch, most: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(preflight, "MOST_UNPACKED", most)
+    content = bytes(range(100))
+    for extra in (b"", b"x"):
+        bounded, read = preflight._Bounded(gzip.open(io.BytesIO(gzip.compress(content + extra)))), b""  # noqa: SLF001, SIM115
+        with pytest.raises(Failed, match="unfolds to more") if extra else nullcontext():
+            for size in sizes:
+                part = bounded.read(size)
+                assert size < 0 or len(part) <= size
+                read += part
+        assert extra or read == content
