@@ -124,8 +124,15 @@ def _template(node: ast.JoinedStr) -> str:
 
 
 def _docstrings(tree: ast.AST) -> set[int]:
+    """The texts that are no sentences: docstrings, and quoted types."""
     return {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    } | {
+        id(part)
+        for node in ast.walk(tree)
+        for hint in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if hint is not None
+        for part in ast.walk(hint)
     }
 
 
