@@ -24,6 +24,7 @@ class Commit:
     version: str  #: Of `provisioner/__init__.py`, the one place that says it.
     tags: frozenset[str]  #: Its tags.
     edited: tuple[str, ...]  #: Files that are not as committed, and new ones that Git does not ignore.
+    noticed: tuple[str, ...] = ()  #: What commits since the last release say that users notice (`Changelog: Added: …`).
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -39,6 +40,7 @@ class Commit:
             version=version_of((folder / "provisioner/__init__.py").read_text(encoding="utf-8")),
             tags=frozenset(_git(folder, "tag", "--points-at", "HEAD").split()),
             edited=tuple(line[3:] for line in _git(folder, "status", "--porcelain").splitlines()),
+            noticed=_noticed(folder),
         )
 
     @property
@@ -67,6 +69,12 @@ class Commit:
             some = ", ".join(self.edited[:3]) + (" …" if len(self.edited) > 3 else "")  # noqa: PLR2004 (a line of text)
             raise RefusedError(f"files are not as committed: {some}", hint="commit or remove them: git status")
         released_on(changelog, self.version)
+        written = " ".join(changelog.split())
+        if missing := [text for text in self.noticed if text.partition(": ")[2] not in written]:
+            raise RefusedError(
+                f"CHANGELOG.md lacks what a commit says that users notice: {missing[0]}",
+                hint=f"{len(missing)} lines lack: bring them in, with the words of the commits",
+            )
         if self.tag not in self.tags:
             others = ", ".join(sorted(self.tags)) or "none"
             raise RefusedError(
@@ -108,6 +116,17 @@ def released_on(changelog: str, version: str) -> date:
         return date.fromisoformat(match[1] or "")
     except ValueError:
         raise RefusedError(f"the section {version} of CHANGELOG.md has no date", hint=hint) from None
+
+
+def _noticed(folder: Path) -> tuple[str, ...]:
+    """The trailers `Changelog` since the newest release before this commit, oldest first."""
+    tags = _git(
+        folder, "tag", "--merged", "HEAD", "--no-contains", "HEAD", "--list", "v*", "--sort=-creatordate"
+    ).split()
+    since = [f"^{tag}" for tag in tags[:1]]
+    form = "--format=%(trailers:key=Changelog,valueonly,unfold)"
+    lines = _git(folder, "log", "--reverse", form, "HEAD", *since).splitlines()
+    return tuple(" ".join(line.split()) for line in lines if line.strip())
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -75,6 +75,18 @@ def test_a_changelog_that_does_not_tell_of_it_is_refused(checkout: Path, changel
     assert said in refusal(checkout, changelog)
 
 
+def test_a_changelog_that_lacks_what_a_commit_says_is_refused_with_its_words(checkout: Path) -> None:
+    git(checkout, "tag", "--delete", "v1.2.0")
+    git(checkout, "tag", "v1.1.0")  # what the release before said is not asked for again
+    for words in ("Added: A thing.", "Fixed: the other\n  thing", "x"):
+        message = "x" if words == "x" else f"area: what changed\n\nChangelog: {words}"
+        git(checkout, "commit", "--quiet", "--allow-empty", "--message", message)
+    git(checkout, "tag", "v1.2.0")
+    assert Commit.of(checkout).noticed == ("Added: A thing.", "Fixed: the other thing")
+    assert refusal(checkout) == "CHANGELOG.md lacks what a commit says that users notice: Fixed: the other thing"
+    Commit.of(checkout).check(DATED.replace("- A thing.", "- A thing.\n- the\n  other thing"))
+
+
 @pytest.mark.parametrize("text", ["", '__version__ = "1.2"\n', '__version__ = "1.2.0"\n__version__ = "1.2.0"\n'])
 def test_a_module_that_says_no_version_is_refused(text: str) -> None:
     with pytest.raises(RefusedError, match="__version__"):
