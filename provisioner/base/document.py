@@ -49,7 +49,7 @@ absent = partial(Field, default=None, exclude_if=lambda value: value is None)
 
 
 _T = TypeVar("_T")
-LeftOut = Annotated[_T | None, Field(exclude_if=lambda value: value is None)]  #: The same for a field of a dataclass.
+LeftOut = Annotated[_T | None, absent()]  #: The same for a field of a dataclass.
 
 
 class Ungiven:

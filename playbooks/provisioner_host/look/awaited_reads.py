@@ -38,8 +38,7 @@ class AwaitedReads:
         self._missing = {(user, name) for name, path in paths.items() for user in path.get("read_by", ())}
         self._on_demand = {name for _, name in self._missing if paths[name]["on_demand"]}
         self._since: dict[tuple[str, str], float] = {}
-        self.on_demand: dict[str, OnDemandAnswer] = {}
-        """Last state of on-demand paths while they were pulled."""
+        self.on_demand: dict[str, OnDemandAnswer] = {}  #: Last state of on-demand paths while they were pulled.
 
     @property
     def has_reads(self) -> bool:

@@ -125,10 +125,9 @@ class BatchLog:
 
     def __init__(self, streams: Sequence[StreamToDecode]) -> None:
         self.streams = [StreamLog(stream) for stream in streams]
+        #: Whether it had no complaint; complaints since the first stream's first picture.
         self.is_clean, self.complaints = True, 0
-        """Whether it had no complaint; complaints since the first stream's first picture."""
-        self.last = ""
-        """Its last line from outside its filters."""
+        self.last = ""  #: Its last line from outside its filters.
         self._rest, self._bytes, self._was_complaint = b"", 0, False
 
     def take(self, chunk: bytes) -> None:

@@ -128,10 +128,8 @@ class RtpPackets:
         self._sequence: int | None = None
         self._bad: int | None = None
         self._stamp: int | None = None
-        self.ticks = 0
-        """Time of the last packet, since the first."""
-        self.missed = 0
-        """Number of sequence resets."""
+        self.ticks = 0  #: Time of the last packet, since the first.
+        self.missed = 0  #: Number of sequence resets.
 
     def payload(self, packet: bytes) -> tuple[bytes, bool] | None:
         """Return payload and marker; `None` for other streams' packets."""

@@ -37,8 +37,7 @@ class Mpeg4Pictures:
     def __init__(self, payload_type: int) -> None:
         self._packets = RtpPackets(payload_type)
         self._open, self._ticks = bytearray(), 0
-        self.sets = b""
-        """Empty: key pictures or the description have the parameter sets."""
+        self.sets = b""  #: Empty: key pictures or the description have the parameter sets.
 
     @property
     def missed(self) -> int:
@@ -74,8 +73,7 @@ class JpegPictures:
         self._open: bytearray | None = None
         self._at = self._begin = 0
         self._tables: dict[int, bytes] = {}
-        self.sets = b""
-        """Empty: each picture is self-contained."""
+        self.sets = b""  #: Empty: each picture is self-contained.
 
     @property
     def missed(self) -> int:

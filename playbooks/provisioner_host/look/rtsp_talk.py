@@ -108,10 +108,8 @@ class Talk:
         self._buffer = bytearray()
         self._head: tuple[int, int, dict[str, str], int] | None = None
         self._playing = False
-        self.login_taken = False
-        """Whether the server took the login, or called only its challenge stale."""
-        self.track: VideoTrack | None = None
-        """The stream's video, once known."""
+        self.login_taken = False  #: Whether the server took the login, or called only its challenge stale.
+        self.track: VideoTrack | None = None  #: The stream's video, once known.
 
     @property
     def is_playing(self) -> bool:

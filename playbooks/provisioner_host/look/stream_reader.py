@@ -45,10 +45,8 @@ class KeyFrames:
     def __init__(self) -> None:
         self._since: tuple[float, int] | None = None
         self._had_key = False
-        self.came_at = 0.0
-        """Arrival of the last picture."""
-        self.without_s = self.between_s = 0.0
-        """The longest time without a key picture, and the longest between two."""
+        self.came_at = 0.0  #: Arrival of the last picture.
+        self.without_s = self.between_s = 0.0  #: The longest time without a key picture, and the longest between two.
 
     def picture(self, now: float, ticks: int, *, key: bool) -> None:
         """Take a picture; the shorter of both times counts."""
@@ -72,10 +70,8 @@ class LookedStream:
         self._begin_ticks = 0
         self._decoded: Decoded | None = None
         self.key_frames = KeyFrames()
-        self.keys = 0
-        """The number of key pictures so far."""
-        self.cut = 0
-        """The number of pictures without their beginning."""
+        self.keys = 0  #: The number of key pictures so far.
+        self.cut = 0  #: The number of pictures without their beginning.
 
     @property
     def every(self) -> bool:
@@ -309,10 +305,8 @@ class _Reads:
         self._leaving: list[_Read] = []
         self._gathered: dict[tuple[str, str, float], list[_Read]] = defaultdict(list)
         self._batches: list[_RunningBatch] = []
-        self.buffered_bytes = 0
-        """Bytes of all streams kept for a second decoding."""
-        self.late = 0
-        """The number of streams waited for longer than usual."""
+        self.buffered_bytes = 0  #: Bytes of all streams kept for a second decoding.
+        self.late = 0  #: The number of streams waited for longer than usual.
 
     @property
     def goes_on(self) -> bool:
@@ -392,8 +386,7 @@ class _Read:
 
     def __init__(self, turn: StreamTurn, reads: _Reads, started: float | None = None) -> None:
         self.turn, self._reads = turn, reads
-        self.is_second = started is not None
-        """Whether the first read could not be decoded."""
+        self.is_second = started is not None  #: Whether the first read could not be decoded.
         self._begun = time.monotonic() if started is None else started
         self._look = turn.look or PictureLook(_KEY_PICTURE, reads.until)
         self._is_quick = turn.brief or (turn.look is not None and turn.look.seconds <= _QUICK_S)
@@ -405,18 +398,15 @@ class _Read:
         self._socket: socket.socket | ssl.SSLSocket | None = None
         self._stream: LookedStream | None = None
         self._spoke = self._left_at = time.monotonic()
-        self.is_gathered = self._is_paused = False
-        """Whether it waits to be decoded, or is."""
+        self.is_gathered = self._is_paused = False  #: Whether it waits to be decoded, or is.
         self._why = ""
         self.pipe = _Pipe(reads)
         self._played: float | None = None
         self._came_at = 0.0
-        self.since: float | None = None
-        """Arrival time of its first key picture."""
+        self.since: float | None = None  #: Arrival time of its first key picture.
         self._looked_s = 0.0
         self.is_over = self.is_reported = False
-        self.is_alone = False
-        """Whether it has its own decoder."""
+        self.is_alone = False  #: Whether it has its own decoder.
 
     # --- the connection ---------------------------------------------------------------------------
     def guarded(self, act: Callable[..., None], *arguments: object) -> None:
@@ -750,8 +740,7 @@ class _Pipe:
         self._fd: int | None = None
         self._is_over = self._is_heard = False
         self._waiting = self._bytes = 0
-        self.is_kept = True
-        """Whether the whole stream is kept."""
+        self.is_kept = True  #: Whether the whole stream is kept.
 
     @property
     def is_full(self) -> bool:

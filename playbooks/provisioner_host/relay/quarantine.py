@@ -249,8 +249,7 @@ class Refusals:
         self._tried_before = tried_before
         self._counts: dict[str, int] = {}
         self._paths: dict[str, set[str]] = {}
-        self.confirmed: set[str] = set()
-        """Logins that were refused in another try, too."""
+        self.confirmed: set[str] = set()  #: Logins that were refused in another try, too.
 
     def hear(self, line: str, login_of: Callable[[str], str]) -> None:
         """Count a log line; `login_of` is empty for paths not pulled."""
