@@ -29,6 +29,8 @@ from provisioner.nodes.approvals import (
 )
 from provisioner.nodes.node import NodeRules
 from provisioner.nodes.unit import CarriedCall, pack_unit, unit_in
+from provisioner.operations.apply import apply
+from provisioner.operations.apply.approvals import approval_files
 from provisioner_host.machine import carried
 from tests.hostile import NODE
 from tests.recorded import Printed, RecordingController, recording_controller
@@ -135,8 +137,10 @@ def test_what_its_people_approved_is_carried(house: House) -> None:
     house.drift()
     file = house.plan()
     house.approve(file, "noc-1")
-    assert house.run("apply", file).code == 0
+    with mock.patch.object(apply, "approval_files", wraps=approval_files) as read:
+        assert house.run("apply", file).code == 0
     assert house.is_mended()
+    assert read.call_count == 1, "what is checked is what goes to the node"
 
 
 def test_somebody_else_s_approval_is_none_of_its_people_s(house: House) -> None:

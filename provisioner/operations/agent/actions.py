@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from provisioner.base import errors
@@ -25,7 +26,7 @@ from provisioner.operations.agent.branch import FollowedBranch, secret_in
 from provisioner.operations.agent.decision import CommitState, HostDrift, HostsLook, Objection, UnfinishedRun
 from provisioner.operations.agent.settings import AgentSettings
 from provisioner.operations.apply.apply import abort, apply_plan, resume
-from provisioner.operations.apply.approvals import refuse_unapproved
+from provisioner.operations.apply.approvals import approval_files, refuse_unapproved
 from provisioner.operations.apply.run import SILENT, Applied, RunOptions, Unfinished, unfinished
 from provisioner.operations.apply.saved_plan import maker_here, plan_again, plan_blob, plan_commit, plan_reference
 from provisioner.operations.apply.verification import NoteError, record_verification, verify_with_memory
@@ -340,7 +341,7 @@ def look_with_objections(session: Session, planned: Planned, saved: Saved) -> Pl
         objections.append(Objection(FOREIGN, error.message))
     lacking: tuple[str, ...] = ()
     try:
-        refuse_unapproved(session, planned, saved, None)
+        refuse_unapproved(session, planned, saved, partial(approval_files, session.root, None))
     except (errors.PolicyError, errors.UsageError) as error:
         lacking = (error.message,)
     look = HostsLook(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Protocol
 
 from provisioner.base.errors import HostError, PolicyError, StalePlanError, UsageError
@@ -14,7 +15,7 @@ from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.operations.apply import execution
-from provisioner.operations.apply.approvals import plan_warrant, refuse_unapproved
+from provisioner.operations.apply.approvals import approval_files, plan_warrant, refuse_unapproved
 from provisioner.operations.apply.journal import RunLog, keyed_state_folder
 from provisioner.operations.apply.run import (
     USUAL,
@@ -98,7 +99,8 @@ def apply_plan(
     planned.refuse_foreign()
     stale = moved_hosts(saved, planned.plan, planned.host_items) if saved else {}
     _refuse_by_policy(planned.plan, saved, stale, options.rollout)
-    approvals = refuse_unapproved(session, planned, saved, options.folder, tuple(stale))
+    read = cache(partial(approval_files, session.root, options.folder))
+    approvals = refuse_unapproved(session, planned, saved, read, tuple(stale))
     live = planned.plan.basis.live
     closed = execution.end_killed_runs(session, planned.facts)
     changed = [spec for spec in planned.hosts if spec.id in planned.plan.hosts and spec.id not in stale]
@@ -110,7 +112,7 @@ def apply_plan(
         changes={job.spec.id: job.changes for job in jobs},
         max_failed=options.rollout.max_failed,
         cuts={job.spec.id: cut for job in jobs if (cut := cut_of(job.spec, job.changes))},
-        warrant=plan_warrant(session, saved, options.folder),
+        warrant=plan_warrant(session, saved, read),
     )
     run = replace(
         new_run(session, Operation.APPLY, plan=planned.plan.basis.digest, approval=options.approval),

@@ -5,7 +5,7 @@ changes, a warrant goes with the plan to the carrier's node.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -103,11 +103,15 @@ def _stored_plan_name(meaning: str) -> str:
 
 
 def refuse_unapproved(
-    session: Session, planned: Planned, saved: Saved | None, named: Path | None, without: Sequence[str] = ()
+    session: Session,
+    planned: Planned,
+    saved: Saved | None,
+    read: Callable[[], ApprovalFiles],
+    without: Sequence[str] = (),
 ) -> tuple[RecordedApproval, ...]:
     """Refuse a plan that lacks approvals (`PolicyError`); return those that count.
 
-    `saved` is the reviewed plan, `named` a folder of approvals, `without` hosts that moved. Raises `UsageError` for the
+    `saved` is the reviewed plan, `read` reads the approvals, `without` hosts that moved. Raises `UsageError` for the
     folder; `StateError` if the history does not tell whether an approval was used.
     """
     needs = _of_started(planned.plan.approvals, without)
@@ -118,7 +122,7 @@ def refuse_unapproved(
         message = f"a plan has to be approved before it is applied, and this one is in no file: {needed}"
         allowed = "".join(f"--allow {name}={number} " for name, number in sorted(planned.plan.basis.allow.items()))
         raise PolicyError(message, hint=_SAVE_FIRST.format(allowed=allowed))
-    approvals = approval_files(session.root, named)
+    approvals = read()
     inventory, runs = session.inventory.settings.id, _runs_approved_for(session, saved.basis.meaning)
     subject = guard.PlanToApprove(
         inventory=inventory,
@@ -206,7 +210,7 @@ def _recorded(signed: guard.VerifiedApproval) -> RecordedApproval:
     return RecordedApproval.made_of(approval, key=signed.key.fingerprint, at=approval.at_text)
 
 
-def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> bytes:
+def plan_warrant(session: Session, saved: Saved | None, read: Callable[[], ApprovalFiles]) -> bytes:
     """Return a plan's warrant; empty without nodes or approvals; or raise `UsageError`.
 
     Each node decides which approvals count for its carrier, so all for the plan's meaning are included.
@@ -214,7 +218,7 @@ def plan_warrant(session: Session, saved: Saved | None, named: Path | None) -> b
     if saved is None or not session.by_nodes:
         return b""
     inventory, basis = session.inventory.settings.id, saved.basis
-    approvals = approval_files(session.root, named).files.values()
+    approvals = read().files.values()
     of_plan = [
         approval for approval in approvals if (approval.inventory, approval.meaning) == (inventory, basis.meaning)
     ]
