@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from provisioner.base.errors import HostError, PolicyError, StalePlanError, UsageError
 from provisioner.base.text import counted, did_you_mean
@@ -84,6 +84,35 @@ class StepAttendant(Protocol):
     @property
     def has_enough(self) -> bool:
         """Whether somebody asked to stop."""
+
+
+@dataclass
+class StepwiseOutcome:
+    """Result of a stepwise change, with its applies in order."""
+
+    runs: list[Applied] = field(default_factory=list, kw_only=True)
+
+
+_Terms = TypeVar("_Terms", bound=StepTerms)
+_Attendant = TypeVar("_Attendant", bound=StepAttendant)
+_Outcome = TypeVar("_Outcome", bound=StepwiseOutcome)
+
+
+@dataclass
+class StepwiseRun(Generic[_Terms, _Attendant, _Outcome]):
+    """A stepwise change under way."""
+
+    sessions: Sessions
+    terms: _Terms
+    by: _Attendant
+    outcome: _Outcome
+
+    def apply_shown(self, session: Session, planned: Planned) -> Applied:
+        """Apply a plan that the attendant has seen."""
+        applied = apply_plan(session, planned, options=self.terms.options)
+        self.outcome.runs.append(applied)
+        self.by.applied(applied)
+        return applied
 
 
 def apply_plan(

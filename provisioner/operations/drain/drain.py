@@ -19,8 +19,7 @@ from provisioner.desired.spec import NEXT, RTSP_PORT, SITE
 from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import unsigned_by
-from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
-from provisioner.operations.apply.run import Applied
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, StepwiseOutcome, StepwiseRun
 from provisioner.operations.apply.verification import record_verification, verify_with_memory
 from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.operations.edit.relay_drain import DrainEdits, DrainRequest, drain_finished, drain_started, refuse_pair
@@ -317,13 +316,12 @@ class DrainTerms(StepTerms):
 
 
 @dataclass
-class DrainOutcome:
+class DrainOutcome(StepwiseOutcome):
     """Result of a drain call: last progress, first edits, applies in order."""
 
     look: DrainLook
     begun: DrainEdits
     end: DrainEnd = DrainEnd.DONE
-    runs: list[Applied] = field(default_factory=list)
     proofs: dict[str, SiteProof] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
     refusal: ProvisionerError | None = None
@@ -351,7 +349,7 @@ def drain_relay(
     attendant.begins(look, started)
     if terms.dry_run:
         return outcome
-    run = _DrainRun(sessions, edits, request, terms, attendant, outcome)
+    run = _DrainRun(sessions, terms, attendant, outcome, edits, request)
     if started.edits:
         write_all(edits.root, started.edits)
         attendant.written(started.edits, f"{request.relay} is emptied onto {request.to}")
@@ -373,13 +371,9 @@ def _refuse_strangers(session: Session, request: DrainRequest, names: Collection
 
 
 @dataclass
-class _DrainRun:
-    sessions: Sessions
+class _DrainRun(StepwiseRun[DrainTerms, Attendant, DrainOutcome]):
     edits: Edits
     request: DrainRequest
-    terms: DrainTerms
-    by: Attendant
-    outcome: DrainOutcome
 
     def look_again(self) -> None:
         self.outcome.look = look_at_drain(self.sessions(), self.request, allow=self.terms.allow)
@@ -481,9 +475,7 @@ class _DrainRun:
         self.by.proved(proofs)
 
     def apply(self, session: Session, planned: Planned) -> bool:
-        applied = apply_plan(session, planned, options=self.terms.options)
-        self.outcome.runs.append(applied)
-        self.by.applied(applied)
+        applied = self.apply_shown(session, planned)
         if all(result.is_as_desired for result in applied.results):
             return True
         self.outcome.end = DrainEnd.INTERRUPTED if applied.ended == "interrupted" else DrainEnd.FAILED

@@ -18,8 +18,7 @@ from provisioner.desired.spec import LEFT, SITE
 from provisioner.hosts.keys import make_next_key
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.model.hosts import Allocations, NextRelayKey, OwnKeyStage
-from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
-from provisioner.operations.apply.run import Applied
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, StepwiseOutcome, StepwiseRun
 from provisioner.operations.edit import keys as key_edits
 from provisioner.operations.hosts.decommission import record_done
 from provisioner.operations.keys.rotation import refuse_cutting_plan
@@ -67,12 +66,11 @@ class OwnKeyAttendant(StepAttendant, Protocol):
 
 
 @dataclass
-class OwnKeyOutcome:
+class OwnKeyOutcome(StepwiseOutcome):
     """Result of a call: last progress, applies in order, written files."""
 
     progress: OwnKeyProgress
     is_over: bool = False
-    runs: list[Applied] = field(default_factory=list)
     written: list[Path] = field(default_factory=list)
     interrupted: bool = False
     is_unfinished: bool = False  #: Whether a possible step is missing, since a host was not applied.
@@ -220,13 +218,9 @@ def cancel_own_key(
 
 
 @dataclass
-class _OwnKeyChange:
-    sessions: Sessions
-    request: key_edits.OwnKeyRequest
-    terms: StepTerms
-    by: OwnKeyAttendant
+class _OwnKeyChange(StepwiseRun[StepTerms, OwnKeyAttendant, OwnKeyOutcome]):
     session: Session
-    outcome: OwnKeyOutcome
+    request: key_edits.OwnKeyRequest
 
     @classmethod
     def opened(
@@ -238,9 +232,8 @@ class _OwnKeyChange:
             if name not in session.inventory.facilities:
                 raise UsageError(f"there is no facility {name} to be left", object=name)
         planned = _plan_when_confirmed(lambda: _relay_plan(session, request.relay, terms.allow), by)
-        return cls(
-            sessions, request, terms, by, session, OwnKeyOutcome(_progress_from(session, request.relay, planned))
-        )
+        outcome = OwnKeyOutcome(_progress_from(session, request.relay, planned))
+        return cls(sessions, terms, by, outcome, session, request)
 
     @property
     def lock(self) -> Allocations:
@@ -360,9 +353,7 @@ class _OwnKeyChange:
         if not planned.plan.hosts:
             return True
         self.by.applies(planned)
-        applied = apply_plan(self.session, planned, options=self.terms.options)
-        self.outcome.runs.append(applied)
-        self.by.applied(applied)
+        applied = self.apply_shown(self.session, planned)
         self.outcome.interrupted = applied.ended == "interrupted"
         self.session = self.sessions()
         return not self.outcome.interrupted and all(result.is_as_desired for result in applied.results)

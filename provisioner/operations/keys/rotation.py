@@ -27,8 +27,7 @@ from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
 from provisioner.inventory.rules import KEYS_MISSING
 from provisioner.inventory.rules.logins import SECRETS_GAPS
-from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, apply_plan
-from provisioner.operations.apply.run import Applied
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, StepwiseOutcome, StepwiseRun
 from provisioner.operations.edit.file_edit import Edits, EditsOfMany, FileEdit
 from provisioner.operations.edit.keys import key_changes_taken_back, key_changes_written
 from provisioner.operations.hosts.decommission import record_run
@@ -250,14 +249,13 @@ class KeyChangeRequest:
 
 
 @dataclass
-class KeyOutcome:
+class KeyOutcome(StepwiseOutcome):
     """Result of a call: last progress, applies in order, written files."""
 
     progress: KeyChangeProgress
     begun: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)  #: Facilities whose gateways have only new keys now.
     left_out: dict[str, str] = field(default_factory=dict)  #: By facility, why no further step was possible.
-    runs: list[Applied] = field(default_factory=list)
     interrupted: bool = False
     written: list[Path] = field(default_factory=list)
 
@@ -299,7 +297,7 @@ def rotate_keys(
     sites = named or tuple(sorted(_changing_facilities(session.readable.inventory, session.secrets)))
     progress = progress_of_keys(session, sites, allow=terms.allow)
     outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
-    run = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
+    run = _RotationRun(sessions, terms, attendant, outcome, edits, sites, session)
     begins = progress.at(KeyStage.NONE) if request.begins and named else ()
     begins = run.without_busy_relays(begins)
     if not run.write(begins) or terms.dry_run:
@@ -328,7 +326,7 @@ def keep_keys(
             hint = "provisioner keys status lists those that are under way"
             raise UsageError(f"no change of the key of {name}'s gateway is under way", hint=hint, object=name)
     outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
-    run = _RotationRun(sessions, edits, sites, terms, attendant, outcome, session)
+    run = _RotationRun(sessions, terms, attendant, outcome, edits, sites, session)
     judged = key_changes_taken_back(
         edits, [name for name in progress.stages if progress.stages[name] is not KeyStage.UNREAD]
     )
@@ -344,13 +342,9 @@ def keep_keys(
 
 
 @dataclass
-class _RotationRun:
-    sessions: Sessions
+class _RotationRun(StepwiseRun[StepTerms, KeyAttendant, KeyOutcome]):
     edits: Edits
     sites: Collection[str]
-    terms: StepTerms
-    by: KeyAttendant
-    outcome: KeyOutcome
     session: Session  #: The session of the last progress.
 
     @property
@@ -434,10 +428,7 @@ class _RotationRun:
     def apply_to(self, full_plan: Planned, relays: Sequence[str]) -> None:
         planned = self.plan_of(full_plan, relays)
         self.by.applies(planned)
-        applied = apply_plan(self.session, planned, options=self.terms.options)
-        self.outcome.runs.append(applied)
-        self.by.applied(applied)
-        self.outcome.interrupted = applied.ended == "interrupted"
+        self.outcome.interrupted = self.apply_shown(self.session, planned).ended == "interrupted"
 
     def plan_of(self, full_plan: Planned, relays: Sequence[str]) -> Planned:
         """Plan some relays; trust the next keys of the named sites."""

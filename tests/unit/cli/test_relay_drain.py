@@ -16,6 +16,7 @@ from provisioner.base.files import write_atomic
 from provisioner.cli import relay_drain
 from provisioner.cli.support.question import Stop
 from provisioner.inventory.files.yaml import parse
+from provisioner.operations.apply.apply import StepwiseRun
 from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.drain import drain
 from provisioner.operations.edit import file_edit
@@ -607,7 +608,7 @@ def test_a_run_that_cannot_begin_leaves_the_files_alone(call: DrainTerminal, mon
 
     before = call.files()
     with monkeypatch.context() as patch:
-        patch.setattr(drain, "apply_plan", shut)
+        patch.setattr(StepwiseRun, "apply_shown", shut)
         code, _, err = call(*DRAIN, "--yes")
     assert (code, "cannot be written" in err, call.files()) == (13, True, before)
 
