@@ -34,10 +34,10 @@ from provisioner.hosts.answers import wire
 from provisioner.hosts.identity import may_be_declared_new, with_owner
 from provisioner.hosts.observe import observe_request
 from provisioner.hosts.runner import UNPROVED, CallOutcome, HostAnswer, HostCall, HostRunner, call_digest, call_refusal
-from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostResult
 from provisioner.operations.rollout.waves import roll_out
+from provisioner.record.entries import JournalStep
 from provisioner_host.change import apply as host_apply
 from provisioner_host.machine import files as host_files
 from provisioner_host.machine import units as host_units

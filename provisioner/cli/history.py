@@ -28,8 +28,7 @@ from provisioner.operations.questions.history import (
     prune_expired,
     retention_preview,
 )
-from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, RecordedApproval
-from provisioner.record.event_log import Event
+from provisioner.record.entries import OF_SINGLE_HOSTS, Event, Operation, RecordedApproval
 from provisioner.record.retention import RetentionClass
 from provisioner.report.tables import text_table
 

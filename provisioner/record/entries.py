@@ -60,6 +60,24 @@ def of_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalStep:
+    """A line of a run's journal."""
+
+    host: str  #: Empty for the whole run.
+    step: str  #: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
+    state: str  #: `begin` before the step, `done` or the result after it.
+    #: Plain values: causes, seconds, digests; no secrets or personal data.
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event(JournalStep):
+    """A recorded step of a run."""
+
+    at: datetime = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class FacilityCheck:
     """One verification's result for a facility's paths on one relay."""
 

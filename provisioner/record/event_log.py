@@ -4,33 +4,20 @@ Each step is durable before the next one begins. The journal of a real run, `ope
 steps here, beside the run's two entries.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, case, insert, select
 
 from provisioner.base.errors import StateError
 from provisioner.base.text import canonical_text
 from provisioner.record.database import open_database
-from provisioner.record.entries import digest
+from provisioner.record.entries import Event, digest
 from provisioner.record.seal import SealVerdict
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import DAMAGE, DamagedRecordError, events, microseconds, moment, plain_object, stored
 
 BEGIN = "begin"
 _SEAL = "seal"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One step of a run."""
-
-    at: datetime
-    host: str  #: Empty for the run as a whole.
-    step: str
-    state: str  #: `begin` before the step, else its outcome.
-    detail: Mapping[str, object] = field(default_factory=dict)  #: Plain values, without secrets.
 
 
 class EventLog:
@@ -150,7 +137,7 @@ def _step_of_row(sequence: object, at: object, host: object, step: object, outco
     state, seal = detail.pop("state"), detail.pop(_SEAL, "")
     if not (isinstance(state, str) and isinstance(seal, str) and isinstance(sequence, int) and isinstance(at, int)):
         raise TypeError("a step has a number, a moment and a state")
-    return sequence, Event(moment(at), host, step, state, detail), seal
+    return sequence, Event(host, step, state, detail, at=moment(at)), seal
 
 
 def _message(inventory: str, run: str, sequence: int, previous: str, event: Event) -> str:

@@ -11,7 +11,8 @@ from provisioner.base.errors import StateError
 from provisioner.record import entries, tables
 from provisioner.record.chain import ChainReport, checked
 from provisioner.record.database import Database, Entry, append, head_at, heads_of, made_database, open_database
-from provisioner.record.event_log import Event, add_step
+from provisioner.record.entries import Event
+from provisioner.record.event_log import add_step
 from provisioner.record.evidence_query import PRE_SHARED, TO_PUSH, evidence, keys_drawn, package_records
 from provisioner.record.heads import remember, remembered
 from provisioner.record.leases import epochs_of, take_epochs

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
 from provisioner.operations.rollout.answers import ChangeState
-from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
+from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.host_change import HostChange
 from provisioner.operations.rollout.states import BACK, RULES, TABLE, Event, State, next_state
+from provisioner.record.entries import JournalStep
 from tests.hostile import RELAY
 from tests.unit.operations.rollout.world import Controller, state
 

@@ -29,7 +29,6 @@ from provisioner.operations.apply.run import (
 from provisioner.operations.apply.silences import Silencer, to_silence
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, new_run, refuse_foreign
-from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.operations.rollout.job import Job, RolloutOptions, planned_job, relays_beside
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.operations.rollout.waves import roll_out, waves_of
@@ -37,7 +36,7 @@ from provisioner.plan.change import cut_of, cut_whole
 from provisioner.plan.guards.policy import hint_once_saved, needs_program
 from provisioner.plan.plan import Plan, first_few
 from provisioner.plan.saved.file import Saved, moved_hosts
-from provisioner.record.entries import Operation
+from provisioner.record.entries import JournalStep, Operation
 from provisioner.record.leases import TakenLease
 from provisioner.record.state_folder import state_folder_of, who, who_text
 from provisioner.record.store import find_history

@@ -32,14 +32,13 @@ from provisioner.operations.apply.run import (
 from provisioner.operations.apply.silences import Silencer, ToSilence, to_silence
 from provisioner.operations.apply.verification import contents_of, proved_by_change
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout.dispatcher import JournalStep
 from provisioner.operations.rollout.job import Job, RolloutOptions, relays_beside
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause, outcome_of
 from provisioner.operations.rollout.waves import Rollout, RunProgress, roll_out
 from provisioner.plan.change import Action, Change
 from provisioner.plan.diff import changes_of
 from provisioner.plan.plan import program_sums
-from provisioner.record.entries import Holding, Operation, Run
+from provisioner.record.entries import Holding, JournalStep, Operation, Run
 from provisioner.record.heads import note_head
 from provisioner.record.leases import TakenLease, run_lease, this_process
 from provisioner.record.seal import Head

@@ -26,9 +26,9 @@ from provisioner.hosts.runner import CallsWatcher
 from provisioner.operations.apply import silences
 from provisioner.operations.apply.run import SILENT, Intent, beginning_of, intent_of
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout.dispatcher import Journal, JournalStep
-from provisioner.record.entries import Ending, Holding, Operation, Recorded, Run, digest
-from provisioner.record.event_log import Event, EventLog
+from provisioner.operations.rollout.dispatcher import Journal
+from provisioner.record.entries import Ending, Event, Holding, JournalStep, Operation, Recorded, Run, digest
+from provisioner.record.event_log import EventLog
 from provisioner.record.leases import TakenLease
 from provisioner.record.path_memory import remember_paths
 from provisioner.record.seal import Head, SealVerdict, record_keys
@@ -284,4 +284,4 @@ def _host_window(run: str, intent: Intent, host: str, begin: datetime, until: da
 
 
 def _event(step: JournalStep) -> Event:
-    return Event(datetime.now(UTC), step.host, step.step, step.state, step.detail)
+    return Event(step.host, step.step, step.state, step.detail, at=datetime.now(UTC))

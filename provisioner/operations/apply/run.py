@@ -18,8 +18,8 @@ from provisioner.operations.rollout.job import TRANSACTION_TIMEOUT_S, RolloutOpt
 from provisioner.operations.rollout.waves import RunProgress, Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
 from provisioner.plan.plan import Basis
-from provisioner.record.entries import Operation, Recorded, RecordedApproval, Run, digest
-from provisioner.record.event_log import Event, EventLog
+from provisioner.record.entries import Event, Operation, Recorded, RecordedApproval, Run, digest
+from provisioner.record.event_log import EventLog
 from provisioner.record.seal import SealVerdict
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history, open_history

@@ -34,10 +34,10 @@ from provisioner.inventory.loader.receivers import open_receivers
 from provisioner.inventory.model.receivers import Receiver, ReceiverKind
 from provisioner.operations.apply.run import SILENCE, SILENCE_ENDED, SILENCE_MADE, Intent
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout.dispatcher import Journal, JournalStep
+from provisioner.operations.rollout.dispatcher import Journal
 from provisioner.operations.rollout.job import Job
 from provisioner.plan.change import HostCut
-from provisioner.record.entries import Run
+from provisioner.record.entries import JournalStep, Run
 
 IN_DISORDER = "receivers.yml has errors"
 TOO_SLOW = "it took too long"

@@ -24,8 +24,8 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run
 from provisioner.record import heads as held_heads
 from provisioner.record.chain import ChainReport, HistoryFault
-from provisioner.record.entries import Cut, Operation, Recorded, genesis
-from provisioner.record.event_log import Event, EventLog
+from provisioner.record.entries import Cut, Event, Operation, Recorded, genesis
+from provisioner.record.event_log import EventLog
 from provisioner.record.retention import RetentionClass, prune, retention_classes
 from provisioner.record.seal import Head, public_key, record_keys
 from provisioner.record.state_folder import StateFolder, state_folder_of

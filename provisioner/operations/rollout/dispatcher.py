@@ -8,12 +8,13 @@ enough to resume after the controller's death; the stored one is `operations.app
 import heapq
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from provisioner.base.errors import ProvisionerError
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, HostRunner, OpenRunner
+from provisioner.record.entries import JournalStep
 
 # Answers that come within so many seconds of each other have their next calls travel together.
 _TOGETHER_S = 0.05
@@ -25,17 +26,6 @@ _RUNS_AT_ONCE = 4
 _SLOW_S = 10.0
 
 _TICK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class JournalStep:
-    """A line of a run's journal."""
-
-    host: str  #: Empty for the whole run.
-    step: str  #: `run`, `wave`, `start`, `armed`, `gate`, `confirm`, `abort`, `end`, …
-    state: str  #: `begin` before the step, `done` or the result after it.
-    #: Causes, seconds, digests; no secrets or personal data.
-    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.operations.rollout import job as calls
 from provisioner.operations.rollout.answers import ChangeReport, ChangeState, CheckRefusal, parse_report
-from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
+from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.gate import GateVerdict
 from provisioner.operations.rollout.looks import Looks
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.operations.rollout.states import BACK, TABLE, Event, State, next_state
 from provisioner.plan.plan import items_of, moved_items
+from provisioner.record.entries import JournalStep
 
 _RETRY_S = 5.0
 _CALL_TIMEOUT_S = 60.0

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from provisioner.desired.names import CANARY, LATER
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostAnswer, HostRunner
-from provisioner.operations.rollout.dispatcher import Dispatcher, Journal, JournalStep, StartedHost
+from provisioner.operations.rollout.dispatcher import Dispatcher, Journal, StartedHost
 from provisioner.operations.rollout.host_change import HostChange
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.operations.rollout.states import State
+from provisioner.record.entries import JournalStep
 
 _SHARES = tuple(zip(LATER, (0.1, 0.5, 1.0), strict=True))
 

@@ -16,8 +16,8 @@ from provisioner.base.errors import StateError
 from provisioner.base.secret import Secret
 from provisioner.record import store
 from provisioner.record.database import open_database
-from provisioner.record.entries import Operation, genesis
-from provisioner.record.event_log import Event, EventLog
+from provisioner.record.entries import Event, Operation, genesis
+from provisioner.record.event_log import EventLog
 from provisioner.record.seal import RecordKeys, record_keys
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history, open_history
@@ -85,7 +85,7 @@ def test_a_run_and_the_beginning_of_its_journal_are_there_together_or_neither_is
 ) -> None:
     run, first = (
         make.run(1, Operation.APPLY),
-        Event(make.ending(1).finished, "", "run", "begin", {"hosts": ["relay-1"]}),
+        Event("", "run", "begin", {"hosts": ["relay-1"]}, at=make.ending(1).finished),
     )
 
     class KilledError(BaseException):
@@ -345,7 +345,7 @@ def steps(place: StateFolder) -> EventLog:
     """A journal of three steps by who has the key."""
     log = EventLog(replace(place, keys=KEYS))
     for number, step in enumerate(("run", "start", "armed")):
-        log.add("run-1", Event(make.START + number * make.HOUR, "relay-1", step, "begin", {"number": number}))
+        log.add("run-1", Event("relay-1", step, "begin", {"number": number}, at=make.START + number * make.HOUR))
     return log
 
 

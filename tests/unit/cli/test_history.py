@@ -11,8 +11,8 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.cli.support import session
-from provisioner.record.entries import Operation
-from provisioner.record.event_log import Event, EventLog
+from provisioner.record.entries import Event, Operation
+from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from tests import histories
@@ -43,9 +43,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 def _events() -> Iterator[Event]:
     start = histories.START + 2 * histories.HOUR
-    yield Event(start, "", "run", "begin", {"plan": "all of it"})
-    yield Event(start + MINUTE, "relay-1", "switch", "failed", {"cause": "no path came back"})
-    yield Event(start + 2 * MINUTE, "", "run", "paused")
+    yield Event("", "run", "begin", {"plan": "all of it"}, at=start)
+    yield Event("relay-1", "switch", "failed", {"cause": "no path came back"}, at=start + MINUTE)
+    yield Event("", "run", "paused", at=start + 2 * MINUTE)
 
 
 @pytest.fixture

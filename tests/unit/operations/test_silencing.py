@@ -17,7 +17,7 @@ from provisioner.operations.apply import journal, silences
 from provisioner.operations.apply.journal import changes_since
 from provisioner.operations.apply.silences import LabelMatcher, SilencedServer, Silencer, SilenceText, ToSilence
 from provisioner.operations.pipeline.session import Session
-from provisioner.operations.rollout.dispatcher import JournalStep
+from provisioner.record.entries import JournalStep
 from provisioner.record.event_log import EventLog
 from provisioner.record.store import find_history
 from tests.hostile import LOCAL_USER, MERGE_REQUEST

@@ -11,8 +11,8 @@ from provisioner.operations.apply.run import Intent, intent_of, unfinished
 from provisioner.operations.rollout.waves import Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource
 from provisioner.plan.plan import Basis
-from provisioner.record.entries import Operation
-from provisioner.record.event_log import Event, EventLog
+from provisioner.record.entries import Event, Operation
+from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import open_history
 from tests import histories
@@ -67,8 +67,8 @@ def begin(place: StateFolder, number: int, *, begun: bool = True, ended: bool = 
         run = histories.run(number, Operation.APPLY)
         store.begin(run, ["relay-1"])
         if begun:
-            log.add(run.id, Event(histories.START, "", "run", "begin", INTENT.plain()))
-            log.add(run.id, Event(histories.START, "relay-1", "start", "begin"))
+            log.add(run.id, Event("", "run", "begin", INTENT.plain(), at=histories.START))
+            log.add(run.id, Event("relay-1", "start", "begin", at=histories.START))
         if ended:
             store.end(run, histories.ending(number, outcome="applied"))
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
+from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.result import HostOutcome, HostResult, outcome_of
 from provisioner.operations.rollout.waves import roll_out
+from provisioner.record.entries import JournalStep
 from tests.hostile import RELAY
 from tests.odd import OddHosts
 from tests.simulated import MemoryJournal

@@ -12,12 +12,13 @@ import pytest
 from provisioner.hosts.answers import wire
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
 from provisioner.operations.rollout import waves as waves_module
-from provisioner.operations.rollout.dispatcher import JournalStep, StartedHost
+from provisioner.operations.rollout.dispatcher import StartedHost
 from provisioner.operations.rollout.gate import WATCH_S
 from provisioner.operations.rollout.host_change import HostChange
 from provisioner.operations.rollout.job import Job, RolloutOptions
 from provisioner.operations.rollout.result import HostOutcome, NotStartedBecause, exit_code
 from provisioner.operations.rollout.waves import RunProgress, Wave, roll_out, waves_of
+from provisioner.record.entries import JournalStep
 from tests.simulated import NO_SESSIONS, SWITCHED, MemoryJournal, SimulatedHosts, peer_session
 from tests.unit.operations.rollout.world import Controller, state
 

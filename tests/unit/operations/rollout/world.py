@@ -14,7 +14,7 @@ from provisioner.operations.rollout.result import HostResult
 from provisioner.operations.rollout.waves import Rollout, RunProgress, Wave, roll_out
 from provisioner.plan.change import Action
 from provisioner.plan.diff import changes_of
-from provisioner.record.event_log import Event
+from provisioner.record.entries import Event
 from tests import fleets, inventories
 from tests.simulated import MemoryJournal, SimulatedHosts
 
@@ -81,7 +81,7 @@ class Controller:
     def progress(self, run: str) -> RunProgress:
         """What the run's journal tells."""
         now = datetime.now(UTC)
-        return progress_of(Event(now, s.host, s.step, s.state, s.detail) for s in self.journals[run].steps)
+        return progress_of(Event(s.host, s.step, s.state, s.detail, at=now) for s in self.journals[run].steps)
 
     def contents(self) -> dict[str, Any]:
         """All that hosts hold and run, without records of runs."""
