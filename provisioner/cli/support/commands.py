@@ -182,6 +182,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "camera": ("camera", "camera", "Add, replace, move and remove cameras and recorders."),
         "gateway": ("gateway", "gateway", "Record the keys and installed packages of gateways."),
         "sign-off": ("sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),
+        "maintenance": ("maintenance", "maintenance", "Announce work, whose outages raise no alarm; list and end it."),
         "contacts": ("contacts", "contacts", "Check, list, find and erase contacts (personal data)."),
         "policy": ("policy", "policy", "Test the Rego rules that judge plans; print their input."),
         "prove": ("prove", "prove", "Show the allowed connections; check reachability intents."),

@@ -37,6 +37,7 @@ IF_NEW = "if it is the new hardware, and that address and host key are its own, 
 
 
 Edited = tuple[FileEdit, str]  #: An edit, and the message of its commit.
+EditedWithNext = tuple[FileEdit, str, str]  #: The same of a file that is no facility's, and the line of the next step.
 commit_option = click.option("--commit", "commits", is_flag=True, help="Commit the written files, and no other ones.")
 
 
@@ -46,13 +47,13 @@ def edit_options(command: F) -> F:
     return click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")(command)
 
 
-def edits_file(command: Callable[..., Edited]) -> Callable[..., int]:
+def edits_file(command: Callable[..., Edited | EditedWithNext]) -> Callable[..., int]:
     """Add these options to a command that returns an edit; finish that."""
 
     @wraps(command)
     def finished(invocation: Invocation, /, *arguments: object, dry_run: bool, commits: bool, **options: object) -> int:
-        edit, message = command(invocation, *arguments, **options)
-        return _finish_edit(invocation, edit, message, dry_run=dry_run, commits=commits)
+        edit, message, *then = command(invocation, *arguments, **options)
+        return _finish_edit(invocation, edit, message, "".join(then), dry_run=dry_run, commits=commits)
 
     return edit_options(click.pass_obj(finished))
 
@@ -62,8 +63,10 @@ def edits_of(invocation: Invocation) -> Edits:
     return Edits(invocation.inventory, today(), invocation.env)
 
 
-def _finish_edit(invocation: Invocation, edit: FileEdit, message: str, *, dry_run: bool, commits: bool) -> int:
-    """Write an edit, unless dry run; print it and the next step.
+def _finish_edit(
+    invocation: Invocation, edit: FileEdit, message: str, then: str, *, dry_run: bool, commits: bool
+) -> int:
+    """Write an edit, unless dry run; print it and the next step, by default `facility next`.
 
     Raises `UsageError` if it cannot be committed: before writing, or after Git's refusal.
     """
@@ -71,7 +74,8 @@ def _finish_edit(invocation: Invocation, edit: FileEdit, message: str, *, dry_ru
     commit = write_edit(invocation, edit, message, commits=commits) if not dry_run else ""
     if invocation.json:
         written = edit.changed and not dry_run
-        print_document(EditDocument.made_of(edit, written=written, commit=commit).plain)
+        document = SharedEditDocument if then else EditDocument
+        print_document(document.made_of(edit, written=written, commit=commit).plain)
         return 0
     if not edit.changed:
         click.echo(f"{edit.path}: {edit.facility} is so already")
@@ -80,7 +84,7 @@ def _finish_edit(invocation: Invocation, edit: FileEdit, message: str, *, dry_ru
     echo_lines(problem_lines(edit.warnings), err=True, color=invocation.color)
     if commit:
         click.echo(f"committed as {commit[:12]}: {message}")
-    echo_lines(_edit_ending(edit, dry_run=dry_run))
+    echo_lines(_edit_ending(edit, then, dry_run=dry_run))
     return 0
 
 
@@ -96,13 +100,24 @@ class EditDocument(Printed, name="facility-edit", title="An edit"):
     to_be_signed: Truth = of("sign_offs")  #: Whether parties have to sign the edited file.
 
 
-def _edit_ending(edit: FileEdit, *, dry_run: bool) -> list[str]:
+class SharedEditDocument(Printed, name="file-edit", title="An edit of a file that is no facility's"):
+    """Output of commands that edit maintenance.yml, designations.yml or a carrier's file."""
+
+    object: str = of("facility")
+    file: Path = of("path")
+    written: bool
+    commit: Known
+    diff: tuple[str, ...]
+    warnings: tuple[ProblemRow, ...]
+
+
+def _edit_ending(edit: FileEdit, then: str, *, dry_run: bool) -> list[str]:
     lines = []
     if edit.sign_offs:
         lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep their state")
     if dry_run:
         return [*lines, "dry run: no files were written; repeat without --dry-run"]
-    return [*lines, f"next: provisioner facility next {edit.facility}"]
+    return [*lines, then or f"next: provisioner facility next {edit.facility}"]
 
 
 def diff_lines(edit: FileEdit) -> list[str]:

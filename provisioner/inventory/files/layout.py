@@ -218,7 +218,7 @@ def _file(root: Path, folder: tuple[str, ...], entry: os.DirEntry[str]) -> File 
     relative = "/".join((*folder, entry.name))
     if entry.is_symlink() and leads_out(os.fspath(root), (*folder, entry.name)):
         return _link(File(root, relative, _probable_facility((*folder, entry.name)), None))
-    owner, model = _SINGLE.get(entry.name, _NOBODY) if not folder else _owner_and_model(folder, entry.name)
+    owner, model = _content_of(folder, entry.name)
     if not owner or not relative.isprintable() or not _is_regular(entry):
         return _unexpected(File(root, relative, _probable_facility((*folder, entry.name)), None))
     return File(root, relative, owner, model)
@@ -237,6 +237,16 @@ def _probable_facility(parts: tuple[str, ...]) -> str:
         return ""
     name = parts[min(len(parts), _FACILITY_DEPTH) - 1]
     return f"facility/{_printable(name.removesuffix('.yml').removesuffix('.yaml'))}"
+
+
+def file_at(root: Path, relative: str) -> File:
+    """Return the file of a path; its owner is empty if no command reads it."""
+    *folder, name = relative.split("/")
+    return File(root, relative, *_content_of(tuple(folder), name))
+
+
+def _content_of(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:
+    return _owner_and_model(folder, name) if folder else _SINGLE.get(name, _NOBODY)
 
 
 def _owner_and_model(folder: tuple[str, ...], name: str) -> tuple[str, type[Model] | None]:

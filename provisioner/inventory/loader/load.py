@@ -127,6 +127,14 @@ class Loaded:
         return None if any(p.stops for p in self.problems) else self.partial
 
 
+def with_file(frame: BaseInventory, owner: str, model: Model) -> BaseInventory:
+    """Return an inventory with another content of a list's or host's file."""
+    if owner in _LISTS:
+        return frame.model_copy(update={owner: getattr(model, _LISTS[owner])})
+    key = "carriers" if isinstance(model, Carrier) else "centres"
+    return frame.model_copy(update={key: getattr(frame, key) | {owner.partition("/")[2]: model}})
+
+
 def digest_of(contents: Mapping[str, str]) -> str:
     """Return an inventory's digest from the content digests by path."""
     listed = json.dumps(sorted(contents.items()))

@@ -20,12 +20,12 @@ from provisioner.base.vietnamese import clean
 from provisioner.inventory import rules
 from provisioner.inventory.allocation import devices_of
 from provisioner.inventory.files.edit import EditError, edited, removed, renamed
-from provisioner.inventory.files.layout import File, object_files_of
+from provisioner.inventory.files.layout import File, file_at, object_files_of
 from provisioner.inventory.files.positions import KeyPath, Places, SourceFile
 from provisioner.inventory.files.yaml import MAX_BYTES, parse
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import Loaded, check, load
-from provisioner.inventory.loader.site import site_of
+from provisioner.inventory.loader.load import Loaded, check, load, with_file
+from provisioner.inventory.loader.site import read, site_of
 from provisioner.inventory.model.base import Model, inner_model, use_of
 from provisioner.inventory.model.devices import Camera, Recorder, device_of
 from provisioner.inventory.model.facility import Facility
@@ -87,9 +87,9 @@ class FacilityText:
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """An edit of a facility file."""
+    """An edit of a file."""
 
-    facility: str
+    facility: str  #: The facility; of another file its object, e.g. a relay.
     path: Path
     before: bytes | None  #: Its present content; `None` for a new file.
     after: bytes
@@ -339,11 +339,14 @@ def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: dat
     """
     problems = _Judged.judge_edits(loaded, root, [edit], today)
     if problems.errors:
-        message = (
-            f"facility {edit.facility} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
-        )
+        subject = f"facility {edit.facility}" if _file_of(root, edit).model is Facility else str(edit.path)
+        message = f"{subject} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
         raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
     return problems.with_warnings(edit, problems.new)
+
+
+def _file_of(root: Path, edit: FileEdit) -> File:
+    return file_at(root, edit.path.relative_to(root).as_posix())
 
 
 def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:
@@ -378,10 +381,20 @@ def frame_of(loaded: Loaded) -> BaseInventory:
 def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:
     problems: list[Problem] = []
     outlines, sources, broken = dict(loaded.outlines), dict(loaded.places.sources), set(loaded.broken)
-    is_understood = loaded.frame is not None
+    frame, is_understood = loaded.frame, loaded.frame is not None
     for edit in edits:
-        owner = f"facility/{edit.facility}"
-        file = File(root, edit.path.relative_to(root).as_posix(), owner, Facility)
+        file = _file_of(root, edit)
+        owner = file.owner
+        if file.model is not Facility:
+            content = read(file, edit.after)
+            problems += content.problems
+            sources[owner] = content.source
+            broken.discard(owner)
+            if content.model is None:
+                is_understood = False
+            elif frame is not None:
+                frame = with_file(frame, owner, content.model)
+            continue
         site = site_of(file, edit.after, today)
         problems += (*site.faults, *site.problems)
         if site.outline is None:
@@ -390,7 +403,7 @@ def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today
         outlines[edit.facility] = site.outline
         sources[owner] = SourceFile(file.display_path, edit.after)
         broken.discard(owner)
-    if loaded.frame is None or not is_understood:
+    if frame is None or not is_understood:
         return problems
-    view = rules.View(loaded.frame, dict(sorted(outlines.items())), Places(sources), today, frozenset(broken))
+    view = rules.View(frame, dict(sorted(outlines.items())), Places(sources), today, frozenset(broken))
     return (*problems, *rules.check_across(view))

@@ -1,0 +1,149 @@
+"""Edits of files that belong to no facility: maintenance windows, designations, relays."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TypedDict
+
+from provisioner.base.errors import UsageError
+from provisioner.base.text import VIETNAM, msg
+from provisioner.desired.limit import Limit
+from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.model.facility import MaintenanceWindow
+from provisioner.inventory.outline import Outline, OutlinedInventory
+from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of, text_of_file
+
+_WINDOWS = "maintenance.yml"
+_NEW = b"version: 1\nwindows: []\n"
+_LISTS = {"facility": "facilities", "host": "hosts", "carrier": "carriers"}
+_LISTED = 20
+
+
+class WindowRequest(TypedDict):
+    """A requested maintenance window."""
+
+    limit: Limit  #: Its objects; ignored with `everything`.
+    everything: bool
+    begin: datetime
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredSite:
+    """A carried facility in a window, once, with its relays."""
+
+    facility: str
+    relays: tuple[str, ...]
+    outside: tuple[str, ...]  #: Its relays whose paths the window does not cover.
+
+
+@dataclass(frozen=True, slots=True)
+class ListedWindow:
+    """A window with its number in the file."""
+
+    number: int
+    window: MaintenanceWindow
+    sites: tuple[CoveredSite, ...]
+
+
+def window_added(edits: Edits, request: WindowRequest, now: datetime) -> tuple[FileEdit, int]:
+    """Return an edit that adds a window, and its number; or raise `UsageError`."""
+    if request["until"] <= max(request["begin"], now):
+        message = msg("a window that ends at {until} is over or never begins", _moment(request["until"]))
+        raise UsageError(message, hint="name its end with --until, or its length with --for, e.g. --for 2h")
+    loaded = edits.load()
+    values: dict[str, object] = {"from": _moment(request["begin"]), "until": _moment(request["until"])}
+    values["reason"] = request["reason"]
+    values |= {"everything": True} if request["everything"] else _objects(loaded, request["limit"])
+    count = len(frame_of(loaded).maintenance)
+    path = edits.root / _WINDOWS
+    is_new = not path.exists()
+    text = FacilityText(path, _NEW) if is_new else text_of_file(path)
+    changes: dict[KeyPath, object] = {("windows", count): values} if count else {("windows",): [values]}
+    edit = edits.edit(loaded, f"window {count + 1}", None if is_new else text.data, text.with_values(changes))
+    return edit, count + 1
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M")
+
+
+def _objects(loaded: Loaded, limit: Limit) -> Mapping[str, list[str]]:
+    """Return a limit as objects of a window; mixed kinds and provinces become facilities."""
+    inventory = _outlined(loaded)
+    limit = limit.of(inventory)
+    if not limit.wanted:
+        hint = "name them with --limit KIND=NAME, or all with --everything"
+        raise UsageError("a window has objects: the facilities, hosts or carriers of the work", hint=hint)
+    if len(limit.wanted) == 1 and (key := _LISTS.get(*limit.wanted)):
+        (names,) = limit.wanted.values()
+        return {key: sorted(names)}
+    sites = [site.id for site in loaded.outlines.values() if limit.takes(_names_of(inventory, site))]
+    if not sites:
+        raise UsageError("no facility is chosen by --limit", hint="kinds are joined by `and`: name fewer")
+    return {"facilities": sites}
+
+
+def _names_of(inventory: OutlinedInventory, site: Outline) -> dict[str, tuple[str, ...]]:
+    plans = [plan for plan in (site.plan, site.successor) if plan]
+    return {
+        "carrier": tuple(plan.carrier for plan in plans),
+        "province": (site.province, inventory.province_counted(site)),
+        "facility": (site.id,),
+        "host": tuple(plan.relay for plan in plans),
+    }
+
+
+def _outlined(loaded: Loaded) -> OutlinedInventory:
+    frame_of(loaded)
+    assert loaded.outlined is not None  # noqa: S101 (as the frame)
+    return loaded.outlined
+
+
+def windows_listed(loaded: Loaded) -> tuple[ListedWindow, ...]:
+    """Return the windows in the order of the file."""
+    inventory = _outlined(loaded)
+    sites = partial(_covered_sites, inventory)
+    return tuple(
+        ListedWindow(number, window, tuple(sites(window))) for number, window in enumerate(inventory.maintenance, 1)
+    )
+
+
+def _covered_sites(inventory: OutlinedInventory, window: MaintenanceWindow) -> Iterator[CoveredSite]:
+    for site in inventory.facilities.values():
+        whole = window.everything or site.id in window.facilities
+        covered = tuple(relay for relay in site.relays if whole or _covers(window, relay, inventory))
+        if covered:
+            yield CoveredSite(site.id, covered, tuple(relay for relay in site.relays if relay not in covered))
+
+
+def _covers(window: MaintenanceWindow, relay: str, inventory: OutlinedInventory) -> bool:
+    carrier = next((c for c in inventory.carriers.values() if any(relay == other.id for other in c.relays)), None)
+    hosts = {relay, *(carrier.centres if carrier else ())}
+    return not hosts.isdisjoint(window.hosts) or (carrier is not None and carrier.id in window.carriers)
+
+
+def window_ended(edits: Edits, number: int | None, now: datetime) -> tuple[FileEdit, MaintenanceWindow]:
+    """Return an edit without a window, and the window; or raise `UsageError`.
+
+    Without a number it is the only open one.
+    """
+    loaded = edits.load()
+    windows = frame_of(loaded).maintenance
+    if number is None:
+        open_ones = [n for n, window in enumerate(windows, 1) if window.begin <= now and not window.is_over(now)]
+        if len(open_ones) != 1:
+            numbers = ", ".join(map(str, open_ones[:_LISTED]))
+            message = msg("{count} windows are open now: {numbers}", len(open_ones), numbers)
+            message = message if open_ones else msg("no window is open now")
+            raise UsageError(message, hint="name its number: provisioner maintenance list")
+        number = open_ones[0]
+    if not 1 <= number <= len(windows):
+        message = msg("there is no window number {number}", number)
+        raise UsageError(message, hint="see provisioner maintenance list")
+    text = text_of_file(edits.root / _WINDOWS)
+    edit = edits.edit(loaded, f"window {number}", text.data, text.without(("windows", number - 1)))
+    return edit, windows[number - 1]

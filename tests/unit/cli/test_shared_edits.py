@@ -1,0 +1,170 @@
+"""Edits of files that are no facility's: announced work, designations and relays, shown and checked."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from provisioner.base.text import VIETNAM
+from provisioner.cli.main import run
+from provisioner.inventory.files.yaml import parse
+from tests.example_terminal import EXAMPLE
+
+Call = Callable[..., tuple[int, str, str]]
+SOURCE = Path(__file__).parents[3] / EXAMPLE
+WINDOWS = "maintenance.yml"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SOURCE, tmp_path / "inventory"))
+
+
+@pytest.fixture
+def call(root: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    def answer(*words: str, **env: str) -> tuple[int, str, str]:
+        code = run(["-i", str(root), *words], {"XDG_STATE_HOME": str(root.parent / "state"), **env})
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return answer
+
+
+def values(root: Path, file: str) -> dict[str, object]:
+    document = parse((root / file).read_bytes())
+    assert isinstance(document.value, dict)
+    return document.value
+
+
+def windows(root: Path) -> list[Mapping[str, object]]:
+    listed = values(root, WINDOWS)["windows"]
+    assert isinstance(listed, list)
+    return listed
+
+
+# --- announced work --------------------------------------------------------------------------------
+def test_a_window_begins_now_and_ends_after_its_length(root: Path, call: Call) -> None:
+    before = datetime.now(VIETNAM).replace(tzinfo=None, second=0, microsecond=0)
+    code, out, err = call(
+        "maintenance", "add", "--for", "1h30m", "--limit", "facility=kcl-hd-001", "--reason", "switch"
+    )
+    assert code == 0, err
+    window = windows(root)[1]
+    begin, until = (datetime.fromisoformat(str(window[key])) for key in ("from", "until"))
+    assert before <= begin <= before + timedelta(minutes=5)
+    assert until - begin == timedelta(minutes=90)
+    assert (window["reason"], window["facilities"]) == ("switch", ["kcl-hd-001"])
+    assert out.splitlines()[-1] == "next, after the work: provisioner maintenance end 2"
+
+
+def test_what_was_added_and_ended_leaves_the_file_as_it_was(root: Path, call: Call) -> None:
+    before = (root / WINDOWS).read_bytes()
+    assert call("maintenance", "add", "--for", "2h", "--limit", "host=relay-viettel-1", "--reason", "line")[0] == 0
+    assert (root / WINDOWS).read_bytes() != before
+    code, out, err = call("maintenance", "end")
+    assert code == 0, err
+    assert (root / WINDOWS).read_bytes() == before
+    assert out.splitlines()[-1] == "next: provisioner verify --limit host=relay-viettel-1"
+
+
+def test_the_last_window_goes_and_the_first_comes_again_also_without_the_file(root: Path, call: Call) -> None:
+    assert call("maintenance", "end", "1")[0] == 0
+    assert windows(root) == []
+    assert call("maintenance", "list")[1] == "no maintenance window is announced\n"
+    words = ("--until", "2098-01-02T03:00", "--from", "2098-01-02", "--everything", "--reason", "line")
+    assert call("maintenance", "add", *words)[0] == 0
+    written = [{"from": "2098-01-02T00:00", "until": "2098-01-02T03:00", "reason": "line", "everything": True}]
+    assert windows(root) == written
+    (root / WINDOWS).unlink()
+    assert call("maintenance", "add", *words)[0] == 0
+    assert windows(root) == written
+
+
+def test_a_site_with_two_relays_is_listed_once_with_both(call: Call) -> None:
+    assert call("maintenance", "add", "--for", "2h", "--limit", "facility=kcl-hd-001", "--reason", "line")[0] == 0
+    code, out, _ = call("maintenance", "list")
+    assert code == 0
+    assert out.splitlines()[-1] == "  1 site: kcl-hd-001 on relay-viettel-1 + relay-vnpt-1"
+    document = json.loads(call("maintenance", "list", "--output", "json")[1])
+    assert [window["state"] for window in document["windows"]] == ["coming", "open"]
+    relays = ["relay-viettel-1", "relay-vnpt-1"]
+    assert document["windows"][1]["sites"] == [{"facility": "kcl-hd-001", "relays": relays, "outside": []}]
+
+
+def test_a_relay_that_a_window_does_not_cover_is_named(call: Call) -> None:
+    assert call("maintenance", "add", "--for", "2h", "--limit", "host=relay-vnpt-1", "--reason", "line")[0] == 0
+    out = call("maintenance", "list")[1]
+    assert "kcl-hd-001 on relay-vnpt-1, not on relay-viettel-1" in out
+    sites = json.loads(call("maintenance", "list", "--output", "json")[1])["windows"][1]["sites"]
+    assert {"facility": "kcl-hd-001", "relays": ["relay-vnpt-1"], "outside": ["relay-viettel-1"]} in sites
+
+
+def test_a_province_stands_for_its_facilities_and_kinds_are_joined_by_and(root: Path, call: Call) -> None:
+    words = ("maintenance", "add", "--for", "2h", "--reason", "line")
+    assert call(*words, "--limit", "province=bac-giang", "--limit", "carrier=viettel")[0] == 0
+    assert windows(root)[-1]["facilities"] == ["kcl-bg-001", "kcl-bg-002", "kcl-bg-003"]
+    code, _, err = call(*words, "--limit", "province=bac-giang", "--limit", "carrier=vnpt")
+    assert (code, "no facility is chosen by --limit" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--for", "2h"), 2, "say what the work is on"),
+        (("--for", "2h", "--everything", "--limit", "host=relay-viettel-1"), 2, "say what the work is on"),
+        (("--everything",), 2, "say when the work ends"),
+        (("--for", "2h", "--until", "2098-01-01", "--everything"), 2, "say when the work ends"),
+        (("--for", "2x", "--everything"), 2, "it is no length of time"),
+        (("--for", "0h", "--everything"), 2, "is over or never begins"),
+        (("--until", "2021-01-01", "--everything"), 2, "is over or never begins"),
+        (("--from", "2098-01-02", "--until", "2098-01-01", "--everything"), 2, "is over or never begins"),
+        (("--for", "2h", "--limit", "facility=kcl-bg-01"), 2, "there is no such facility"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused(
+    root: Path, call: Call, words: tuple[str, ...], code: int, message: str
+) -> None:
+    before = (root / WINDOWS).read_bytes()
+    ended, _, err = call("maintenance", "add", "--reason", "line", *words)
+    assert (ended, message in err) == (code, True), err
+    assert (root / WINDOWS).read_bytes() == before
+
+
+def test_a_window_of_more_than_a_week_is_warned_of_and_a_dry_run_writes_nothing(root: Path, call: Call) -> None:
+    before = (root / WINDOWS).read_bytes()
+    words = ("maintenance", "add", "--for", "10d", "--everything", "--reason", "line", "--dry-run")
+    code, out, err = call(*words)
+    assert (code, "window number 2 is longer than 7 days" in err, "dry run: no files" in out) == (0, True, True)
+    assert (root / WINDOWS).read_bytes() == before
+
+
+def test_a_file_that_would_be_invalid_is_not_written(root: Path, call: Call) -> None:
+    before = (root / WINDOWS).read_bytes()
+    words = ("maintenance", "add", "--for", "2h", "--everything", "--reason", "x" * 301)
+    code, _, err = call(*words)
+    assert (code, "maintenance.yml would be invalid: 1 problem; nothing is written" in err) == (3, True), err
+    assert (root / WINDOWS).read_bytes() == before
+
+
+def test_an_end_names_a_window_unless_one_alone_is_open(root: Path, call: Call) -> None:
+    code, _, err = call("maintenance", "end")
+    assert (code, "no window is open now" in err) == (2, True)
+    code, _, err = call("maintenance", "end", "2")
+    assert (code, "there is no window number 2" in err) == (2, True)
+    for reason in ("line", "power"):
+        assert call("maintenance", "add", "--for", "2h", "--limit", "carrier=vnpt", "--reason", reason)[0] == 0
+    code, _, err = call("maintenance", "end")
+    assert (code, "2 windows are open now: 2, 3" in err) == (2, True)
+    assert call("maintenance", "end", "2")[0] == 0
+    assert [window["reason"] for window in windows(root)] == ["a new switch in the facility", "power"]
+
+
+def test_the_document_of_an_edit_names_its_object(root: Path, call: Call) -> None:
+    words = ("maintenance", "add", "--for", "2h", "--limit", "carrier=vnpt", "--reason", "line", "--output", "json")
+    code, out, _ = call(*words)
+    document = json.loads(out)
+    assert (code, document["schema"], document["object"]) == (0, "provisioner/file-edit", "window 2")
+    assert (document["written"], document["file"]) == (True, str(root / WINDOWS))
