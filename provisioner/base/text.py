@@ -39,6 +39,7 @@ Document = dict[str, Any]
 _ITEMS_A_PART: Final = 500
 #: Zone of all days in an inventory and of times for people, wherever the program runs.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=VIETNAM), datetime(9999, 12, 31, 23, 59, 59, tzinfo=VIETNAM)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,14 +298,22 @@ def aware(moment: datetime) -> datetime:
     return moment
 
 
+def in_vietnam(moment: datetime) -> datetime:
+    """Return a time by Vietnam's clock; at the calendar's ends, its last or first time."""
+    try:
+        return aware(moment).astimezone(VIETNAM)
+    except OverflowError:
+        return _LAST if moment.year > _FIRST.year else _FIRST
+
+
 def local_time(moment: datetime) -> str:
     """Return a time with zone, as people in Vietnam read it."""
-    return aware(moment).astimezone(VIETNAM).strftime("%Y-%m-%d %H:%M:%S +07:00")
+    return in_vietnam(moment).strftime("%Y-%m-%d %H:%M:%S +07:00")
 
 
 def local_iso(moment: datetime) -> str:
     """Return a time in Vietnam's zone, as in documents."""
-    return aware(moment).astimezone(VIETNAM).isoformat(timespec="seconds")
+    return in_vietnam(moment).isoformat(timespec="seconds")
 
 
 def utc_text(moment: datetime) -> str:
@@ -328,5 +337,5 @@ def words_of_end(until: datetime, warn_days: int, now: datetime) -> str:
     if days > warn_days:
         return ""
     if until <= now:
-        return msg("has ended on {until}", f"{until:%Y-%m-%d}")
-    return msg("ends in {days}, on {until}", counted(days, "day"), f"{until:%Y-%m-%d}")
+        return msg("has ended on {until}", f"{in_vietnam(until):%Y-%m-%d}")
+    return msg("ends in {days}, on {until}", counted(days, "day"), f"{in_vietnam(until):%Y-%m-%d}")

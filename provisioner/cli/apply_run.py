@@ -7,7 +7,7 @@ import click
 from provisioner.base.document import Printed, Said, form
 from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.language import marked
-from provisioner.base.text import printable
+from provisioner.base.text import local_time, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import echo_lines, print_document
@@ -73,9 +73,7 @@ def roll_back_targets(
 def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
     if not invocation.json:
         for host, (run, at) in planned.hosts.items():
-            click.echo(
-                f"{host}: back to its state before run {printable(run)}, kept since {at:%Y-%m-%d %H:%M} UTC", err=True
-            )
+            click.echo(f"{host}: back to its state before run {printable(run)}, kept since {local_time(at)}", err=True)
         for host, error in planned.unreadable.items():
             click.echo(f"{host}: {printable(error.message)}", err=True)
     if yes or not planned.hosts:

@@ -9,6 +9,7 @@ import click
 
 from provisioner.base.document import AsGiven, Printed, Row, of
 from provisioner.base.errors import UsageError
+from provisioner.base.text import in_vietnam
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import show
@@ -215,4 +216,4 @@ def _certificate_line(certificate: certificate_files.RelayCertificate, now: date
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
+    return f"{in_vietnam(moment):%Y-%m-%d}"

@@ -189,7 +189,7 @@ def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
     if run.who.get("approval"):
         _echo(f"approved by: {run.who['approval']}")
     for row in run.approvals:
-        _echo(f"approved by {row.approver} as {', '.join(row.roles)} with {row.key} at {row.at}, plan {row.plan}")
+        _echo(f"approved by {row.approver} as {', '.join(row.roles)} with {row.key} at {row.local_at}, plan {row.plan}")
     if run.operation in OF_SINGLE_HOSTS:
         _echo(f"hosts: {', '.join(past.recorded.done_to) or 'none'}")
     if run.plan:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NotRequired, TypedDict, cast
 
 from provisioner.base.document import Digest, Row
-from provisioner.base.text import Document, aware, canonical_text
+from provisioner.base.text import Document, aware, canonical_text, local_time
 from provisioner.record.availability.path_state import SweptPaths
 
 
@@ -119,6 +119,14 @@ class RecordedApproval(Row):
     at: str  #: When it was signed, by the signer's clock, in UTC.
     meaning: Digest
     plan: Digest  #: The plan that was read for it.
+
+    @property
+    def local_at(self) -> str:
+        """The signing time by Vietnam's clock; the recorded text if it is no time."""
+        try:
+            return local_time(datetime.fromisoformat(self.at))
+        except ValueError:
+            return self.at
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
             raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / _MARK).touch()
+        replace_file(folder / _MARK, b"", lasting=False)
         written = set()
         with at_stage(Stage.PAGES, number_of(board)) as advanced:
             for name, content in files_of(board, past, now):

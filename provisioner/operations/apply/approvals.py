@@ -15,7 +15,7 @@ from typing import Final
 from provisioner.base.errors import PolicyError, StalePlanError, UsageError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
-from provisioner.base.text import VIETNAM, counted, did_you_mean, is_between, printable
+from provisioner.base.text import VIETNAM, counted, did_you_mean, is_between, local_time, printable
 from provisioner.desired.trust import approval_terms
 from provisioner.inventory.model.receivers import Approver
 from provisioner.operations.edit.sign_off import made_signature
@@ -167,7 +167,7 @@ def _missing_approvals_error(saved: Saved, approvals: ApprovalFiles, result: gua
     if result.of_others:
         newest = result.of_others[0]
         other_plans = f"of another plan: {counted(len(result.of_others), 'approval')}"
-        sentences.append(f"{other_plans}, the newest by {newest.approver} at {newest.at_text}, of {newest.plan}")
+        sentences.append(f"{other_plans}, the newest by {newest.approver} at {local_time(newest.at)}, of {newest.plan}")
         sentences += filter(None, [_moved_since(approvals, newest.meaning, saved)])
     searched = f"looked for in {approvals.folder}" if approvals.folder else f"there is no {FOLDER}/ in the inventory"
     hint = f"let them read it and sign: provisioner approve FILE --as ID --key KEY ({searched})"

@@ -249,7 +249,7 @@ def refuse_job(session: Session) -> None:
 def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> tuple[VerifyResult, Acceptances]:
     """Accept a verification's pictures; `renew` drops earlier references."""
     previous = recall_references(session, [path.path for path in result.paths])
-    run = new_run_id()
+    run = new_run_id(result.started_at)
     tours = {path.name for _, path in session.state.paths if path.tour}
     answers = acceptances(result, previous, run, renew=renew, tours=tours)
     accepted = tuple(Accepted(answer.path, answer.refused, answer.notes) for answer in answers)

@@ -287,9 +287,9 @@ def _joined(first: _Asked[T], second: _Asked[T]) -> _Asked[T]:
     return first[0] | answered, {host: error for host, error in first[1].items() if host not in answered} | errors
 
 
-def new_run_id() -> str:
+def new_run_id(started: datetime) -> str:
     """Return a run's id: its start, and random digits."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
+    return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{random.token_hex(3)}"
 
 
 def new_run(
@@ -303,10 +303,11 @@ def new_run(
     limit: tuple[str, ...] = (),
 ) -> Run:
     """Return a run of the session's inventory and caller, now by default."""
+    started = started or datetime.now(UTC)
     return Run(
-        id=run or new_run_id(),
+        id=run or new_run_id(started),
         operation=operation,
-        started=started or datetime.now(UTC),
+        started=started,
         commit=session.commit,
         digest=session.digest,
         who=who(session.environment) | ({"approval": approval} if approval else {}),

@@ -15,7 +15,7 @@ from datetime import date, datetime
 
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import msg, utc_text
+from provisioner.base.text import local_time, msg, utc_text
 from provisioner.desired.render.host import hub_settings, path_settings
 from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import HostSpec, HubPath, MediaPath
@@ -66,7 +66,7 @@ class Quarantined:
     @property
     def why(self) -> str:
         """The state in words."""
-        return msg("quarantined since {since_text}: {device} refuses its password", self.since_text, self.device)
+        return msg("quarantined since {since_text}: {device} refuses its password", local_time(self.since), self.device)
 
     @property
     def since_text(self) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 
 from provisioner.base import ssh_signature
 from provisioner.base.groups import grouped
-from provisioner.base.text import VIETNAM, counted, msg, named, strict_json
+from provisioner.base.text import VIETNAM, counted, local_time, msg, named, strict_json
 from provisioner.desired.trust import ApprovalTerms, TermsApprover, TermsRule
 from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.plan.change import Change, Impact, Resource, is_of_policy
@@ -328,7 +328,7 @@ def _counting_approvals(
 def _refusal_of_approval(need: ApprovalNeed, verified: VerifiedApproval, plan: PlanToApprove) -> str:
     older = (run for run, at in plan.begun.items() if verified.approval.at < at)
     if run := plan.used.get(replace(verified.approval, signature="")) or next(older, ""):
-        return f"is of {verified.approval.at_text}, and run {run} has used it up"
+        return f"is of {local_time(verified.approval.at)}, and run {run} has used it up"
     return (
         _refusal_of_time(need.terms, verified.approval, plan.now)
         or _refusal_of_signer(need, verified, plan)
@@ -338,9 +338,9 @@ def _refusal_of_approval(need: ApprovalNeed, verified: VerifiedApproval, plan: P
 
 def _refusal_of_time(terms: ApprovalTerms, approval: Approval, now: datetime) -> str:
     if approval.at > now + _AHEAD:
-        return f"is of {approval.at_text}, which is yet to come"
+        return f"is of {local_time(approval.at)}, which is yet to come"
     if now >= approval.at + timedelta(hours=terms.valid_hours):
-        return f"is of {approval.at_text}: an approval counts for {terms.valid_hours} h"
+        return f"is of {local_time(approval.at)}: an approval counts for {terms.valid_hours} h"
     return ""
 
 

@@ -122,7 +122,7 @@ def test_what_is_no_certificate_and_no_key_is_told_without_its_text(text: str) -
     ("left", "words"),
     [
         (timedelta(days=31), ""),
-        (timedelta(days=30, hours=5), "ends in 30 days, on 2026-02-09"),
+        (timedelta(days=30, hours=5), "ends in 30 days, on 2026-02-10"),
         (timedelta(days=1, hours=1), "ends in 1 day, on 2026-01-11"),
         (timedelta(hours=1), "ends in 0 days, on 2026-01-10"),
         (timedelta(0), "has ended on 2026-01-10"),

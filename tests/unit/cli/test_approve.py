@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.text import VIETNAM
+from provisioner.base.text import VIETNAM, local_time
 from tests.example_terminal import EXAMPLE, git
 from tests.hostile import MERGE_REQUEST
 from tests.signatures import armoured, key_file, public_line
@@ -167,10 +167,9 @@ def test_the_record_says_who_approved_which_plan_when_and_by_which_key(call: Ter
     assert (one["approver"], one["roles"], one["plan"]) == ("noc-1", ["noc"], plan["digest"])
     assert one["meaning"] == plan["meaning"]
     assert one["key"].startswith("SHA256:")
-    assert (
-        f"approved by noc-1 as noc with {one['key']} at {one['at']}, plan {plan['digest']}"
-        in call("history", run["run"])[1]
-    )
+    at = local_time(datetime.fromisoformat(one["at"]))
+    line = f"approved by noc-1 as noc with {one['key']} at {at}, plan {plan['digest']}"
+    assert line in call("history", run["run"])[1]
     assert call("history", "verify")[0] == 0
 
 
@@ -341,7 +340,7 @@ def test_what_was_signed_elsewhere_is_taken(call: Terminal) -> None:
     Path("text.sig").write_bytes(armoured(statement.encode(), "noc-1", KIND, "approval@provisioner"))
     code, made = call.document(*words, "--signature", "text.sig", vault=False)
     assert (code, made["approver"], made["at"]) == (0, "noc-1", "2021-06-01T02:00:00Z")
-    assert "is of 2021-06-01T02:00:00Z: an approval counts for 168 h" in call("apply", "plan.json")[2]
+    assert "is of 2021-06-01 09:00:00 +07:00: an approval counts for 168 h" in call("apply", "plan.json")[2]
     for wrong in ("2021-06-01T09:01", "2021-06-02T09:00"):
         code, _, err = call(*words[:-1], wrong, "--signature", "text.sig", vault=False)
         assert (code, "is of another text" in err) == (2, True)

@@ -101,6 +101,8 @@ def test_a_limit_records_only_what_was_checked(controller: Controller) -> None:
     assert set(evidence.connected) == {"kcl-bg-002"}
     with closing(controller.history) as history:
         assert history.runs()[0].run.limit == ("facility=kcl-bg-002",)
+        for recorded in history.runs():
+            assert recorded.run.id.startswith(f"{recorded.run.started:%Y%m%dT%H%M%SZ}-")
 
 
 def test_a_path_that_drifted_away_is_told_and_a_host_that_does_not_answer_says_nothing(controller: Controller) -> None:

@@ -139,7 +139,7 @@ def test_an_old_login_that_is_refused_is_quarantined_with_what_to_do() -> None:
     before = verdicts(targets(), hosts)[PATH]
     assert (before.cause.value, before.detail) == (
         "wrong password",
-        "quarantined since 2021-05-09T03:00:00Z: 100.64.0.5:10554 refuses its password",
+        "quarantined since 2021-05-09 10:00:00 +07:00: 100.64.0.5:10554 refuses its password",
     )
 
 

@@ -50,7 +50,7 @@ def test_no_file_has_a_form_that_would_need_a_server_or_a_way_to_persons() -> No
 def test_files_are_for_their_owner_alone_and_what_is_gone_goes(tmp_path: Path) -> None:
     folder = tmp_path / "pages"
     assert write_pages(folder, board(), StripedPast(), NOW) == len(PAGES)
-    assert {oct(p.stat().st_mode & 0o777) for p in folder.rglob("*") if p.is_file() and p.name[0] != "."} == {"0o600"}
+    assert {oct(p.stat().st_mode & 0o777) for p in folder.rglob("*") if p.is_file()} == {"0o600"}
     assert folder.stat().st_mode & 0o777 == 0o700
     old = folder / "en/facilities/kcl-old-001.html"
     old.write_text("of yesterday")
