@@ -179,7 +179,7 @@ def _incident_line(incident: Incident, paths: Sequence[PathVerdict], say: Transl
     listed = say("{listed} and {more} more", listed=listed, more=more) if more > 0 else listed
     details = "; ".join(map(say.restated, incident.details))
     detail = f": {code(details, _DETAIL)}" if details else ""
-    step = f" → {say(incident.cause.next_step)}" if incident.cause.next_step else ""
+    step = f" → {say(incident.next_step)}" if incident.next_step else ""
     where = f"{say.word(incident.layer)} {code(incident.object)}"
     return f"- **{verdict}** {where}: {say.word(incident.cause)}{count}{detail}{step}{f' ({listed})' if paths else ''}"
 

@@ -185,17 +185,17 @@ def _since(result: VerifyResult, incident: Incident, say: Translator) -> Iterato
 
 def _incident_details(incident: Incident, say: Translator, *, detail: bool) -> Iterator[str]:
     yield from (printable(say.restated(detail)) for detail in incident.details)
-    if incident.cause.next_step:
-        yield next_words(incident.cause, say)
+    if incident.next_step:
+        yield next_words(incident.next_step, say)
     listed = incident.paths if detail else incident.paths[:_LISTED]
     yield from listed
     if len(listed) < len(incident.paths):
         yield _more(len(incident.paths) - len(listed), say)
 
 
-def next_words(cause: Cause, say: Translator) -> str:
-    """Return a cause's next step in a line."""
-    return say("next: {step}", step=say(cause.next_step))
+def next_words(step: str, say: Translator) -> str:
+    """Return a next step in a line."""
+    return say("next: {step}", step=say(step))
 
 
 def _maintenance_lines(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, PlainSerializer
 from provisioner.base.document import Count, Positive, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import FrozenFacility
+from provisioner.base.language import marked
 from provisioner.base.text import msg, utc_text
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts
@@ -205,6 +206,20 @@ class Cause(StrEnum):
     UNKNOWN = "unknown", "see the detail"
 
 
+#: Next steps if the broken object is a recorder, not one of its cameras.
+OF_RECORDER: Final = {
+    Cause.CAMERA_REFUSES: marked("the recorder: is RTSP on, and on that port?"),
+    Cause.CAMERA_UNPLUGGED: marked("the recorder: power, cable and address"),
+    Cause.CAMERA_SHUT: marked("the recorder: its own filter; otherwise restart it"),
+    Cause.CAMERA_HUNG: marked("the recorder: restart it"),
+    Cause.SILENT: marked("the recorder: restart it"),
+    Cause.STREAM_ENDS: marked("the recorder: restart it"),
+    Cause.WRONG_ANSWER: marked("the recorder: restart it; then its settings, and the port in the inventory"),
+    Cause.PROFILE_DIFFERS: marked("the recorder's settings, or the inventory"),
+    Cause.DEVICE_CLOCK_OFF: marked("the recorder: its clock, time zone and time server"),
+    Cause.ACCOUNT_LACKING: marked("the recorder: ONVIF on, with a user of the same login; then verify --onvif-again"),
+}
+
 #: Causes with a picture that differs from the agreed one.
 IMPERFECT = frozenset(
     {
@@ -334,6 +349,12 @@ class WithFinding:
     def detail(self) -> str:
         """The evidence."""
         return self.finding.detail
+
+    @property
+    def next_step(self) -> str:
+        """The action on the broken object; empty if there is none."""
+        of_recorder = OF_RECORDER.get(self.cause, "") if self.layer is Layer.RECORDER else ""
+        return of_recorder or self.cause.next_step
 
 
 @dataclass(frozen=True, slots=True)

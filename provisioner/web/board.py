@@ -18,6 +18,7 @@ from provisioner.verify.document import PathRow, VerifyDocument, finding_of, lat
 from provisioner.verify.result import NO_FINDING, Finding, ToLookAt, WithFinding
 from provisioner.verify.watch_report import WatchWord
 
+WARNING: Final = "warning"  #: Shown for a finding of a host or device, which degrades no path.
 OLD: Final = "old"  #: Shown instead of an `up` whose verification is too old.
 
 #: Verdicts of paths, most urgent first.
@@ -101,7 +102,7 @@ class IncidentRow(WithFinding):
     """An incident with its paths."""
 
     finding: Finding
-    verdict: str  #: The worst of its paths; empty without paths.
+    verdict: str  #: The worst of its paths; `WARNING` without paths.
     since: datetime | None = None  #: The earliest of its paths.
     paths: tuple[str, ...] = ()
     facilities: tuple[str, ...] = ()
@@ -168,7 +169,7 @@ class Merged:
 
     #: The last row of each path of each relay, by name. During a change of carriers a path has two relays.
     paths: tuple[BoardPath, ...] = ()
-    hosts: tuple[IncidentRow, ...] = ()  #: The newest verification's incidents without paths.
+    findings: tuple[IncidentRow, ...] = ()  #: The newest verification's incidents without paths.
     verified_at: datetime | None = None
     oldest_at: datetime | None = None
     engine: str = ""
@@ -239,15 +240,28 @@ def merged(documents: Sequence[VerifyDocument]) -> Merged:
     newest = documents[-1] if documents else None
     return Merged(
         paths=tuple(_board_path(row) for _, (_, row) in sorted(last.items()) if row.path.count("/") >= _PARTS),
-        hosts=tuple(
-            IncidentRow(finding_of(incident), "")
-            for incident in (newest.incidents if newest else ())
-            if not incident.paths
-        ),
+        findings=tuple(_findings(newest)) if newest else (),
         verified_at=max((document.finished_at for document in documents), default=None),
         oldest_at=min((document.finished_at for document, _ in last.values()), default=None),
         engine=newest.engine if newest else "",
     )
+
+
+def _findings(document: VerifyDocument) -> Iterator[IncidentRow]:
+    """Yield findings of hosts and devices, with facility and carriers of each."""
+    carriers: dict[str, set[str]] = {}
+    for path in document.paths:
+        carriers.setdefault(path.relay, set()).add(path.carrier)
+    facilities = {}
+    for device in document.devices or ():
+        name = f"{device.facility}/{device.device}"
+        facilities[name] = device.facility
+        carriers.setdefault(name, set()).add(device.carrier)
+    for incident in document.incidents:
+        if not incident.paths:
+            found, own = facilities.get(incident.object), carriers.get(incident.object, set())
+            row = IncidentRow(finding_of(incident), WARNING, carriers=tuple(sorted(own - {""})))
+            yield replace(row, facilities=(found,)) if found else row
 
 
 def _board_path(row: PathRow) -> BoardPath:

@@ -31,7 +31,7 @@ _ORDERS = {
     "since": lambda one: (boards.rank(one.worst), _since(one), one.id),
 }
 OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
-_VERDICTS: Final = (*boards.WORST_FIRST, "")
+_VERDICTS: Final = (*boards.WORST_FIRST, boards.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def read_filters(values: Mapping[str, str]) -> Filters:
         q=values.get("q", "")[:_LONGEST],
         province=values.get("province", "")[:_LONGEST],
         carrier=values.get("carrier", "")[:_LONGEST],
-        verdict=verdict if verdict in {*boards.WORST_FIRST, NOT_CARRIED} else "",
+        verdict=verdict if verdict in {*_VERDICTS, NOT_CARRIED} else "",
         layer=values.get("layer", "")[:_LONGEST],
         sort=sort if sort in SORTS else SORTS[0],
         page=max(1, number),
@@ -192,11 +192,11 @@ def layers_of(incidents: Iterable[boards.IncidentRow]) -> Sequence[str]:
 
 
 def with_facilities(
-    board: boards.Board, facilities: Sequence[boards.FacilityRow], hosts: Iterable[boards.IncidentRow]
+    board: boards.Board, facilities: Sequence[boards.FacilityRow], findings: Iterable[boards.IncidentRow]
 ) -> boards.Board:
     """Return a board with other facilities, and numbers and incidents of these."""
     names = {group.id: group.name for group in (*board.provinces.values(), *board.carriers.values())}
-    incidents = incidents_of(facilities, hosts)
+    incidents = incidents_of(facilities, findings)
     return replace(
         board,
         counts=total(facility.counts for facility in facilities),
@@ -210,9 +210,12 @@ def with_facilities(
 
 
 def incidents_of(
-    facilities: Iterable[boards.FacilityRow], hosts: Iterable[boards.IncidentRow]
+    facilities: Iterable[boards.FacilityRow], findings: Iterable[boards.IncidentRow]
 ) -> tuple[boards.IncidentRow, ...]:
-    """Group facilities' failing paths into incidents, worst and largest first."""
+    """Group facilities' failing paths into incidents, worst and largest first.
+
+    Of `findings`, which have no path, those of other facilities are left out.
+    """
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
     groups: dict[Finding, list[tuple[boards.BoardPath, boards.FacilityRow]]] = defaultdict(list)
@@ -220,7 +223,12 @@ def incidents_of(
         if path.layer:
             groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
     incidents = [_incident(key, affected) for key, affected in groups.items()]
-    return tuple(sorted([*incidents, *hosts], key=_sort_key))
+    placed = (
+        replace(one, provinces=tuple(sorted({by_id[id_].province for id_ in one.facilities})))
+        for one in findings
+        if by_id.keys() >= {*one.facilities}
+    )
+    return tuple(sorted([*incidents, *placed], key=_sort_key))
 
 
 def _incident(finding: Finding, affected: Sequence[tuple[boards.BoardPath, boards.FacilityRow]]) -> boards.IncidentRow:

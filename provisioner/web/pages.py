@@ -12,6 +12,7 @@ from typing import Final
 import jinja2
 from markupsafe import Markup
 
+from provisioner.base.groups import grouped
 from provisioner.base.language import Language, Translator
 from provisioner.base.text import VIETNAM, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
@@ -19,9 +20,9 @@ from provisioner.record.availability.measured import LONGEST_STANDING, Measured,
 from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.record.lifecycle.state import STALE
 from provisioner.verify.judge import LEVELS
-from provisioner.verify.result import Cause
+from provisioner.verify.result import WithFinding
 from provisioner.web import filters
-from provisioner.web.board import OLD, WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
+from provisioner.web.board import OLD, WARNING, WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
 from provisioner.web.source import NIGHTS, Past, days_until, strip
 from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
 
@@ -94,9 +95,9 @@ class PageWords:
         """The date in Vietnam."""
         return self.now.astimezone(VIETNAM).date()
 
-    def next(self, cause: Cause) -> str:
-        """Return the next step for a cause; empty if unknown."""
-        return self.t(cause.next_step) if cause.next_step else ""
+    def next(self, found: WithFinding) -> str:
+        """Return the next step for a finding; empty if there is none."""
+        return self.t(found.next_step) if found.next_step else ""
 
     def paths(self, number: int) -> str:
         """Format a number of paths."""
@@ -319,7 +320,7 @@ def incidents_page(sheet: PageSheet, choice: filters.Filters, size: int = filter
         choice=choice,
         part=part,
         shown=rows,
-        verdicts=_verdicts(words),
+        verdicts=[*_verdicts(words), (WARNING, words.words["Verdict"][WARNING])],
         layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in filters.layers_of(sheet.board.incidents)],
         **_lists(sheet),
         page_address=lambda number: sheet.links.to(filters.INCIDENTS, **choice.at(number)),
@@ -392,13 +393,27 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
         facility.name,
         one=facility,
         summary=summary,
-        paths=[(path, strips.get(path.name), words.available(shares.get(path.name))) for path in facility.paths],
+        findings=[one for one in sheet.board.incidents if not one.paths and id_ in one.facilities],
+        faults=[
+            (
+                min((path.since for path in paths if path.since), default=None),
+                [(path, strips.get(path.name), words.available(shares.get(path.name))) for path in paths],
+            )
+            for paths in grouped(facility.paths, _fault_of).values()
+        ],
         available=words.available(measured),
         unmeasured=words.percent(measured.unmeasured_share),
         has_nights=bool(strips),
         levels=LEVELS,
         may_call=sheet.calls,
     )
+
+
+def _fault_of(path: BoardPath) -> tuple[str, ...]:
+    """Return a key that paths with one fault share; a path without a fault has its own."""
+    if not (path.object and path.cause) or path.until:
+        return (path.name, path.relay)
+    return path.relay, path.verdict, path.verified, path.cause, path.layer or "", path.object
 
 
 def _night_strips(past: Past, facility: FacilityRow, words: PageWords) -> Mapping[str, Sequence[WorstOfDay]]:

@@ -5,7 +5,7 @@ address gets the same answer as an address that never existed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol
@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
-from provisioner.web.board import Board, BoardPath, FacilityRow, with_paths
+from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow, with_paths
 from provisioner.web.filters import with_facilities
 
 NOC: Final = "noc"  #: The role of a network operations centre, with all that commands show.
@@ -113,16 +113,7 @@ def scoped(board: Board, user: WebUser) -> Board:
     facilities = tuple(
         _facility_in_scope(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, whereabouts_of(f))
     )
-    hosts = (
-        ()
-        if scope.of
-        else (
-            replace(incident, finding=replace(incident.finding, detail=""))
-            for incident in board.incidents
-            if not incident.paths
-        )
-    )
-    visible = with_facilities(board, facilities, hosts)
+    visible = with_facilities(board, facilities, _findings_in_scope(board, scope))
     return replace(visible, unread=() if scope.of else board.unread, unread_reports=())
 
 
@@ -135,6 +126,20 @@ def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow
     )
     own_carrier = (scope.of,) if scope.of in facility.carriers else facility.carriers
     return replace(with_paths(facility, paths), carriers=own_carrier)
+
+
+def _findings_in_scope(board: Board, scope: ReaderScope) -> Iterator[IncidentRow]:
+    """Yield findings of what a scope sees; those of hosts only to roles of the whole country."""
+    for one in board.incidents:
+        if one.paths:
+            continue
+        facility = board.by_id.get(one.facilities[0]) if one.facilities else None
+        where = Whereabouts(facility.province, facility.id, frozenset(one.carriers)) if facility else Whereabouts()
+        if not scope.sees(Matter.STATUS, where):
+            continue
+        own = tuple(carrier for carrier in one.carriers if scope.of not in one.carriers or carrier == scope.of)
+        shown = one if scope.sees(Matter.SITE_NETWORK, where) else replace(one, finding=replace(one.finding, detail=""))
+        yield replace(shown, carriers=own)
 
 
 def _path_whereabouts(facility: FacilityRow, path: BoardPath) -> Whereabouts:

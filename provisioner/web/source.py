@@ -332,7 +332,7 @@ def build_board(
         names[province] = _province_name(inventory, facility)
         rows.append(_facility_row(status, facility, province, by_facility.pop(facility.id, [])))
     rows.sort(key=lambda row: (row.province, row.id))
-    incidents = incidents_of(rows, merged.hosts)
+    incidents = incidents_of(rows, merged.findings)
     return boards.Board(
         inventory=inventory.settings.id,
         scheme=inventory.settings.province_scheme,
@@ -374,12 +374,12 @@ def as_of(
     revision = hashlib.sha256(repr((recorded.revision, changes, unreadable)).encode()).hexdigest()[:16]
     if shown is not None and shown.revision == revision:
         return shown
-    hosts = [incident for incident in recorded.incidents if not incident.paths]
+    findings = [incident for incident in recorded.incidents if not incident.paths]
     facilities = [
         boards.with_paths(facility, [path.as_of(now, words.get((path.name, path.relay))) for path in facility.paths])
         for facility in recorded.facilities
     ]
-    board = with_facilities(recorded, facilities, hosts)
+    board = with_facilities(recorded, facilities, findings)
     return replace(board, revision=revision, unread_reports=tuple(unreadable))
 
 

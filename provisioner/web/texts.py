@@ -15,7 +15,7 @@ from typing import Final
 from polib import pofile
 
 from provisioner.base.language import Language, Translator, translator
-from provisioner.base.text import VIETNAM, filled
+from provisioner.base.text import filled, in_vietnam
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model.devices import Zone
 from provisioner.inventory.model.facility import FacilityKind, Operating
@@ -28,13 +28,24 @@ CATALOGUE: Final = Path(__file__).with_name("vi.po")
 _LISTS: Final[tuple[type[StrEnum], ...]] = (
     *(Verdict, Cause, Layer, FacilityState, Timeliness, FacilityKind, ManagingBody, Operating, Zone),
 )
-_BODIES: Final = {
+#: English words of values that are Vietnamese.
+_VIETNAMESE: Final[dict[StrEnum, str]] = {
     ManagingBody.UBND_TINH: "People's Committee of the province",
     ManagingBody.UBND_HUYEN: "People's Committee of the district",
     ManagingBody.UBND_XA: "People's Committee of the commune",
     ManagingBody.QUAN_DOI: "army",
     ManagingBody.CONG_AN: "police",
     ManagingBody.DOANH_NGHIEP: "enterprise",
+    Zone.HANH_LANG: "corridor",
+    Zone.SANH_TANG: "lobby of a floor",
+    Zone.SAN: "yard",
+    Zone.LAY_MAU: "sampling",
+    Zone.TIEP_DON: "reception",
+    Zone.KIEM_TRA_Y_TE: "medical check",
+    Zone.NHAN_DO: "hand-over of goods",
+    Zone.NGOAI_NHA_TAM_VE_SINH: "outside baths and toilets",
+    Zone.CONG: "gate",
+    Zone.KHAC: "another zone",
 }
 _HOUR_MINUTES: Final = 60
 _DAY_MINUTES: Final = 24 * _HOUR_MINUTES
@@ -139,18 +150,19 @@ def words_of(language: Language) -> Mapping[str, dict[str, str]]:
     translate = page_translator(language)
     labels = {kind.__name__: {value.value: translate.word(value, _english(value)) for value in kind} for kind in _LISTS}
     labels["Verdict"] |= {"": translate("not carried"), "old": translate("up, long ago")}
+    labels["Verdict"]["warning"] = translate("warning")
     return labels
 
 
 def _english(value: StrEnum) -> str:
-    return _BODIES[value] if isinstance(value, ManagingBody) else value.value.replace("_", " ")
+    return _VIETNAMESE[value] if isinstance(value, ManagingBody | Zone) else value.value.replace("_", " ")
 
 
 def at_time(moment: datetime | None, language: Language) -> str:
     """Format a time in Vietnam's time zone; empty for `None`."""
     if moment is None:
         return ""
-    local = moment.astimezone(VIETNAM)
+    local = in_vietnam(moment)
     return f"{local:%d/%m/%Y %H:%M}" if language is Language.VI else f"{local:%Y-%m-%d %H:%M}"
 
 

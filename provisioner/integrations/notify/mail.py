@@ -144,8 +144,8 @@ def _item_details(item: NewsItem, say: Translator) -> Iterator[str]:
         yield printable(", ".join(named))
     if item.detail:
         yield say("evidence: {detail}", detail=say.restated(printable(item.detail, _LONGEST_DETAIL)))
-    if item.change is not NewsChange.BACK and item.cause.next_step:
-        yield say("next: {step}", step=say(item.cause.next_step))
+    if item.change is not NewsChange.BACK and item.next_step:
+        yield say("next: {step}", step=say(item.next_step))
 
 
 def _provinces(provinces: Iterable[ProvinceCounts], say: Translator) -> _Part:

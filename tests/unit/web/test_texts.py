@@ -1,18 +1,22 @@
 """Both languages say everything: no sentence is missing, none is left over, and places are the same."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import polib
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.base.language import Language
-from provisioner.base.text import places_of
+from provisioner.base.text import in_vietnam, local_time, places_of
 from provisioner.verify.result import Cause
 from provisioner.web.texts import CATALOGUE, age, at_time, page_translator, words_of
 from tests.unit.web.clients import Outline, crawl, local
 from tests.unit.web.msgids import said
 
+#: The first and the last time that a record can have.
+ENDS = (datetime(9999, 12, 31, 23, tzinfo=UTC), datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
 ENTRIES = polib.pofile(str(CATALOGUE), encoding="utf-8")
 
 
@@ -61,6 +65,13 @@ def test_times_are_vietnams() -> None:
     assert at_time(moment, Language.EN) == "2021-05-20 01:30"
     assert at_time(moment, Language.VI) == "20/05/2021 01:30"
     assert at_time(None, Language.EN) == ""
+
+
+@given(st.datetimes(timezones=st.timezones() | st.just(UTC)) | st.sampled_from(ENDS), st.sampled_from(Language))
+def test_any_recorded_time_is_shown(moment: datetime, language: Language) -> None:
+    shown = at_time(moment, language)
+    assert str(in_vietnam(moment).year) in shown
+    assert local_time(moment).endswith(" +07:00")
 
 
 def test_a_vietnamese_page_has_no_english_sentence() -> None:

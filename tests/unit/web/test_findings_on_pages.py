@@ -1,0 +1,99 @@
+"""A fault of a device has its severity and its facility, and one recorder's paths are one fault."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from provisioner.base.language import Language
+from provisioner.inventory.outline import outlined
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE
+from provisioner.record.lifecycle.status import statuses
+from provisioner.verify.result import OF_RECORDER, Cause, Finding, Layer
+from provisioner.web.board import WARNING, Board, IncidentRow
+from provisioner.web.readers import read_web_user, scoped
+from provisioner.web.source import build_board
+from provisioner.web.texts import words_of
+from tests.boards import AT, NOW, GivenSource, document, inventory, read
+from tests.hostile import VIEWER
+from tests.unit.web.clients import Outline, local, reader
+
+CLOCK = {"layer": "recorder", "object": "kcl-bg-001/nvr-01", "cause": "device clock off", "detail": "by 192.168.1.9"}
+DISK = {"layer": "host", "object": "relay-viettel-1", "cause": "disk full", "detail": "/ is full"}
+DEVICE = {"facility": "kcl-bg-001", "device": "nvr-01", "carrier": "viettel", "findings": [], "state": "as agreed"}
+
+
+def found() -> dict[str, Any]:
+    """A verification with a fault of a recorder's clock, one of a relay's disk, and a hung recorder."""
+    seen = document()
+    seen["incidents"] += [CLOCK | {"paths": []}, DISK | {"paths": []}]
+    seen["devices"] = [DEVICE]
+    for path in seen["paths"]:
+        if path["facility"] == "kcl-hd-001":
+            path |= {"cause": "camera hung", "layer": "recorder", "object": "kcl-hd-001/nvr-01", "detail": "no answer"}
+    return seen
+
+
+def board() -> Board:
+    whole = inventory()
+    return build_board(whole, statuses(outlined(whole), NO_EVIDENCE, NOW), read(found()), since={}, revision="found")
+
+
+def findings(shown: Board) -> dict[str, IncidentRow]:
+    return {one.object: one for one in shown.incidents if not one.paths}
+
+
+def test_a_finding_has_its_severity_and_counts_where_it_is() -> None:
+    rows = findings(board())
+    assert {row.verdict for row in rows.values()} == {WARNING}
+    clock, disk = rows["kcl-bg-001/nvr-01"], rows["relay-viettel-1"]
+    assert (clock.facilities, clock.provinces, clock.carriers) == (("kcl-bg-001",), ("bac-giang",), ("viettel",))
+    assert (disk.facilities, disk.provinces, disk.carriers) == ((), (), ("viettel",))
+    assert (board().carriers["viettel"].incidents, board().carriers["vnpt"].incidents) == (4, 0)
+    assert board().provinces["bac-giang"].incidents == 2
+    for language in Language:
+        text = Outline(local(GivenSource(board())).get(f"/{language.value}/incidents?verdict=warning").text).text
+        assert words_of(language)["Verdict"][WARNING] in text
+        assert text.count(words_of(language)["Cause"]["device clock off"]) == 1
+        assert words_of(language)["Verdict"][""] not in text
+
+
+@VIEWER
+@pytest.mark.parametrize(
+    ("role", "seen"),
+    [
+        ("ministry", {"kcl-bg-001/nvr-01": "", "relay-viettel-1": ""}),
+        ("dic:bac-giang", {"kcl-bg-001/nvr-01": ""}),
+        ("carrier:viettel", {"kcl-bg-001/nvr-01": "by 192.168.1.9"}),
+        ("dic:hai-duong", {}),
+        ("carrier:vnpt", {}),
+        ("facility:kcl-bg-002", {}),
+        ("steering", {}),
+    ],
+)
+def test_a_role_sees_findings_of_what_it_may_see(role: str, seen: dict[str, str]) -> None:
+    user = read_web_user(role)
+    assert user
+    assert {name: row.detail for name, row in findings(scoped(board(), user)).items()} == seen
+    shown = reader(role, source=GivenSource(board())).get("/en/facilities/kcl-bg-001").text
+    assert ("device clock off" in shown) == ("kcl-bg-001/nvr-01" in seen)
+
+
+def test_paths_of_one_recorder_are_one_line_whose_action_is_of_the_recorder() -> None:
+    text = Outline(local(GivenSource(board())).get("/en/facilities/kcl-hd-001").text).text
+    assert text.count("camera hung : no answer") == 1
+    assert text.count("the recorder: restart it") == 1
+    assert "3 paths" in text
+    assert [camera for camera in ("cam-01", "cam-02", "cam-03") if text.count(camera) == 1] == [
+        "cam-01",
+        "cam-02",
+        "cam-03",
+    ]
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_an_action_on_a_recorder_names_it(cause: Cause) -> None:
+    row = IncidentRow(Finding(cause, Layer.RECORDER, "kcl-bg-001/nvr-01"), WARNING, since=AT - timedelta(hours=1))
+    assert row.next_step == OF_RECORDER.get(cause, cause.next_step)
+    assert "recorder" in OF_RECORDER.get(cause, "the recorder")
+    assert IncidentRow(Finding(cause, Layer.CAMERA, "x"), WARNING).next_step == cause.next_step
