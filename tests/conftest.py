@@ -39,11 +39,21 @@ os.environ["PROVISIONER_CONFIG"] = ""
 _SETTINGS = "_hypothesis_internal_use_settings"
 FEWEST = 10
 GOLDEN = Path(__file__).parent / "golden"
+_MEMORY = Path("/dev/shm")  # noqa: S108 (pytest makes a private folder in it)
+_ENOUGH_MEMORY = 8 << 30
+
+
+def in_memory(stat: os.statvfs_result) -> bool:
+    """Whether tests' folders go to a file system in memory: it has enough space, and programs may start from it."""
+    return not stat.f_flag & os.ST_NOEXEC and stat.f_bavail * stat.f_frsize >= _ENOUGH_MEMORY
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
     parser.addoption("--update-golden", action="store_true", help="write golden trees anew instead of comparing")
+    if _MEMORY.is_dir() and in_memory(os.statvfs(_MEMORY)):
+        # Most tests copy an inventory: a disk needs longer to delete the copies than the tests need to run.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     parser.addoption("--examples", type=float, default=1.0, help="so many times the examples that each law asks for")
 
 
