@@ -114,12 +114,14 @@ def _redirects(draw: Random, at: Place) -> Drawn:
 def _shut(draw: Random, at: Place) -> Drawn:
     rule = draw.choice(("tcp dport {port} drop", "tcp dport {port} tcp flags syn drop", "ip protocol tcp drop"))
     port = at.device.port
+    # A connection that was open before lives on if only new ones are refused: its stream still flows.
+    verdicts = ("down", "degraded") if "syn" in rule else ("down",)
     table = 'nft add table ip drawn; nft "add chain ip drawn in { type filter hook input priority 0; }"; '
     how = within(at.id, f"{table}nft add rule ip drawn in {rule.format(port=port)}", "nft delete table ip drawn")
     return Drawn(
         f"drops {rule.format(port=port)}",
         (how,),
-        _says(at, ("down",), "camera firewall", "camera hung", layers=("camera",)),
+        _says(at, verdicts, "camera firewall", "camera hung", layers=("camera",)),
     )
 
 
