@@ -299,7 +299,7 @@ def aware(moment: datetime) -> datetime:
 
 
 def in_vietnam(moment: datetime) -> datetime:
-    """Return a time by Vietnam's clock; at the calendar's ends, its last or first time."""
+    """Return a time by Vietnam's clock, within the calendar."""
     try:
         return aware(moment).astimezone(VIETNAM)
     except OverflowError:

@@ -122,7 +122,7 @@ class RecordedApproval(Row):
 
     @property
     def local_at(self) -> str:
-        """The signing time by Vietnam's clock; the recorded text if it is no time."""
+        """The signing time by Vietnam's clock, or the recorded text."""
         try:
             return local_time(datetime.fromisoformat(self.at))
         except ValueError:

@@ -410,7 +410,7 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
 
 
 def _fault_of(path: BoardPath) -> tuple[str, ...]:
-    """Return a key that paths with one fault share; a path without a fault has its own."""
+    """Return a key that paths with one fault share."""
     if not (path.object and path.cause) or path.until:
         return (path.name, path.relay)
     return path.relay, path.verdict, path.verified, path.cause, path.layer or "", path.object

@@ -129,7 +129,7 @@ def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow
 
 
 def _findings_in_scope(board: Board, scope: ReaderScope) -> Iterator[IncidentRow]:
-    """Yield findings of what a scope sees; those of hosts only to roles of the whole country."""
+    """Yield a scope's findings; hosts' only for the whole country."""
     for one in board.incidents:
         if one.paths:
             continue

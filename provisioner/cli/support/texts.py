@@ -66,7 +66,7 @@ def edits_of(invocation: Invocation) -> Edits:
 def _finish_edit(
     invocation: Invocation, edit: FileEdit, message: str, then: str, *, dry_run: bool, commits: bool
 ) -> int:
-    """Write an edit, unless dry run; print it and the next step, by default `facility next`.
+    """Write an edit unless dry run; print it and the next step.
 
     Raises `UsageError` if it cannot be committed: before writing, or after Git's refusal.
     """

@@ -240,7 +240,7 @@ def _probable_facility(parts: tuple[str, ...]) -> str:
 
 
 def file_at(root: Path, relative: str) -> File:
-    """Return the file of a path; its owner is empty if no command reads it."""
+    """Return the file of a path; without owner if not read."""
     *folder, name = relative.split("/")
     return File(root, relative, *_content_of(tuple(folder), name))
 

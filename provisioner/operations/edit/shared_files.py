@@ -50,7 +50,7 @@ class ListedWindow:
 
 
 def window_added(edits: Edits, request: WindowRequest, now: datetime) -> tuple[FileEdit, int]:
-    """Return an edit that adds a window, and its number; or raise `UsageError`."""
+    """Return an edit that adds a window, and its number."""
     if request["until"] <= max(request["begin"], now):
         message = msg("a window that ends at {until} is over or never begins", _moment(request["until"]))
         raise UsageError(message, hint="name its end with --until, or its length with --for, e.g. --for 2h")
@@ -72,7 +72,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _objects(loaded: Loaded, limit: Limit) -> Mapping[str, list[str]]:
-    """Return a limit as objects of a window; mixed kinds and provinces become facilities."""
+    """Return a limit as a window's objects, mixed ones as facilities."""
     inventory = _outlined(loaded)
     limit = limit.of(inventory)
     if not limit.wanted:
