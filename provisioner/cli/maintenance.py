@@ -36,7 +36,7 @@ class Duration(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         if not (match := re.fullmatch(r"(?:(\d{1,2})d)?(?:(\d{1,3})h)?(?:(\d{1,4})m)?", str(value))) or not match[0]:
-            self.fail("it is no length of time: write it as 2h, 90m, 1d or 1h30m", param, ctx)
+            self.fail("not a length of time: write it as 2h, 90m, 1d or 1h30m", param, ctx)
         return timedelta(**{unit: int(part or 0) for unit, part in zip(_UNITS.values(), match.groups(), strict=True)})
 
 

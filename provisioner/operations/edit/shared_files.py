@@ -50,7 +50,10 @@ class ListedWindow:
 
 
 def window_added(edits: Edits, request: WindowRequest, now: datetime) -> tuple[FileEdit, int]:
-    """Return an edit that adds a window, and its number."""
+    """Return an edit that adds a window, and its number.
+
+    Raises `UsageError` for times and objects that do not fit.
+    """
     if request["until"] <= max(request["begin"], now):
         message = msg("a window that ends at {until} is over or never begins", _moment(request["until"]))
         raise UsageError(message, hint="name its end with --until, or its length with --for, e.g. --for 2h")

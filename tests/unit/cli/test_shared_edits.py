@@ -117,7 +117,7 @@ def test_a_province_stands_for_its_facilities_and_kinds_are_joined_by_and(root: 
         (("--for", "2h", "--everything", "--limit", "host=relay-viettel-1"), 2, "say what the work is on"),
         (("--everything",), 2, "say when the work ends"),
         (("--for", "2h", "--until", "2098-01-01", "--everything"), 2, "say when the work ends"),
-        (("--for", "2x", "--everything"), 2, "it is no length of time"),
+        (("--for", "2x", "--everything"), 2, "not a length of time"),
         (("--for", "0h", "--everything"), 2, "is over or never begins"),
         (("--until", "2021-01-01", "--everything"), 2, "is over or never begins"),
         (("--from", "2098-01-02", "--until", "2098-01-01", "--everything"), 2, "is over or never begins"),
