@@ -65,7 +65,12 @@ def _token(file: Path | None) -> Secret:
     return Secret(token)
 
 
-_COLOURS = {FindingLevel.ERROR: "red", FindingLevel.WARNING: "yellow", FindingLevel.NOTE: "cyan"}
+_COLOURS = {
+    FindingLevel.ERROR: "red",
+    FindingLevel.QUESTION: "magenta",
+    FindingLevel.WARNING: "yellow",
+    FindingLevel.NOTE: "cyan",
+}
 _path = ValidPath()
 
 
@@ -224,13 +229,18 @@ class _Import:
         provinces = provinces_of_contacts(inputs.records, baseline)
         if not provinces:
             return {}, ()
+        if self.options.to_write:
+            return contacts.open(provinces, self.now, to_write=True), ()
+        lacking = contacts.without_own_password(provinces)
+        remarks = [warning("contacts-password", province=province) for province in lacking]
+        opened: ContactsByProvince = {}
         try:
-            return contacts.open(provinces, self.now, to_write=self.options.to_write), ()
+            opened = contacts.open(provinces, self.now, to_write=False)
         except SecretsError as closed:
-            if self.options.to_write:
-                raise
-            remark = warning("contacts-not-compared", province=", ".join(sorted(provinces)), cause=closed.message)
-            return {}, (Finding(CellPosition(inputs.files[0]), remark),)
+            if closed.object not in lacking:
+                listed = ", ".join(sorted(provinces))
+                remarks.append(warning("contacts-not-compared", province=listed, cause=closed.message))
+        return opened, tuple(Finding(CellPosition(inputs.files[0]), remark) for remark in remarks)
 
     def _show_result(self, result: ImportResult) -> None:
         language = Language(self.options.lang)
@@ -242,20 +252,23 @@ class _Import:
         echo_lines(map(printable, report_text.read_lines(result.inputs, language)))
         weighty, notes = report_text.in_order_of_weight(result.proposal.findings)
         for level, message, hint in report_text.finding_lines(weighty, language):
-            self._say(LEVELS[language][level], _COLOURS[level], message)
-            click.echo(f"  {report_text.word('hint', language)}: {printable(hint)}")
+            self._say(level, message)
+            label = report_text.word("answer" if level is FindingLevel.QUESTION else "hint", language)
+            click.echo(f"  {label}: {printable(hint)}")
         for question in result.proposal.questions:
             text = report_text.question_text(question, language)
-            self._say(report_text.QUESTION[language], "magenta", f"{text.place}: {text.message}")
+            self._say(FindingLevel.QUESTION, f"{text.place}: {text.message}")
             for candidate in text.candidates:
                 click.echo(f"    {printable(candidate)}")
             click.echo(f"  {report_text.word('answer', language)}: {printable(text.answer)}")
         for message in report_text.note_lines(notes, language):
-            self._say(LEVELS[language][FindingLevel.NOTE], _COLOURS[FindingLevel.NOTE], message)
+            self._say(FindingLevel.NOTE, message)
         echo_lines(report_text.summary_lines(result, language))
+        if self.options.report is not None:
+            click.echo(report_text.word("report", language).format(file=printable(str(self.options.report))))
 
-    def _say(self, label: str, colour: str, message: str) -> None:
-        styled = click.style(f"{label}:", fg=colour, bold=True)
+    def _say(self, level: FindingLevel, message: str) -> None:
+        styled = click.style(f"{LEVELS[Language(self.options.lang)][level]}:", fg=_COLOURS[level], bold=True)
         click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
 
 

@@ -90,6 +90,8 @@ class Grid:
     hidden_rows: frozenset[int] = frozenset()
     hidden_columns: frozenset[int] = frozenset()
     hidden: bool = False
+    struck: frozenset[tuple[int, int]] = frozenset()  #: Rows and columns of cells with crossed-out text.
+    comments: Mapping[tuple[int, int], str] = field(default_factory=dict, repr=False)  #: By row and column.
 
     def at(self, row: int, column: int) -> Cell:
         """Return a cell, or an empty one."""
@@ -97,9 +99,10 @@ class Grid:
 
 
 class FindingLevel(StrEnum):
-    """The weight of a finding: only an error excludes its row."""
+    """The weight of a finding: errors and questions exclude their row."""
 
     ERROR = "error"
+    QUESTION = "question"  #: The sheet says something that only a person can decide.
     WARNING = "warning"
     NOTE = "note"
 
@@ -111,6 +114,11 @@ class Remark:
     code: str
     level: FindingLevel = FindingLevel.ERROR
     fills: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def excludes(self) -> bool:
+        """Return whether its row is not written."""
+        return self.level in {FindingLevel.ERROR, FindingLevel.QUESTION}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -162,6 +170,11 @@ def letter(column: int) -> str:
 def error(code: str, /, **fills: object) -> Remark:
     """Return a remark that excludes its row."""
     return Remark(code, FindingLevel.ERROR, _texts(fills))
+
+
+def question(code: str, /, **fills: object) -> Remark:
+    """Return a remark that excludes its row until a person decides."""
+    return Remark(code, FindingLevel.QUESTION, _texts(fills))
 
 
 def warning(code: str, /, **fills: object) -> Remark:

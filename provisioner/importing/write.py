@@ -125,6 +125,10 @@ class ContactFiles:
     purpose: str  #: For that log.
     requester: str | None  #: By default the user of this machine.
 
+    def without_own_password(self, provinces: Collection[str]) -> tuple[str, ...]:
+        """Return the provinces whose contacts cannot be written, in order."""
+        return tuple(p for p in sorted(provinces) if not self.passwords.only(store.vault_id(p)))
+
     def open(
         self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
     ) -> dict[str, tuple[store.Contact, ...]]:

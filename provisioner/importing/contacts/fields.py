@@ -20,7 +20,7 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, P
 from provisioner.base.errors import Severity
 from provisioner.base.language import Language
 from provisioner.base.secret import Secret
-from provisioner.base.vietnamese import clean, read_legacy
+from provisioner.base.vietnamese import clean, fold, read_legacy
 
 _LONGEST_EMAIL = 320
 _NAMED = re.compile(r"[^<>@]*<([^<>]+)>")
@@ -34,6 +34,33 @@ _LONGEST_PHONE = 80
 _MOST_DIGITS = 15  #: E.164's limit, including the country code.
 
 _LEAST_DIGITS = 8
+
+_BETWEEN_PERSONS = re.compile(r"[/;|&+,]|\s[\u2010-\u2015-]\s|(?<!\w)(?:và|hoặc|hay)(?!\w)", re.IGNORECASE)
+_OFFICES = (
+    *(
+        "văn phòng",
+        "phòng",
+        "cục",
+        "chi cục",
+        "trung tâm",
+        "trạm",
+        "ủy ban",
+        "uỷ ban",
+        "bệnh viện",
+        "trường",
+        "công ty",
+    ),
+    *("công an", "chi nhánh", "bộ phận", "bộ chỉ huy", "tổng đài", "đường dây nóng", "trực ban", "bảo vệ", "lễ tân"),
+    *("ubnd", "bch", "bcđ", "bql", "ttyt", "hotline"),
+)
+_OFFICE = re.compile(rf"(?:{'|'.join(_OFFICES)})(?!\w).*", re.IGNORECASE)
+#: These words begin persons' names as well: only with a word in small letters, or in capitals throughout.
+_OFFICE_OR_NAME = re.compile(r"(?:ban|sở|bộ|tổ|đội|khoa)\s.*", re.IGNORECASE)
+#: Without marks only words that begin no person's name.
+_OFFICE_PLAIN = re.compile(
+    r"(?:van-phong|phong-(?:y-te|vhtt|hanh-chinh)|trung-tam|uy-ban|ubnd|benh-vien|cong-ty|cong-an|chi-nhanh|hotline)"
+    r"(?:-.*)?"
+)
 
 _SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
 _DECIMAL_ZERO = re.compile(r"([0-9]{9,})[.,]0")
@@ -79,6 +106,13 @@ _EN: dict[str, Wording] = {
         "type it again, without copying",
     ),
     "name-no-letter": Wording("a name without letters", "look whether the columns are mixed up"),
+    "name-several": Wording(
+        "the cell names several persons, or a person and something else",
+        "write one person a row, and the title into its own column",
+    ),
+    "name-office": Wording(
+        "the cell names an office, not a person", "ask who answers there, and write that person's name"
+    ),
     "phone-empty": Wording("there is no phone number", "ask for one; the list has to have it"),
     "phone-not-text": Wording("the phone number is not a text", "format the cell as text and type the number again"),
     "phone-scientific": Wording(
@@ -141,6 +175,13 @@ _VI: dict[str, Wording] = {
     "text-garbled": Wording("Chữ bị lỗi mã (TCVN3, hoặc UTF-8 bị đọc sai mã)", "Chuyển sang Unicode, hoặc gõ lại"),
     "text-form": Wording("Nội dung có dấu cách thừa, ký tự ẩn hoặc dấu tách rời chữ", "Gõ lại, không sao chép"),
     "name-no-letter": Wording("Họ tên không có chữ cái nào", "Kiểm tra xem các cột có bị lệch không"),
+    "name-several": Wording(
+        "Ô ghi nhiều người, hoặc ghi cả nội dung khác cùng họ tên",
+        "Ghi mỗi người một dòng; chức danh ghi ở cột Chức danh",
+    ),
+    "name-office": Wording(
+        "Ô ghi tên đơn vị, không phải tên người", "Hỏi đơn vị đó người phụ trách là ai rồi ghi họ tên"
+    ),
     "phone-empty": Wording("Chưa có số điện thoại", "Bổ sung số điện thoại; danh sách bắt buộc phải có"),
     "phone-not-text": Wording("Số điện thoại không ở dạng văn bản", "Định dạng ô là Text rồi gõ lại số"),
     "phone-scientific": Wording(
@@ -299,9 +340,22 @@ def read_line(value: object) -> FieldReading:
 def read_name(value: object) -> FieldReading:
     """Read a person's name: one line with letters. Never raises."""
     reading = read_line(value)
-    if reading.value and not any(c.isalpha() for c in reading.value.reveal()):
+    if reading.value is None:
+        return reading
+    name = reading.value.reveal()
+    if not any(c.isalpha() for c in name):
         return refused("name-no-letter")
-    return reading
+    if _is_office(name):
+        return FieldReading(reading.value, (warning("name-office"),))
+    parts = [part for part in _BETWEEN_PERSONS.split(name) if any(c.isalpha() for c in part)]
+    return FieldReading(reading.value, (warning("name-several"),) if len(parts) > 1 else ())
+
+
+def _is_office(name: str) -> bool:
+    if name.isascii() and _OFFICE_PLAIN.fullmatch(fold(name)):
+        return True
+    words = [word for word in name.split() if word.isalpha()]
+    return bool(_OFFICE.fullmatch(name) or (_OFFICE_OR_NAME.fullmatch(name) and not all(map(str.istitle, words))))
 
 
 # --- phone numbers ---------------------------------------------------------------------------------

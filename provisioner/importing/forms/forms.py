@@ -1,11 +1,12 @@
 """The four sheets: facilities, contacts, surveys, cameras. Pure."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from provisioner.importing.contacts.fields import read_email, read_line, read_name, read_phone
 from provisioner.importing.forms import choices, columns, values
 from provisioner.importing.forms.values import CellReading, address, network, picture_size, reading_from, rtsp_path
-from provisioner.importing.grid import Cell
+from provisioner.importing.grid import Cell, question
 
 
 def _stream(name: str, title: str) -> Iterator[columns.Column]:
@@ -124,11 +125,16 @@ CAMERAS = columns.Form(
 
 
 def _name(cell: Cell) -> CellReading:
-    return reading_from(read_name(_bare(cell)))
+    """Read a person's name; an office, or several persons, is a question."""
+    reading = values.as_shown(cell, reading_from(read_name(_bare(cell))))
+    lines = [line for line in cell.text.splitlines() if any(map(str.isalpha, line))]
+    codes = [remark.code for remark in reading.remarks] + (["name-several"] if len(lines) > 1 else [])
+    asked = tuple(question(code) for code in dict.fromkeys(codes) if code in {"name-several", "name-office"})
+    return replace(reading, remarks=asked or reading.remarks)
 
 
 def _personal_line(cell: Cell) -> CellReading:
-    return reading_from(read_line(values.unquoted(cell.text)))
+    return values.as_shown(cell, reading_from(read_line(values.unquoted(cell.text))))
 
 
 def _bare(cell: Cell) -> object:

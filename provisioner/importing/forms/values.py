@@ -1,8 +1,9 @@
 """From a cell as people and Excel write it to values. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
@@ -11,7 +12,7 @@ from provisioner.base import private_text
 from provisioner.base.vietnamese import clean, fold
 from provisioner.importing.contacts.fields import FieldReading, read_line
 from provisioner.importing.forms.choices import NO_OBSTACLE, OBSTACLES, YES_NO, Choice, YesNo, word_key
-from provisioner.importing.grid import Cell, FindingLevel, Remark, error, note, warning
+from provisioner.importing.grid import Cell, FindingLevel, Remark, error, note, question, warning
 from provisioner.inventory.explanation.problems import is_indoors
 
 _CACHED = 8192
@@ -43,6 +44,8 @@ _NEW_SITES = frozenset({"moi", "new", "cosomoi"})
 
 #: A value as in the inventory's files: days and addresses are texts, a picture's size is width and height.
 CellValue = str | int | float | bool | list[str] | tuple[int, int]
+#: Characters that turn the order in which letters are shown.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS = re.compile(
     r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
     re.IGNORECASE,
@@ -118,11 +121,22 @@ def line(cell: Cell) -> CellReading:
     if isinstance(cell.value, bool | date | timedelta):
         return CellReading(None, (error("text-not-text"),))
     text = unquoted(cell.text)
-    reading = reading_from(read_line(text))
+    reading = as_shown(cell, reading_from(read_line(text)))
     if reading.value is None:
         return reading
     code = _unfit_reason(text)
     return CellReading(None, (error(code),)) if code else reading
+
+
+def as_shown(cell: Cell, reading: CellReading) -> CellReading:
+    """Add a remark on invisible characters and reversed text."""
+    if reading.value is None or not isinstance(cell.value, str):
+        return reading
+    if _DIRECTION.search(cell.value):
+        return replace(reading, remarks=(*reading.remarks, question("text-direction")))
+    hidden = dict.fromkeys(f"U+{ord(c):04X}" for c in cell.value if unicodedata.category(c) == "Cf")
+    remark = (warning("text-hidden", characters=", ".join(hidden)),) if hidden else ()
+    return replace(reading, remarks=(*reading.remarks, *remark))
 
 
 def _unfit_reason(text: str) -> str:

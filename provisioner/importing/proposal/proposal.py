@@ -52,9 +52,21 @@ class Proposal:
         return sum(finding.remark.level is FindingLevel.ERROR for finding in self.findings)
 
     @property
+    def asking(self) -> tuple[Finding, ...]:
+        """The findings that a person answers in the sheet."""
+        return tuple(finding for finding in self.findings if finding.remark.level is FindingLevel.QUESTION)
+
+    @property
+    def open_questions(self) -> int:
+        """The number of questions of both kinds."""
+        return len(self.questions) + len(self.asking)
+
+    @property
     def waiting(self) -> int:
         """The number of rows that wait for an answer."""
-        return sum(question.holds_a_row for question in self.questions)
+        places = [question.position for question in self.questions if question.holds_a_row]
+        places += [finding.position for finding in self.asking]
+        return len({(place.file, place.number, place.row) for place in places})
 
     @property
     def changed(self) -> tuple[FacilityEdit, ...]:

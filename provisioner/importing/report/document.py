@@ -13,7 +13,7 @@ from provisioner.importing.grid import Finding, FindingLevel
 from provisioner.importing.proposal.answers import Question, QuestionKind, Why
 from provisioner.importing.proposal.proposal import ImportResult
 from provisioner.importing.report.messages import LEVELS, wording
-from provisioner.importing.report.text import QUESTION, because, in_order_of_weight, question_text
+from provisioner.importing.report.text import because, in_order_of_weight, question_text
 
 _HEADERS = {
     Language.VI: ("STT", "Mức độ", "Tệp", "Trang", "Ô", "Cột", "Giá trị", "Vấn đề", "Cách sửa", "Mã"),
@@ -217,4 +217,10 @@ def _question_row(question: Question, language: Language) -> tuple[str, ...]:
     message = " ".join((text.message, *(f"[{number}] {line}" for number, line in enumerate(text.candidates, start=1))))
     name = question.name or question.facility
     place_texts = (position.file, position.sheet, position.cell, position.header, name)
-    return (QUESTION[language], *place_texts, message, text.answer, f"question-{question.kind.value}")
+    return (
+        LEVELS[language][FindingLevel.QUESTION],
+        *place_texts,
+        message,
+        text.answer,
+        f"question-{question.kind.value}",
+    )

@@ -88,6 +88,7 @@ ENGLISH: dict[str, Wording] = {
     ),
     "row-total": Wording("a row of sums: left out", "nothing"),
     "row-section": Wording("a heading within the table: left out", "nothing"),
+    "row-signature": Wording("a line of signatures below the table: left out", "nothing"),
     "row-outside": Wording("a row below the table with little in it: it was not read", "if it is data, close the gap"),
     "row-duplicate": Wording("this is the same as in row {row}", "keep one of the two"),
     "site-duplicate": Wording(
@@ -96,6 +97,22 @@ ENGLISH: dict[str, Wording] = {
     ),
     "row-contradicts": Wording("this differs from row {row}, which is about the same camera", "correct one of the two"),
     # cells
+    "cell-struck": Wording(
+        "text of this row is crossed out: does the row still hold?",
+        "if it does, remove the line through it; if not, delete the row, or write “Đã đóng” or Đến ngày into it",
+    ),
+    "comment-changes": Wording(
+        "a comment on this cell may close or change the row",
+        "write what it says into the row's cells, then delete the comment",
+    ),
+    "comment-unread": Wording("the cell has a comment: it was not read", "if it matters, write it into a cell"),
+    "text-direction": Wording(
+        "the text has characters that turn the order of its letters: people see another text than programs read",
+        "type it again, without copying",
+    ),
+    "text-hidden": Wording(
+        "the text has invisible characters ({characters}): it was read without them", "nothing, if the words are right"
+    ),
     "text-doubtful": Wording(
         "the cell says of itself that it is not certain: nothing of it is taken", "ask, then write it without doubt"
     ),
@@ -188,7 +205,7 @@ ENGLISH: dict[str, Wording] = {
     "facility-unreadable": Wording(
         "the file of {facility} has errors", "run `provisioner validate` and correct it first"
     ),
-    "facility-row-bad": Wording("the facility's own row has errors", "correct that row first"),
+    "facility-row-bad": Wording("the facility's own row has errors or waits for an answer", "settle that row first"),
     "facility-province": Wording(
         "{facility} is in {province}; a province is fixed at registration", "correct id or province"
     ),
@@ -234,6 +251,10 @@ ENGLISH: dict[str, Wording] = {
     "contact-not-in-sheet": Wording(
         "{facility} has a current representative who is not on this list",
         "if the duty is over, write Đến ngày, or remove the contact",
+    ),
+    "contacts-password": Wording(
+        "contacts of {province} are written with a password of their own, and none is set for contacts-{province}",
+        "before --write add contacts-{province}@FILE to ANSIBLE_VAULT_IDENTITY_LIST",
     ),
     "contacts-not-compared": Wording(
         "contacts could not be compared with those of {province}: {cause}", "to write them the password is needed"
@@ -323,6 +344,7 @@ VIETNAMESE: dict[str, Wording] = {
     ),
     "row-total": Wording("Dòng tổng cộng: bỏ qua", "Không cần sửa"),
     "row-section": Wording("Dòng tiêu đề mục trong bảng: bỏ qua", "Không cần sửa"),
+    "row-signature": Wording("Dòng ký tên, ngày lập biểu ở dưới bảng: bỏ qua", "Không cần sửa"),
     "row-outside": Wording("Dòng ở dưới bảng, ít nội dung: không đọc", "Nếu là dữ liệu thì xóa dòng trống phía trên"),
     "row-duplicate": Wording("Trùng với dòng {row}", "Chỉ giữ một dòng"),
     "site-duplicate": Wording(
@@ -331,6 +353,19 @@ VIETNAMESE: dict[str, Wording] = {
     ),
     "row-contradicts": Wording("Khác với dòng {row} của cùng một camera", "Sửa một trong hai dòng"),
     # cells
+    "cell-struck": Wording(
+        "Dòng có chữ bị gạch ngang: dòng này còn hiệu lực không?",
+        "Còn thì bỏ gạch ngang; không còn thì xóa dòng, hoặc ghi “Đã đóng” (cơ sở), Đến ngày (đầu mối)",
+    ),
+    "comment-changes": Wording(
+        "Ô có chú thích có thể làm dòng này đóng hoặc thay đổi",
+        "Ghi nội dung chú thích vào các ô của dòng rồi xóa chú thích",
+    ),
+    "comment-unread": Wording("Ô có chú thích: không đọc", "Nếu cần thì ghi nội dung đó vào ô"),
+    "text-direction": Wording(
+        "Nội dung có ký tự đảo chiều chữ: người xem thấy khác với nội dung thật", "Gõ lại, không sao chép"
+    ),
+    "text-hidden": Wording("Nội dung có ký tự ẩn ({characters}): đã bỏ khi đọc", "Không cần sửa nếu các từ vẫn đúng"),
     "text-doubtful": Wording(
         "Nội dung ô còn chưa chắc chắn (có dấu hỏi, “chưa rõ”, “...”): không nhận", "Hỏi lại rồi ghi nội dung chắc chắn"
     ),
@@ -412,7 +447,7 @@ VIETNAMESE: dict[str, Wording] = {
     ),
     "facility-ambiguous": Wording("Nhiều cơ sở có tên này: {facilities}", "Ghi Mã cơ sở"),
     "facility-unreadable": Wording("Tệp của {facility} đang có lỗi", "Chạy `provisioner validate` và sửa trước"),
-    "facility-row-bad": Wording("Dòng của chính cơ sở đó đang có lỗi", "Sửa dòng đó trước"),
+    "facility-row-bad": Wording("Dòng của chính cơ sở đó đang có lỗi hoặc chờ trả lời", "Xử lý dòng đó trước"),
     "facility-province": Wording("{facility} thuộc {province}; tỉnh được cố định khi đăng ký", "Sửa mã hoặc tỉnh"),
     "facility-matched": Wording("Không có mã: nhận ra theo tên và địa điểm là {facility}", "Ghi mã vào bảng"),
     "facility-name-differs": Wording("{facility} có tên khác", "Kiểm tra lại mã"),
@@ -446,6 +481,10 @@ VIETNAMESE: dict[str, Wording] = {
     "contact-not-in-sheet": Wording(
         "{facility} đang có đại diện không có trong danh sách này",
         "Nếu đã thôi nhiệm vụ thì ghi Đến ngày hoặc xóa đầu mối",
+    ),
+    "contacts-password": Wording(
+        "Đầu mối của {province} được ghi bằng mật khẩu riêng, nhưng chưa đặt mật khẩu cho contacts-{province}",
+        "Trước khi --write, thêm contacts-{province}@FILE vào ANSIBLE_VAULT_IDENTITY_LIST",
     ),
     "contacts-not-compared": Wording(
         "Chưa so sánh được với đầu mối đã có của {province}: {cause}", "Khi ghi cần có mật khẩu của tỉnh"
@@ -496,8 +535,13 @@ CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {
     Language.VI: {**FIELD_SENTENCES[Language.VI], **VIETNAMESE},
 }
 LEVELS: Mapping[Language, Mapping[FindingLevel, str]] = {
-    Language.EN: {FindingLevel.ERROR: "error", FindingLevel.WARNING: "warning", FindingLevel.NOTE: "note"},
-    Language.VI: {FindingLevel.ERROR: "lỗi", FindingLevel.WARNING: "cảnh báo", FindingLevel.NOTE: "ghi chú"},
+    Language.EN: {level: level.value for level in FindingLevel},
+    Language.VI: {
+        FindingLevel.ERROR: "lỗi",
+        FindingLevel.QUESTION: "câu hỏi",
+        FindingLevel.WARNING: "cảnh báo",
+        FindingLevel.NOTE: "ghi chú",
+    },
 }
 
 

@@ -13,9 +13,6 @@ from provisioner.importing.proposal.proposal import ImportResult
 from provisioner.importing.report.messages import wording
 from provisioner.importing.tables.files import InputFiles
 
-#: A question's name beside the levels of findings.
-QUESTION: Mapping[Language, str] = {Language.EN: "question", Language.VI: "câu hỏi"}
-
 _ASKS: Mapping[Language, Mapping[QuestionKind, str]] = {
     Language.EN: {
         QuestionKind.TWIN: "is this one of these sites, or a site of its own of the same name?",
@@ -112,6 +109,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "nothing": "nothing to change",
         "dry": "nothing was written; add --write to write it",
         "mend": "nothing was written; mend the errors, or write the rest with --write --partial",
+        "report": "findings written to {file}",
         "written": "files written: {files}",
         "partly": "files written: {files}, without the rows that have errors; mend them and import again",
         "commit": "commit {file}",
@@ -136,6 +134,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "nothing": "không có gì thay đổi",
         "dry": "chưa ghi gì; thêm --write để ghi",
         "mend": "chưa ghi gì; sửa các lỗi, hoặc ghi phần còn lại bằng --write --partial",
+        "report": "đã ghi kết quả kiểm tra vào {file}",
         "written": "đã ghi {files} tệp",
         "partly": "đã ghi {files} tệp, trừ các dòng có lỗi; sửa rồi nhập lại",
         "commit": "commit {file}",
@@ -207,8 +206,9 @@ def finding_lines(findings: Iterable[Finding], language: Language) -> Iterator[t
 
 
 def in_order_of_weight(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, list[Finding]]]:
-    """Return errors, then warnings, by position; and notes by code."""
-    weighty: dict[FindingLevel, list[Finding]] = {FindingLevel.ERROR: [], FindingLevel.WARNING: []}
+    """Return errors, warnings, then questions, by position; and notes by code."""
+    levels = (FindingLevel.ERROR, FindingLevel.WARNING, FindingLevel.QUESTION)
+    weighty: dict[FindingLevel, list[Finding]] = {level: [] for level in levels}
     notes: dict[str, list[Finding]] = {}
     for finding in findings:
         level = finding.remark.level
@@ -226,7 +226,7 @@ def note_lines(notes: Mapping[str, list[Finding]], language: Language) -> Iterat
 
 
 def word(name: str, language: Language) -> str:
-    """Return the label of a hint or an answer."""
+    """Return a phrase, such as the label of a hint."""
     return _PHRASES[language][name]
 
 
@@ -282,13 +282,13 @@ def _sums(result: ImportResult, language: Language) -> str:
     return _PHRASES[language]["sums"].format(
         errors=counts[FindingLevel.ERROR],
         warnings=counts[FindingLevel.WARNING],
-        questions=len(result.proposal.questions),
+        questions=result.proposal.open_questions,
         notes=counts[FindingLevel.NOTE],
     )
 
 
 def _open_question_line(result: ImportResult, language: Language) -> Iterator[str]:
-    questions, waiting = len(result.proposal.questions), result.proposal.waiting
+    questions, waiting = result.proposal.open_questions, result.proposal.waiting
     if questions:
         dry = "open" if result.write else "open_dry"
         phrase = _PHRASES[language][dry if waiting else "open_none"]

@@ -46,7 +46,7 @@ class ReadRow:
     table: Table = field(repr=False)
     number: int
     values: Mapping[str, CellValue] = field(repr=False)
-    is_valid: bool  #: Whether no cell has an error.
+    is_valid: bool  #: Whether no cell has an error or a question.
     filled: frozenset[str] = frozenset()  #: Columns with content, readable or not.
 
     @property
@@ -109,16 +109,16 @@ def read_records(sheets: Iterable[SheetTables]) -> tuple[list[ReadRow], list[Fin
     findings: list[Finding] = []
     for sheet in sheets:
         findings += sheet.findings
-        bad_cells = {
-            (f.position.row, f.position.column) for f in sheet.findings if f.remark.level is FindingLevel.ERROR
-        }
+        excluding = [f for f in sheet.findings if f.remark.excludes]
+        bad_cells = {(f.position.row, f.position.column) for f in excluding}
+        asked = {f.position.row for f in excluding if f.remark.level is FindingLevel.QUESTION}
         for table in sheet.tables:
             for row in table.rows:
                 values, of_row = _values_and_findings(table, row)
-                errors = any(f.remark.level is FindingLevel.ERROR for f in of_row)
+                bad = row.number in asked or any(f.remark.excludes for f in of_row)
                 bad_keys = {key for key, place in table.places.items() if (row.number, place) in bad_cells}
                 filled = frozenset({*row.cells, *bad_keys})
-                rows.append(ReadRow(table, row.number, values, not errors and not bad_keys, filled))
+                rows.append(ReadRow(table, row.number, values, not bad and not bad_keys, filled))
                 findings += of_row
     return rows, findings
 

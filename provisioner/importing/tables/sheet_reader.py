@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import islice, pairwise
 
-from provisioner.base.vietnamese import clean, possible_readings
+from provisioner.base.vietnamese import clean, fold, possible_readings
 from provisioner.importing import grid as grids
 from provisioner.importing.forms.choices import word_key
 from provisioner.importing.forms.columns import (
@@ -36,7 +36,28 @@ _SILENT_SHEETS = frozenset({"huongdan", "danhmuc", "readme"})
 _DITTO = frozenset({"nt", "nhutren", "nhtren", "nhtr", "idem"})
 _DITTO_SIGNS = frozenset({'"', "''", "\u2033", "\u3003", "\u201d", "\u201c", "-\u2033-", '-"-'})
 #: With marks: without them a sum (cộng) and a gate (cổng) are one word.
-_TOTAL = re.compile(r"(?:tổng(?:\s+(?:cộng|số).{0,40})?|cộng|tong cong)\s*:?", re.IGNORECASE)
+_OF_WHOM = r"\s+(?:toàn|tỉnh|thành phố|huyện|quận|thị xã|xã|phường|thị trấn|khu vực|tp|tx|h|q|p)\b.{0,60}"
+_TOTAL = re.compile(
+    rf"(?:tổng\s+(?:cộng|số).{{0,60}}|(?:tổng|cộng)(?:\s*:.{{0,60}}|{_OF_WHOM})?|toàn\s+(?:tỉnh|huyện)|tong cong)\s*:?",
+    re.IGNORECASE,
+)
+#: Lines below a table: who made it, who signs it, where and when, to whom it goes.
+_SIGNATURE = re.compile(
+    r"(?:người|cán bộ|đơn vị|chuyên viên)\s+(?:lập|tổng hợp|báo cáo|kiểm tra|duyệt|ký).{0,60}"
+    r"|(?:thủ trưởng|xác nhận của|đại diện|lãnh đạo)\s.{1,80}|(?:kt|tm|tl|tuq|q)\.\s*\w.{0,80}"
+    r"|\(?\s*(?:đã\s+)?ký(?:\s*tên)?\s*[,;.]?.{0,60}|nơi nhận\s*:?.{0,80}"
+    r"|.{0,60}\bngày\s*[0-9.…]*\s*tháng\s*[0-9.…]*\s*năm\s*[0-9.…]*",
+    re.IGNORECASE,
+)
+#: Words of a comment that may close or change a row; without marks only those that mean nothing else.
+_TURNING = re.compile(
+    r"(?<!\w)(?:đóng|ngừng|dừng|thôi|nghỉ|giải thể|giải tán|x[óo][áa]|bỏ|hủy|huỷ|không còn|không dùng|hết|chuyển|sai"
+    r"|nhầm|cũ|trùng|thay|chưa|đổi|hỏng|tháo|closed|deleted?|removed?|wrong|old|moved)(?!\w)",
+    re.IGNORECASE,
+)
+_TURNING_PLAIN = re.compile(
+    r"(?:^|-)(?:da-dong|dong-cua|ngung|tam-dung|giai-the|xoa|huy|khong-con|khong-dung|chuyen-di|sai|nham|trung|chua)(?:-|$)"
+)
 _SECTION = re.compile(r"[IVX]{1,5}\.?|[A-ZĐ]\.?")
 _COLUMN_NUMBER = re.compile(r"\(?\[?\s*([0-9]{1,2})\s*\]?\)?")
 
@@ -66,6 +87,21 @@ class FilledGrid:
             for row in rows:
                 by_row.setdefault(row, []).append(merged)
         return by_row
+
+    @cached_property
+    def marks(self) -> dict[int, list[tuple[int, grids.Remark]]]:
+        """Remarks on crossed-out text and comments, by row."""
+        marks: dict[int, dict[int, grids.Remark]] = {}
+        for row, column in sorted(self.grid.struck, reverse=True):
+            if not self.grid.at(row, column).is_empty:
+                marks[row] = {column: grids.question("cell-struck")}
+        for (row, column), text in self.grid.comments.items():
+            written = clean(text)
+            turning = _TURNING.search(written) or _TURNING_PLAIN.search(fold(written) if written.isascii() else "")
+            remark = grids.question("comment-changes") if turning else grids.warning("comment-unread")
+            if written:
+                marks.setdefault(row, {}).setdefault(column, remark)
+        return {row: sorted(of_row.items()) for row, of_row in marks.items()}
 
     def merged_across(self, row: int) -> int:
         """Return the width of a row's widest merged range."""
@@ -291,6 +327,8 @@ class _TableReader:
     end: int | None
     right: int | None
     findings: list[grids.Finding] = field(default_factory=list)
+    left_out: set[int] = field(default_factory=set)  #: Rows that are no data.
+    signed: bool = False  #: Whether the lines of signatures have begun.
 
     def table(self) -> Table:
         places = dict(self._columns_by_key())
@@ -334,7 +372,9 @@ class _TableReader:
             remark = self._remark_on_other_row(number, filled_cells, gap=gap)
             if remark is not None:
                 self.findings.append(grids.Finding(replace(self.position, row=number), remark))
+                self.left_out.add(number)
                 continue
+            self._report_marks(number)
             cells = {
                 key: self._cell(number, column_number, self.header.form.by_key[key], above)
                 for key, column_number in places.items()
@@ -347,9 +387,11 @@ class _TableReader:
             return grids.error("row-hidden")
         if "number" in cells and word_key(cells["number"].text).startswith(word_key(EXAMPLE_MARK)):
             return grids.error("row-example", mark=EXAMPLE_MARK)
-        texts = [cell.text.strip() for cell in cells.values() if isinstance(cell.value, str)]
-        if any(_TOTAL.fullmatch(clean(text)) for text in texts[:2]):
-            return grids.note("row-total")
+        texts = [clean(cell.text) for cell in cells.values() if isinstance(cell.value, str)]
+        is_total = any(map(_TOTAL.fullmatch, texts[:2]))
+        self.signed |= len(cells) < LEAST_HEADERS and all(map(_SIGNATURE.fullmatch, texts or [""]))
+        if is_total or (self.signed and len(cells) < LEAST_HEADERS):
+            return grids.note("row-total" if is_total else "row-signature")
         mark = cells.get("number")
         other_cells = len(cells) - (mark is not None)
         is_merged = self.filled.merged_across(number) >= LEAST_HEADERS
@@ -358,6 +400,13 @@ class _TableReader:
         if is_merged and len(cells) <= 1:
             return grids.note("row-section")
         return grids.warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
+
+    def _report_marks(self, number: int) -> None:
+        for column_number, remark in self.filled.marks.get(number, ()):
+            if column_number >= min(self.header.columns) and (self.right is None or column_number < self.right):
+                column = self.header.columns.get(column_number)
+                at = replace(self.position, row=number, column=column_number, header=column.header if column else "")
+                self.findings.append(grids.Finding(at, remark))
 
     def _is_example(self, cells: Mapping[str, grids.Cell]) -> bool:
         texts = {key: clean(cell.text) for key, cell in cells.items() if key != "number"}
@@ -417,7 +466,7 @@ class _TableReader:
 
     def _filled_columns(self) -> set[int]:
         columns = {column_number for column_number, cell in self.header.texts.items() if is_password_header(cell.text)}
-        for number in self._body_rows():
+        for number in (number for number in self._body_rows() if number not in self.left_out):
             columns.update(
                 column_number for column_number, cell in self.filled.grid.rows[number].items() if not cell.is_empty
             )

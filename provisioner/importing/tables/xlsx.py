@@ -19,11 +19,12 @@ from xml.parsers.expat import ParserCreate
 from zipfile import ZipFile, ZipInfo
 
 from defusedxml.common import DTDForbidden
+from openpyxl.packaging.relationship import get_dependents, get_rels_path
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.cell import coordinate_to_tuple, range_boundaries
 from openpyxl.worksheet._reader import WorkSheetParser
-from openpyxl.xml.constants import SHARED_STRINGS
+from openpyxl.xml.constants import COMMENTS_NS, SHARED_STRINGS
 
 from provisioner.importing import grid
 from provisioner.importing.grid import Cell, CellState, FileRefusedError, Grid, MergedRange, error
@@ -34,7 +35,7 @@ _STYLES = "xl/styles.xml"
 _ROW, _MERGE, _COLUMN, _FORMULA, _VALUE, _INLINE, _TEXT = (
     f"{_MAIN}{name}" for name in ("row", "mergeCell", "col", "f", "v", "is", "t")
 )
-_STRING, _PHONETIC = f"{_MAIN}si", f"{_MAIN}rPh"
+_STRING, _PHONETIC, _STRIKE, _COMMENT = (f"{_MAIN}{name}" for name in ("si", "rPh", "strike", "comment"))
 _CELL_TAGS = frozenset(f"{_MAIN}{name}" for name in ("row", "c", "v", "f", "is", "t"))
 _BLOCK = 64 * 1024
 _SOME = 256  #: The number of elements between two checks of the limits.
@@ -138,7 +139,8 @@ def _read_grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
     reader.read_manifest()
     if "macroEnabled" in " ".join(part.ContentType for part in reader.package.Override):
         raise FileRefusedError(error("file-macros"))
-    elements = _read_strings(reader)
+    struck_texts = set[int]()
+    elements = _read_strings(reader, struck_texts)
     reader.read_workbook()
     _refuse_strict(reader)
     _apply_styles(reader)
@@ -150,7 +152,7 @@ def _read_grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
         if relation.target not in reader.valid_files or "chartsheet" in relation.Type:
             continue
         with _blaming(number, sheet.name), reader.archive.open(relation.target) as part:
-            read = _Sheet.of(part, _Cells.of(reader), elements, cells_left)
+            read = _Sheet.of(part, _Cells.of(reader, struck_texts), elements, cells_left)
         elements -= read.elements
         cells_left -= read.cells
         yield Grid(
@@ -160,6 +162,8 @@ def _read_grids(archive: _Archive, data: IO[bytes]) -> Iterator[Grid]:
             frozenset(read.hidden_rows),
             frozenset(read.hidden_columns),
             sheet.state != "visible",
+            frozenset(read.struck),
+            _comments(reader, relation.target),
         )
 
 
@@ -171,8 +175,25 @@ def _blaming(number: int, sheet: str) -> Iterator[None]:
         raise FileRefusedError(refused.remark, number, sheet) from None
 
 
-def _read_strings(reader: ExcelReader) -> int:
-    """Read shared texts six times faster than openpyxl; return the elements left."""
+def _comments(reader: ExcelReader, sheet: str) -> dict[tuple[int, int], str]:
+    """Return the texts of a sheet's comments."""
+    own: str = get_rels_path(sheet)  # type: ignore[no-untyped-call]
+    if own not in reader.valid_files:
+        return {}
+    relations = get_dependents(reader.archive, own)
+    targets = {relation.target for relation in relations if relation.Type == COMMENTS_NS}
+    comments: dict[tuple[int, int], str] = {}
+    for target in sorted(targets & set(reader.valid_files)):
+        with reader.archive.open(target) as part:
+            for _, element in iterparse(part):  # noqa: S314 (entities were refused before)
+                if element.tag == _COMMENT:
+                    text = "".join(piece.text or "" for piece in element.iter(_TEXT))
+                    comments[coordinate_to_tuple(element.get("ref", ""))] = text
+    return comments
+
+
+def _read_strings(reader: ExcelReader, struck: set[int]) -> int:
+    """Read shared texts, and which are crossed out; return the elements left."""
     part = reader.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
     elements = grid.MAX_ELEMENTS
     if part is None:
@@ -183,6 +204,8 @@ def _read_strings(reader: ExcelReader) -> int:
             if elements < 0:
                 raise FileRefusedError(error("file-too-many-cells", limit=grid.MAX_CELLS))
             if element.tag == _STRING:
+                if _is_crossed_out(element):
+                    struck.add(len(reader.shared_strings))
                 reader.shared_strings.append(_shared_text(element).replace("x005F_", ""))
                 element.clear()
     return elements
@@ -195,6 +218,12 @@ def _shared_text(element: Element) -> str:
     return "".join(text.text or "" for text in pieces)
 
 
+def _is_crossed_out(element: Element) -> bool:
+    """Return whether a piece of a text is crossed out."""
+    is_plain = len(element) == 1 and element[0].tag == _TEXT
+    return not is_plain and any(mark.get("val", "1") in _ON for mark in element.iter(_STRIKE))
+
+
 class _Read(TypedDict):
     row: int
     column: int
@@ -205,11 +234,14 @@ class _Read(TypedDict):
 class _Cells(WorkSheetParser):
     """openpyxl's reader of values, with a shortcut for plain inline texts."""
 
+    struck_texts: set[int]
+    struck_styles: frozenset[str]
+
     @classmethod
-    def of(cls, reader: ExcelReader) -> Self:
-        """Take the workbook's texts, and the formats that mark days."""
+    def of(cls, reader: ExcelReader, struck_texts: set[int]) -> Self:
+        """Take the workbook's texts, formats of days, and fonts that cross out."""
         book = reader.wb
-        return cls(
+        cells = cls(
             io.BytesIO(),
             reader.shared_strings,
             data_only=True,
@@ -218,6 +250,21 @@ class _Cells(WorkSheetParser):
             date_formats=book._date_formats,  # type: ignore[attr-defined] # noqa: SLF001
             timedelta_formats=book._timedelta_formats,  # type: ignore[attr-defined] # noqa: SLF001
         )
+        fonts, styles = book._fonts, book._cell_styles  # type: ignore[attr-defined] # noqa: SLF001
+        struck_fonts = {number for number, font in enumerate(fonts) if font.strike}
+        cells.struck_texts = struck_texts
+        cells.struck_styles = frozenset(str(n) for n, style in enumerate(styles) if style.fontId in struck_fonts)
+        return cells
+
+    def is_struck(self, cell: Element) -> bool:
+        """Return whether a cell's text, or a piece of it, is crossed out."""
+        if cell.get("s") in self.struck_styles:
+            return True
+        if cell.get("t") == "s":
+            number = (cell.findtext(_VALUE) or "") if self.struck_texts else ""
+            return number.isdecimal() and int(number) in self.struck_texts
+        inline = cell.find(_INLINE)
+        return inline is not None and _is_crossed_out(inline)
 
     def parse_cell(self, element: Element) -> _Read:  # type: ignore[override]
         reference, inline = element.get("r"), element[0] if len(element) == 1 else None
@@ -254,6 +301,7 @@ class _Sheet:
     last_row: int = 0
     row_ends: int = 0
     names: set[str] = field(default_factory=set)
+    struck: set[tuple[int, int]] = field(default_factory=set)
 
     @classmethod
     def of(cls, part: IO[bytes], reader: _Cells, elements: int, cells: int) -> "_Sheet":
@@ -299,6 +347,8 @@ class _Sheet:
             self.reader.row_counter = row
             return
         uncalculated = set(self._uncalculated_columns(row, element))
+        struck = [(n, cell.get("r")) for n, cell in enumerate(element, start=1) if self.reader.is_struck(cell)]
+        self.struck.update(coordinate_to_tuple(at) if at else (row, n) for n, at in struck)
         number, read = self.reader.parse_row(element)  # type: ignore[arg-type] # an element is what it takes
         cells = cast("list[_Read]", read)
         self.reader.row_dimensions.clear()

@@ -190,11 +190,31 @@ def test_without_the_password_a_dry_run_warns_and_a_write_ends_with_12(desk: Des
     sheet, before = desk.sheet("a.xlsx", clean_sheets()), desk.tree()
     assert desk.run(sheet, env={}) == 0
     assert "contact_confirmed_on" not in desk.out
-    assert "Chưa so sánh được với đầu mối đã có của bac-giang" in desk.out
+    assert "contacts-bac-giang@FILE vào ANSIBLE_VAULT_IDENTITY_LIST" in desk.out
+    assert "đầu mối bac-giang: 1 dòng, chưa so sánh" in desk.out
     assert desk.run(sheet, "--write", env={}) == 12
     assert desk.tree() == before
     del (sheets := clean_sheets())["Đầu mối"]
     assert desk.run(desk.sheet("b.xlsx", sheets), "--write", env={}) == 0
+
+
+def test_a_dry_run_names_the_password_that_the_first_contacts_of_a_province_need(desk: Desk) -> None:
+    sheet = desk.sheet("a.xlsx", clean_sheets())
+    assert desk.run(sheet, "--lang", "en", env={}) == 0
+    assert "before --write add contacts-bac-giang@FILE to ANSIBLE_VAULT_IDENTITY_LIST" in desk.out
+    assert desk.run(sheet, "--write", env={}) == 12
+    assert desk.run(sheet, "--lang", "en") == 0
+    assert "ANSIBLE_VAULT_IDENTITY_LIST" not in desk.out
+
+
+def test_a_wrong_password_is_named_as_the_cause(desk: Desk) -> None:
+    there: Rows = [made.CONTACT_HEADER, made.contact_row(name="Vũ Mẫu")]
+    assert desk.run(desk.sheet("there.xlsx", {"Đầu mối": there}), "--write") == 0
+    key = desk.folder / "keys/another"
+    key.write_text("another password\n", encoding="utf-8")
+    env = {"ANSIBLE_VAULT_IDENTITY_LIST": f"contacts-bac-giang@{key}"}
+    assert desk.run(desk.sheet("a.xlsx", clean_sheets()), env=env) == 0
+    assert "Chưa so sánh được với đầu mối đã có của bac-giang" in desk.out
 
 
 def test_contacts_are_kept_encrypted_and_their_access_is_recorded(desk: Desk) -> None:

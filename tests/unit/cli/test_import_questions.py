@@ -112,6 +112,7 @@ def test_the_report_has_questions_between_warnings_and_notes(desk: Desk) -> None
     )
     out = desk.folder / "out.xlsx"
     assert desk.run(sheet, "--report", out) == 3
+    assert f"đã ghi kết quả kiểm tra vào {out}" in desk.out
     rows = list(load_workbook(io.BytesIO(out.read_bytes())).worksheets[0].iter_rows(min_row=2, values_only=True))
     levels = [cells[1] for cells in rows]
     assert levels == ["lỗi", "cảnh báo", "câu hỏi", "câu hỏi"]

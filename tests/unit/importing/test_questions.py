@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.comments import Comment
+from openpyxl.styles import Font
 
 from provisioner.base.errors import UsageError
 from provisioner.importing.forms.values import is_doubtful
@@ -367,3 +372,103 @@ def test_many_of_one_name_in_wards_of_their_own_are_sites_of_their_own() -> None
     rows = [row("Trạm y tế", None, f"Xã {number}") for number in range(1, 121)]
     proposal = Desk().read(*rows)
     assert (asked(proposal), len(changed(proposal))) == ([], 120)
+
+
+# --- what a sheet says beside its values ----------------------------------------------------------
+def questions(proposal: Proposal) -> list[tuple[str, str]]:
+    return [(place, code) for place, code in placed_codes(proposal.findings, FindingLevel.QUESTION)]
+
+
+@pytest.mark.parametrize("piece", ["", "Cũ"])
+def test_a_row_that_is_crossed_out_is_asked_about_and_not_opened(piece: str) -> None:
+    def cross_out(made_book: Workbook) -> None:
+        sheet = made_book["Cơ sở"]
+        if piece:
+            sheet["D2"].value = CellRichText("Trường ", TextBlock(InlineFont(strike=True), piece))
+        else:
+            for cell in sheet[2]:
+                cell.font = Font(strike=True)
+
+    rows = [made.FACILITY_HEADER, made.facility_row("Trường Một"), made.facility_row("Trường Hai", 2)]
+    proposal = made.proposal_of(book({"Cơ sở": rows}, cross_out))
+    assert questions(proposal) == [("Cơ sở!D2" if piece else "Cơ sở!A2", "cell-struck")]
+    assert [edit.facility for edit in proposal.changed] == ["kcl-bg-002"]
+    assert (proposal.waiting, proposal.errors) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "waiting"),
+    [
+        ("Sở Y tế:\nđã đóng cửa", "comment-changes", 1),
+        ("DA DONG CUA", "comment-changes", 1),
+        ("theo công văn 12 của thôn Đông", "comment-unread", 0),
+        ("xem bản đồ", "comment-unread", 0),
+    ],
+)
+def test_a_comment_is_a_question_if_it_may_close_the_row(text: str, code: str, waiting: int) -> None:
+    def remark(made_book: Workbook) -> None:
+        made_book["Cơ sở"]["D2"].comment = Comment(text, "Sở Y tế")
+
+    proposal = made.proposal_of(book({"Cơ sở": [made.FACILITY_HEADER, made.facility_row()]}, remark))
+    assert placed_codes(proposal.findings, FindingLevel.QUESTION, FindingLevel.WARNING) == [("Cơ sở!D2", code)]
+    assert proposal.waiting == waiting
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "code"),
+    [
+        ("Trường\u200b Mới", FindingLevel.WARNING, "text-hidden"),
+        ("Trường \u202eiớM\u202c", FindingLevel.QUESTION, "text-direction"),
+    ],
+)
+def test_characters_that_no_one_sees_are_named_with_their_cell(name: str, level: FindingLevel, code: str) -> None:
+    proposal = made.proposal_of(book({"Cơ sở": [made.FACILITY_HEADER, made.facility_row(name)]}))
+    assert placed_codes(proposal.findings, level) == [("Cơ sở!D2", code)]
+    assert len(proposal.changed) == (level is FindingLevel.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Nguyễn Văn A, Trần Thị B", "name-several"),
+        ("Nguyễn Văn A\nTrần Thị B", "name-several"),
+        ("Nguyễn Văn A và Trần Thị B", "name-several"),
+        ("Nguyễn Văn A - Phó Giám đốc", "name-several"),
+        ("Phòng Y tế", "name-office"),
+        ("PHONG Y TE", "name-office"),
+        ("Ban chỉ huy quân sự", "name-office"),
+        ("UBND xã", "name-office"),
+        ("Ban Thị Sở", ""),
+        ("Đoàn Văn Trường", ""),
+        ("Trần Thị Nguyễn-Mẫu", ""),
+    ],
+)
+def test_a_cell_of_two_persons_or_of_an_office_is_asked_about(name: str, code: str) -> None:
+    proposal = made.proposal_of(book({"Đầu mối": [made.CONTACT_HEADER, made.contact_row(name=name)]}))
+    assert questions(proposal) == ([("Đầu mối!C2", code)] if code else [])
+    assert [draft.new for draft in proposal.contact_drafts.values()] == ([] if code else [1])
+
+
+def test_subtotals_and_lines_of_signatures_are_no_sites() -> None:
+    below = [
+        (None, None, None, "Cộng huyện Việt Yên", None, 7),
+        ("Cộng: 7 cơ sở",),
+        ("Tổng cộng toàn tỉnh", None, None, None, 7),
+        (),
+        (None, None, None, None, "Bắc Giang, ngày 07 tháng 5 năm 2021"),
+        (None, "Người lập biểu", None, None, None, "THỦ TRƯỞNG ĐƠN VỊ"),
+        (None, "(Ký, ghi rõ họ tên)"),
+        (None, None, None, "Lê Văn Mẫu"),
+    ]
+    proposal = made.proposal_of(book({"Cơ sở": [made.FACILITY_HEADER, made.facility_row(), *below]}))
+    left_out = [placed for placed in placed_codes(proposal.findings) if placed.code != "id-proposed"]
+    assert left_out == [
+        *((f"Cơ sở!{row}", "row-total") for row in (3, 4, 5)),
+        *((f"Cơ sở!{row}", "row-signature") for row in (7, 8, 9, 10)),
+    ]
+    assert len(proposal.changed) == 1
+
+
+def test_a_site_called_after_the_public_is_no_sum() -> None:
+    rows = [made.FACILITY_HEADER, made.facility_row("Cộng đồng Xã Mẫu"), made.facility_row("Tổng kho Bắc", 2)]
+    assert len(made.proposal_of(book({"Cơ sở": rows})).changed) == 2

@@ -61,7 +61,7 @@ def read(reader: CellReader, value: object) -> tuple[Any, list[str]]:
         (picture_size, "D1", (704, 576)),
         (rtsp_path, "/cam/realmonitor?channel=1&subtype=1", "/cam/realmonitor?channel=1&subtype=1"),
         (identifier, "KCL BG_001", "kcl-bg-001"),
-        (line, "Hành\n lang\u200b  tầng", "Hành lang tầng"),
+        (line, "Hành\n lang  tầng", "Hành lang tầng"),
         (line, "'=Trường", "=Trường"),
         (line, 2000, "2000"),
         (line, "Chưa nhận được mật khẩu đầu ghi", "Chưa nhận được mật khẩu đầu ghi"),
