@@ -19,6 +19,7 @@ from provisioner.cli.support import onlookers
 from provisioner.operations.pipeline import stages
 from provisioner.operations.rollout import job
 from provisioner.verify.path_history import Timepiece
+from tests import prepared
 from tests.document_schemas import schema_faults
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
@@ -51,10 +52,13 @@ def in_memory(stat: os.statvfs_result) -> bool:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
     parser.addoption("--update-golden", action="store_true", help="write golden trees anew instead of comparing")
-    if _MEMORY.is_dir() and in_memory(os.statvfs(_MEMORY)):
-        # Most tests copy an inventory: a disk needs longer to delete the copies than the tests need to run.
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     parser.addoption("--examples", type=float, default=1.0, help="so many times the examples that each law asks for")
+
+
+def pytest_configure() -> None:
+    """Put tests' folders into memory: a disk takes longer to delete all copies of the example than tests to run."""
+    if _MEMORY.is_dir() and in_memory(os.statvfs(_MEMORY)):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 @pytest.hookimpl(trylast=True)
@@ -99,6 +103,12 @@ class QuickClock:
     def sleep(self, seconds: float) -> None:
         """Jump."""
         self._ahead_s += seconds
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folder_of_prepared_states(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the states that tests share beside their own folders."""
+    prepared.FOLDER = tmp_path_factory.mktemp("prepared")
 
 
 @pytest.fixture(autouse=True)

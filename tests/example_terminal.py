@@ -1,6 +1,5 @@
 """A checkout of the example inventory whose hosts are in memory, and somebody who calls the program there."""
 
-import copy
 import json
 import shutil
 import subprocess
@@ -12,7 +11,8 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.operations.apply import execution
-from tests.simulated import SimulatedHost, SimulatedHosts
+from tests.prepared import prepared
+from tests.simulated import SimulatedHosts
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = "inventories/example"
@@ -63,31 +63,24 @@ class ExampleTerminal:
         self.file(path).write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-#: What the hosts of a checkout hold in which all was applied once, by the folder that tests of a process copy.
-_APPLIED: dict[Path, dict[str, SimulatedHost]] = {}
-
-
 def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> T:
-    """A committed checkout in which everything is applied: done once, and a copy for each test."""
+    """Return a committed checkout in which everything is applied."""
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
     monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.chdir(tmp_path)
     terminal = kind(tmp_path, hosts, capsys)
-    model = tmp_path.parent / "applied-example"
-    if model not in _APPLIED:
+
+    def apply() -> None:
         program.touch()
         shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
         git(tmp_path, "init", "-q")
         git(tmp_path, "add", "inventories")
         git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
         assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
-        shutil.copytree(tmp_path, model)
-        _APPLIED[model] = copy.deepcopy(hosts.hosts)
-    else:
-        shutil.copytree(model, tmp_path, dirs_exist_ok=True)
-        hosts.hosts = copy.deepcopy(_APPLIED[model])
+
+    prepared(tmp_path, hosts, "applied-example", apply)
     return terminal
 
 

@@ -18,6 +18,7 @@ from provisioner.cli.main import run
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import session
 from provisioner.record.state_folder import FILE, StateFolder, state_folder_of
+from tests import prepared
 from tests.watched import WatchedHosts
 
 EXAMPLE = Path(__file__).parents[1] / "inventories" / "example"
@@ -123,6 +124,18 @@ def tampered(file: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(file)) as connection:
         yield connection
         connection.commit()
+
+
+_APPLIED: list[RecordingController] = []
+
+
+def applied_controller(folder: Path) -> RecordingController:
+    """Return a controller in a folder whose hosts are as the inventory says: applied once a process, and copied."""
+    if not _APPLIED:
+        one = recording_controller(prepared.FOLDER / "recorded")
+        assert one.run("apply", "--yes", "--allow", "trust=4").code == 0
+        _APPLIED.append(one)
+    return _APPLIED[0].copy(folder)
 
 
 def recording_controller(folder: Path) -> RecordingController:

@@ -22,6 +22,7 @@ from tests.example_terminal import EXAMPLE, ExampleTerminal, applied
 from tests.nodes.broker import CARRIERS, BrokerServer, broker_of
 from tests.nodes.own_process import begun, kill
 from tests.nodes.served_hosts import HostTimes, ServedHosts, served
+from tests.prepared import prepared
 
 PACE: Final = NodePace(begin=10.0, ask=0.5, most_ask=2.0, margin=10.0)
 RETRY_S: Final = 0.3  #: After which a host that gave no answer is asked again.
@@ -131,15 +132,19 @@ def _more_relays(terminal: ExampleTerminal) -> None:
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ExampleTerminal:
     """A checkout of two carriers with three relays each, all of it applied."""
     terminal = applied(ExampleTerminal, tmp_path, monkeypatch, capsys)
-    _more_relays(terminal)
-    for words in (
-        *(("sign-off", facility, *_ALL_SIGN) for facility in MOVED),
-        ("allocate",),
-        ("keys", "init"),
-        ("apply", "--yes", "--allow", "trust=9", "--allow", "all_impact=9"),
-    ):
-        code, out, err = terminal(*words)
-        assert code == 0, out + err
+
+    def build() -> None:
+        _more_relays(terminal)
+        for words in (
+            *(("sign-off", facility, *_ALL_SIGN) for facility in MOVED),
+            ("allocate",),
+            ("keys", "init"),
+            ("apply", "--yes", "--allow", "trust=9", "--allow", "all_impact=9"),
+        ):
+            code, out, err = terminal(*words)
+            assert code == 0, out + err
+
+    prepared(tmp_path, terminal.hosts, "two-carriers", build)
     return terminal
 
 

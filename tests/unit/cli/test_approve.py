@@ -12,6 +12,7 @@ import pytest
 from provisioner.base.text import VIETNAM, local_time
 from tests.example_terminal import EXAMPLE, git
 from tests.hostile import MERGE_REQUEST
+from tests.prepared import prepared
 from tests.signatures import armoured, key_file, public_line
 from tests.unit.cli.test_plan import RELAY, Terminal
 from tests.unit.cli.test_plan import call as asked_of_nobody
@@ -56,11 +57,15 @@ def approve(call: Terminal, person: str, plan: str = "plan.json", *words: str, b
 def call(asked_of_nobody: Terminal) -> Terminal:
     """The example, in which people approve plans: applied once, so that hosts remember it."""
     call = asked_of_nobody
-    call.edit("inventory.yml", "policy:\n", RULES)
-    write_signers(call, *map(signer, PEOPLE))
-    assert call("plan", "--out", "first.json")[0] == 0
-    assert approve(call, "noc-all", "first.json")[0] == 0
-    assert call("apply", "first.json")[0] == 0
+
+    def ask() -> None:
+        call.edit("inventory.yml", "policy:\n", RULES)
+        write_signers(call, *map(signer, PEOPLE))
+        assert call("plan", "--out", "first.json")[0] == 0
+        assert approve(call, "noc-all", "first.json")[0] == 0
+        assert call("apply", "first.json")[0] == 0
+
+    prepared(call.root, call.hosts, "approving-example", ask)
     return call
 
 

@@ -19,6 +19,7 @@ from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import stages
 from provisioner.plan.saved.file import seal_key
 from tests.hostile import CENTRE, LOCAL_USER, MERGE_REQUEST, VIEWER
+from tests.prepared import prepared
 from tests.simulated import SimulatedHosts
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
@@ -79,18 +80,28 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     """The example with each carrier's files under its own vault id, applied by somebody who holds all passwords."""
     hosts = SimulatedHosts()
     program = tmp_path / "mediamtx"
-    program.touch()
     monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     # The hosts of the example have their keys: what is made here is the vault's.
     monkeypatch.setattr(stages, "make_host_keys", lambda *_arguments, **_options: ({}, {}))
-    shutil.copytree(EXAMPLE, tmp_path / "inv")
-    for vault_id in (SHARED, VIETTEL, VNPT):
-        (tmp_path / vault_id).write_text(f"password of {vault_id}")
     engineer = Engineer(tmp_path, hosts, capsys, [SHARED, VIETTEL, VNPT])
+
+    def divide() -> None:
+        program.touch()
+        shutil.copytree(EXAMPLE, tmp_path / "inv")
+        for vault_id in engineer.ids:
+            (tmp_path / vault_id).write_text(f"password of {vault_id}")
+        _divide(engineer)
+
+    prepared(tmp_path, hosts, "carriers-apart", divide)
+    return engineer
+
+
+def _divide(engineer: Engineer) -> None:
+    """Encrypt each carrier's files under its own vault id, and apply all of it."""
     before = VaultPasswords((("default", EXAMPLE / ".vault-password"),))
-    for path in sorted((tmp_path / "inv" / "secrets").rglob("*.yml")):
-        name = path.relative_to(tmp_path / "inv" / "secrets").as_posix()
+    for path in sorted((engineer.root / "secrets").rglob("*.yml")):
+        name = path.relative_to(engineer.root / "secrets").as_posix()
         text = decrypt(path.read_bytes(), before, name=name).decode()
         engineer.put(name, text, FILES.get(name, SHARED))
     # Hải Dương changes its carrier: kcl-hd-001 is carried by both, and each has its logins.
@@ -100,7 +111,6 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     engineer.put("cameras/vnpt/hai-duong.yml", logins[: logins.index("kcl-hd-002")], VNPT)
     assert engineer("keys", "init")[0] == 0
     assert engineer("apply", "--yes", "--allow", "trust=4")[0] == 0
-    return engineer
 
 
 def test_whoever_holds_all_passwords_works_as_before(everybody: Engineer) -> None:

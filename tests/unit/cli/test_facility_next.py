@@ -9,6 +9,7 @@ import pytest
 
 from tests import inventories as make
 from tests.example_terminal import ExampleTerminal, applied
+from tests.prepared import prepared
 
 SITE = "facilities/bac-giang/kcl-bg-009.yml"
 TEXT = """\
@@ -45,10 +46,14 @@ class Keyboard(io.StringIO):
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ExampleTerminal:
     terminal = applied(ExampleTerminal, tmp_path, monkeypatch, capsys)
-    # The hosts' keys are their own from here on, as after any first day.
-    assert terminal("keys", "init", "--allow", "trust=4")[0] == 0
-    code, out, err = terminal("apply", "--yes", "--allow", "trust=20", "--allow", "all_impact=9")
-    assert code == 0, out + err
+
+    def first_day() -> None:
+        # The hosts' keys are their own from here on, as after any first day.
+        assert terminal("keys", "init", "--allow", "trust=4")[0] == 0
+        code, out, err = terminal("apply", "--yes", "--allow", "trust=20", "--allow", "all_impact=9")
+        assert code == 0, out + err
+
+    prepared(tmp_path, terminal.hosts, "first-day", first_day)
     terminal.file(SITE).write_text(TEXT, encoding="utf-8")
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _text: CANARY)
     return terminal

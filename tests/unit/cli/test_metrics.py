@@ -20,30 +20,23 @@ from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.operations.questions.metrics import RecordedMetrics
 from tests.alarms import checked, wait_for
 from tests.processes import free_port
-from tests.recorded import EXAMPLE, Printed, RecordingController, recording_controller
+from tests.recorded import EXAMPLE, Printed, RecordingController, applied_controller
 
 NOON = datetime(2021, 5, 12, 5, tzinfo=UTC)
 SILENT = "bac-giang/kcl-bg-001/cam-01/sub"
 
 
 @pytest.fixture(scope="module")
-def _applied(tmp_path_factory: pytest.TempPathFactory) -> RecordingController:
-    one = recording_controller(tmp_path_factory.mktemp("applied"))
-    assert one.run("apply", "--yes", "--allow", "trust=4").code == 0
-    return one
-
-
-@pytest.fixture(scope="module")
-def _verified(_applied: RecordingController, tmp_path_factory: pytest.TempPathFactory) -> RecordingController:
-    one = _applied.copy(tmp_path_factory.mktemp("verified"))
+def _verified(tmp_path_factory: pytest.TempPathFactory) -> RecordingController:
+    one = applied_controller(tmp_path_factory.mktemp("verified"))
     one.hosts.silent.add(SILENT)
     assert one.run("verify", "--once").code == 1
     return one
 
 
 @pytest.fixture
-def applied(_applied: RecordingController, tmp_path: Path) -> RecordingController:
-    return _applied.copy(tmp_path)
+def applied(tmp_path: Path) -> RecordingController:
+    return applied_controller(tmp_path)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from provisioner.record.store import find_history
 from tests.document_schemas import holds
 from tests.histories import record_verdicts
 from tests.processes import free_port
-from tests.recorded import Printed, RecordingController, recording_controller
+from tests.recorded import Printed, RecordingController, applied_controller
 from tests.sinks import MailSink, WebSink, mail_sink, status, web_sink
 
 CAMERA = "bac-giang/kcl-bg-001/cam-02/sub"
@@ -39,7 +39,6 @@ class Nights:
         self._stack = stack
         self._receivers: list[dict[str, Any]] = []
         self._secrets: dict[str, dict[str, Any]] = {}
-        assert controller.run("apply", "--yes", "--allow", "trust=4").code == 0
 
     @property
     def reports(self) -> Path:
@@ -94,7 +93,7 @@ class Nights:
 def nights(tmp_path: Path) -> Iterator[Nights]:
     """A controller whose hosts are as the inventory says."""
     with ExitStack() as stack:
-        yield Nights(recording_controller(tmp_path), stack)
+        yield Nights(applied_controller(tmp_path), stack)
 
 
 def states(document: dict[str, Any]) -> dict[str, str]:

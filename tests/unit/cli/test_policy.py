@@ -9,6 +9,7 @@ import pytest
 from provisioner.inventory.policy_rules.references import ALLOWED
 from tests.example_terminal import git
 from tests.hostile import MERGE_REQUEST
+from tests.prepared import prepared
 from tests.rego_page import page_file
 from tests.unit.cli.test_plan import RELAY, Terminal
 from tests.unit.cli.test_plan import call as example
@@ -55,9 +56,13 @@ def write(call: Terminal, name: str, text: str) -> None:
 @pytest.fixture
 def call(example: Terminal) -> Terminal:
     """The example with rules that were applied everywhere."""
-    write(example, "channels.rego", RULES)
-    write(example, "channels_test.rego", TESTS)
-    assert example("apply", "--yes")[0] == 0
+
+    def rule() -> None:
+        write(example, "channels.rego", RULES)
+        write(example, "channels_test.rego", TESTS)
+        assert example("apply", "--yes")[0] == 0
+
+    prepared(example.root, example.hosts, "ruled-example", rule)
     return example
 
 

@@ -1,7 +1,6 @@
 """`relay drain`: a living relay emptied onto another one; nothing is cut before its proof, and no half step is lost."""
 
 import copy
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,8 +23,8 @@ from provisioner.operations.edit.relay_drain import drain_finished
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
 from provisioner.verify.result import Cause, Finding, PathVerdict, Verdict, VerifyResult
-from tests.example_terminal import EXAMPLE, applied, git
-from tests.simulated import SimulatedHost
+from tests.example_terminal import applied, git
+from tests.prepared import prepared
 from tests.unit.cli.test_plan import Terminal
 
 OLD, NEW = "relay-viettel-1", "relay-viettel-2"
@@ -33,7 +32,6 @@ SITES = ["kcl-bg-001", "kcl-bg-002"]  #: Sites that hosts carry over the old rel
 DRAIN = ("relay", "drain", OLD, "--to", NEW)
 SIGNED = ("--source", "03/BB", "--on", "2021-06-10")
 _ALLOW = ("--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=99")
-_MODEL: dict[Path, dict[str, SimulatedHost]] = {}
 
 
 @dataclass
@@ -110,7 +108,7 @@ class DrainTerminal(Terminal):
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> DrainTerminal:
     terminal = applied(DrainTerminal, tmp_path, monkeypatch, capsys)
-    _two_relays(terminal, tmp_path.parent / "two-relays")
+    prepared(tmp_path, terminal.hosts, "two-relays", lambda: _add_relay(terminal))
     terminal.pictures = Pictures()
     monkeypatch.setattr(relay_drain, "_WAIT_S", 0.0)
     quick = RolloutOptions(gate=GateRules(settle_s=0))
@@ -121,13 +119,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return terminal
 
 
-def _two_relays(terminal: DrainTerminal, model: Path) -> None:
-    """A second relay of the carrier, applied; of a process once, and a copy for each test."""
-    if model in _MODEL:
-        shutil.rmtree(terminal.root / EXAMPLE)
-        shutil.copytree(model, terminal.root, dirs_exist_ok=True)
-        terminal.hosts.hosts = copy.deepcopy(_MODEL[model])
-        return
+def _add_relay(terminal: DrainTerminal) -> None:
+    """Give the carrier a second relay, and apply it."""
     # What hangs on another carrier already stands in the way of no test here but its own.
     terminal.file("facilities/hai-duong/kcl-hd-001.yml").unlink()
     file = terminal.file("carriers/viettel.yml")
@@ -140,8 +133,6 @@ def _two_relays(terminal: DrainTerminal, model: Path) -> None:
         code, out, err = terminal(*words)
         assert code == 0, out + err
     git(terminal.root, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "B")
-    shutil.copytree(terminal.root, model)
-    _MODEL[model] = copy.deepcopy(terminal.hosts.hosts)
 
 
 # --- the whole way --------------------------------------------------------------------------------

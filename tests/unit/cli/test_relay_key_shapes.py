@@ -2,7 +2,6 @@
 
 import copy
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ from provisioner.cli import keys_rotate
 from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
-from tests.example_terminal import EXAMPLE, applied, git
-from tests.simulated import SimulatedHost
+from tests.example_terminal import applied, git
+from tests.prepared import prepared
 from tests.unit.cli.test_keys_rotate_relay import BEGIN, CANCEL, CENTRE, FINISH, PORT, RELAY, RelayKeyTerminal
 
 BACKUP = "relay-viettel-2"
 BACKED, MAPPED, PUSHING, HUB = "kcl-bg-001", "kcl-bg-002", "kcl-bg-002", "203.0.113.31"
 _ALLOW = ("--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=99", "--allow", "deletions=99")
 #: What the hosts of a shape hold once it was applied, by the folder that tests of a process copy.
-_MODELS: dict[Path, dict[str, SimulatedHost]] = {}
 
 
 class ShapeTerminal(RelayKeyTerminal):
@@ -97,17 +95,13 @@ def call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> ShapeTerminal:
     terminal = applied(ShapeTerminal, tmp_path, monkeypatch, capsys)
-    model = tmp_path.parent / f"shape-{request.param}"
-    if model in _MODELS:
-        shutil.rmtree(terminal.root / EXAMPLE)
-        shutil.copytree(model, terminal.root, dirs_exist_ok=True)
-        terminal.hosts.hosts = copy.deepcopy(_MODELS[model])
-    else:
+
+    def shape() -> None:
         _SHAPES[request.param](terminal)
         terminal.done("apply", "--yes", *_ALLOW)
         git(terminal.root, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "B")
-        shutil.copytree(terminal.root, model)
-        _MODELS[model] = copy.deepcopy(terminal.hosts.hosts)
+
+    prepared(tmp_path, terminal.hosts, f"shape-{request.param}", shape)
     quick = RolloutOptions(gate=GateRules(settle_s=0))
     monkeypatch.setattr(keys_rotate, "RunOptions", lambda **words: RunOptions(quick, **words))
     monkeypatch.setattr("provisioner.cli.keys_rotate.time.sleep", lambda _: terminal.follow())

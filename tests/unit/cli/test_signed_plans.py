@@ -14,6 +14,8 @@ from provisioner.inventory.model.facility import Facility
 from tests import inventories as make
 from tests import signatures
 from tests.hostile import MERGE_REQUEST
+from tests.prepared import prepared
+from tests.simulated import SimulatedHosts
 
 SITE = "facilities/bac-giang/kcl-bg-001.yml"
 OTHER = "facilities/bac-giang/kcl-bg-002.yml"
@@ -52,9 +54,13 @@ def sign(root: Path, party: str, *, facility: str = "kcl-bg-001", office: str = 
 @pytest.fixture
 def signed(tmp_path: Path) -> Path:
     """An inventory whose one plan is signed by all three."""
-    root = inventory(tmp_path)
-    assert [sign(root, party) for party in PARTIES] == [0, 0, 0]
-    return root
+
+    def sign_all() -> None:
+        root = inventory(tmp_path)
+        assert [sign(root, party) for party in PARTIES] == [0, 0, 0]
+
+    prepared(tmp_path, SimulatedHosts(), "signed-plan", sign_all)
+    return tmp_path
 
 
 def problems(root: Path) -> list[Problem]:

@@ -23,7 +23,7 @@ from provisioner.verify.path_history import Window
 from provisioner.verify.result import Verdict
 from provisioner.verify.watch_report import WatchWord, file_of, read_reports, words_of
 from tests.alarms import wait_for
-from tests.recorded import RecordingController, recording_controller
+from tests.recorded import RecordingController, applied_controller
 from tests.watched import WatchedHosts
 
 QUICK = Pace(timedelta(seconds=0.3), timedelta(seconds=0.5), timedelta(seconds=0.1))
@@ -66,16 +66,9 @@ def session(controller: RecordingController) -> Session:
     return Session(controller.root, controller.environment, datetime.now(UTC).date())
 
 
-@pytest.fixture(scope="module")
-def _applied(tmp_path_factory: pytest.TempPathFactory) -> RecordingController:
-    one = recording_controller(tmp_path_factory.mktemp("applied"))
-    assert one.run("apply", "--yes", "--allow", "trust=4").code == 0
-    return one
-
-
 @pytest.fixture
-def controller(_applied: RecordingController, tmp_path: Path) -> RecordingController:
-    return _applied.copy(tmp_path)
+def controller(tmp_path: Path) -> RecordingController:
+    return applied_controller(tmp_path)
 
 
 @pytest.fixture
