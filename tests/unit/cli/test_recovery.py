@@ -17,6 +17,7 @@ from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.rules.lock import is_sealed
 from tests.hostile import MERGE_REQUEST
 from tests.hostile import RELAY as HOSTILE_RELAY
+from tests.prepared import prepared
 from tests.simulated import SimulatedHost
 from tests.unit.cli.test_plan import RELAY, Terminal, call  # noqa: F401 (the fixture)
 
@@ -46,18 +47,25 @@ def paper(pair: RecoveryPair) -> str:
     return "\n".join(on_paper(pair.private_key)) + "\n"
 
 
+#: The recovery key of the inventory that `sealed` prepares: on no disk, as on paper.
+_SEALED: list[RecoveryPair] = []
+
+
 @pytest.fixture
 def sealed(call: Terminal) -> tuple[Terminal, RecoveryPair]:  # noqa: F811
     """An inventory with a recovery key, and a relay that has sealed its tunnel's key to it."""
-    for relay, pair in ((RELAY, KEPT), (OTHER, THERE)):
-        call.edit(LOCK, lock(call)["relays"][relay]["public_key"], pair.public_key)
-        call.hosts.hosts[relay].private_key = pair.private_key.reveal()
-    _, out, _ = call("keys", "recovery")
-    pair = from_paper(out)
-    code, out, err = call("keys", "init")
-    assert code == 0, out + err
-    assert call("apply", "--yes", "--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=9")[0] == 0
-    return call, pair
+
+    def seal() -> None:
+        for relay, pair in ((RELAY, KEPT), (OTHER, THERE)):
+            call.edit(LOCK, lock(call)["relays"][relay]["public_key"], pair.public_key)
+            call.hosts.hosts[relay].private_key = pair.private_key.reveal()
+        _SEALED.append(from_paper(call("keys", "recovery")[1]))
+        code, out, err = call("keys", "init")
+        assert code == 0, out + err
+        assert call("apply", "--yes", "--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=9")[0] == 0
+
+    prepared(call.root, call.hosts, "sealed-example", seal)
+    return call, _SEALED[0]
 
 
 def die(call: Terminal) -> SimulatedHost:  # noqa: F811
