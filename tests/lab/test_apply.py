@@ -271,34 +271,6 @@ def test_a_relay_that_dies_after_the_switch_returns_to_its_last_good_state(deplo
     assert deployment.document("plan", "--limit", f"host={OTHER}")["changes"] == []
 
 
-@pytest.mark.soak
-def test_a_saved_plan_is_enacted_or_refused_host_by_host(deployment: Deployment) -> None:
-    for host in (RELAY, OTHER):
-        deployment.lab.exec(host, ["sh", "-c", "echo '# drift' >> /etc/provisioner/tunnel.json"])
-    saved = str(deployment.lab.directory / "plan.json")
-    deployment.run("plan", "--out", saved)
-    deployment.lab.exec(RELAY, ["sh", "-c", "echo '# more' >> /etc/provisioner/wg-prov.conf"])
-    applied = deployment.document("apply", saved, codes=(8,))
-    outcomes = {host["host"]: host for host in applied["hosts"]}
-    assert outcomes[RELAY]["outcome"] == "not-started"
-    assert "moved since the plan was made" in outcomes[RELAY]["cause"]
-    assert outcomes[OTHER]["outcome"] == "applied"
-    deployment.edit_facility("kcl-qn-001", r"(make: dahua\n)", r"\g<1>    channel: 2\n")
-    done = deployment.run("apply", saved, check=False)
-    assert done.returncode == 8
-    assert "is stale: the inventory was sha256:" in done.stderr
-
-
-def test_a_change_outside_the_limit_on_a_chosen_host_is_refused(deployment: Deployment) -> None:
-    before = fingerprint(deployment, RELAY)
-    for facility in ("kcl-bg-001", "kcl-hd-001"):
-        deployment.edit_facility(facility, r"(make: hikvision\n)", r"\g<1>    channel: 2\n")
-    done = deployment.run("apply", "--yes", "--limit", "facility=kcl-bg-001", check=False)
-    assert done.returncode == 6
-    assert "path hai-duong/kcl-hd-001/cam-03/main on relay-viettel-1" in done.stderr
-    assert fingerprint(deployment, RELAY) == before
-
-
 def test_an_unknown_host_key_is_not_talked_to(deployment: Deployment) -> None:
     other = deployment.lab.host_key(RELAY)
     path = deployment.root / "carriers/vnpt.yml"
@@ -309,35 +281,9 @@ def test_an_unknown_host_key_is_not_talked_to(deployment: Deployment) -> None:
     assert "host key" in done.stderr.lower()
 
 
-@pytest.mark.parametrize(
-    ("file", "pattern", "replacement", "said"),
-    [
-        ("carriers/vnpt.yml", r"user: noc", "user: \"{{ lookup('pipe','id') }}\"", "template"),
-        # No host hears of these either, and what validate says of them the unit tests hold.
-        pytest.param("inventory.yml", r"\nid: lab", "\nid: lab\nidd: lab", "idd", marks=pytest.mark.soak),
-        pytest.param(
-            "designations.yml", r"province: quang-nam", "province: nowhere", "nowhere", marks=pytest.mark.soak
-        ),
-    ],
-)
-def test_bad_input_changes_nothing_on_any_host(
-    deployment: Deployment, file: str, pattern: str, replacement: str, said: str
-) -> None:
+def test_an_expression_in_a_field_changes_nothing_on_any_host(deployment: Deployment) -> None:
     before = {host: fingerprint(deployment, host) for host in MANAGED_HOSTS}
-    deployment.substitute(deployment.root / file, pattern, replacement)
+    deployment.substitute(deployment.root / "carriers/vnpt.yml", r"user: noc", "user: \"{{ lookup('pipe','id') }}\"")
     done = deployment.run("apply", "--yes", check=False)
-    assert done.returncode == 3
-    assert said in done.stderr
-    assert {host: fingerprint(deployment, host) for host in MANAGED_HOSTS} == before
-
-
-def test_a_missing_vault_password_changes_nothing_and_says_what_to_set(deployment: Deployment) -> None:
-    before = {host: fingerprint(deployment, host) for host in MANAGED_HOSTS}
-    hidden = deployment.password_file.with_suffix(".away")
-    deployment.password_file.rename(hidden)
-    try:
-        done = deployment.run("apply", "--yes", check=False)
-    finally:
-        hidden.rename(deployment.password_file)
-    assert done.returncode == 12
+    assert (done.returncode, "template" in done.stderr) == (3, True)
     assert {host: fingerprint(deployment, host) for host in MANAGED_HOSTS} == before

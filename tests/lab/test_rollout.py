@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -18,9 +16,9 @@ from typing import Any
 import pytest
 
 from provisioner.operations.rollout.gate import GateRules
-from provisioner.operations.rollout.result import HostOutcome, NotStartedBecause
+from provisioner.operations.rollout.result import HostOutcome
 from provisioner.record.event_log import EventLog
-from provisioner.record.state_folder import VARIABLE, state_folder_of
+from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import open_history
 from tests.hostile import LOCAL_USER
 
@@ -164,44 +162,6 @@ def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(d
     assert deployment.document("history", "verify", "--hosts")["ok"] is True
 
 
-@pytest.mark.soak
-def test_a_second_controller_is_told_who_holds_the_host(deployment: Deployment) -> None:
-    wrong_channel(deployment)
-    with running(deployment, "apply", "--yes", *patient(20)) as first:
-        until(lambda: is_armed(deployment))
-        second = deployment.document("apply", "--yes", codes=(9,))
-        found = host_in(second)
-        assert found["outcome"] == "not-started"
-        assert "waits for its confirmation: " in found["cause"]
-        assert f"{os.uname().nodename}" in found["cause"]
-        first.wait(stretched(120))
-        assert first.returncode == 7
-    assert disarmed(deployment)
-
-
-@pytest.mark.soak
-def test_a_controller_that_was_taken_over_from_changes_nothing(deployment: Deployment) -> None:
-    flush = ["nft", "delete", "table", "inet", "provisioner"]
-    deployment.lab.exec(RELAY, flush)
-    other = {VARIABLE: str(deployment.lab.directory / "state-of-another")}
-
-    def taken_over() -> None:
-        deployment.variables |= other
-        deployment.run("apply", "--yes", *ONLY)
-        deployment.variables.pop(VARIABLE)
-        deployment.lab.exec(RELAY, flush)
-
-    late = deployment.apply_directly(GateRules(), meanwhile=taken_over)
-    (relay,) = [result for result in late.results if result.host == RELAY]
-    assert (relay.outcome, relay.refusal) == (HostOutcome.NOT_STARTED, NotStartedBecause.STALE)
-    assert " began here at " in relay.cause
-    assert deployment.lab.exec(RELAY, ["nft", "list", "tables"]).stdout.count("inet provisioner") == 0
-    receipt = deployment.lab.exec(RELAY, ["cat", f"/var/lib/provisioner/receipts/{late.run}.json"]).stdout
-    assert json.loads(receipt)["outcome"] == "stale"
-    deployment.run("apply", "--yes")
-    assert deployment.run("drift").returncode == 0
-
-
 def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deployment: Deployment) -> None:
     fewer_cameras(deployment)
     with running(deployment, "apply", "--yes", *ONLY) as process:
@@ -212,19 +172,6 @@ def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deploym
     resumed = deployment.document("apply", "--resume")
     assert host_in(resumed)["outcome"] == "applied"
     assert deployment.run("apply", "--resume", check=False).returncode == 2
-
-
-@pytest.mark.soak
-def test_a_killed_controllers_run_is_ended_by_hand(deployment: Deployment) -> None:
-    before = fingerprint(deployment.lab, RELAY)
-    wrong_channel(deployment)
-    with running(deployment, "apply", "--yes", *ONLY) as process:
-        until(lambda: is_armed(deployment))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    ended = deployment.document("apply", "--abort", codes=(7,))
-    assert (host_in(ended)["outcome"], host_in(ended)["cause"]) == ("rolled-back", "ended by hand")
-    assert fingerprint(deployment.lab, RELAY).differences(before) == []
 
 
 @pytest.mark.soak
@@ -239,18 +186,6 @@ def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deploym
     assert disarmed(deployment)
     assert deployment.document("history")["runs"][0]["state"] == "interrupted"
     assert host_in(deployment.document("apply", "--resume"))["outcome"] == "applied"
-
-
-@pytest.mark.soak
-def test_a_rollout_pauses_after_the_canaries_and_goes_on(deployment: Deployment) -> None:
-    for host in (RELAY, "centre"):
-        deployment.lab.exec(host, ["sh", "-c", "echo '# drift' >> /etc/provisioner/tunnel.json"])
-    paused = deployment.document("apply", "--yes", "--pause-after", "canary")
-    assert paused["ended"] == "paused"
-    outcomes = {entry["host"]: entry["outcome"] for entry in paused["hosts"]}
-    assert (outcomes[RELAY], outcomes["centre"]) == ("applied", "not-started")
-    gone_on = deployment.document("apply", "--resume")
-    assert (gone_on["ended"], host_in(gone_on, "centre")["outcome"]) == ("done", "applied")
 
 
 def with_engine(deployment: Deployment, program: Path) -> None:
