@@ -371,8 +371,6 @@ def test_a_password_program_of_the_outer_checkout_is_refused_too(checkout: Hosti
         ("link", "hosts scan-key relay-viettel-1"),
         ("link-in", "sign-off kcl-bg-001 --by dic --on 2021-05-08 --source minutes --key {home}/key"),
         ("bin", "nightly --print-units service"),
-        ("link", "drift --limit host=relay-viettel-1"),
-        ("link-in", "apply --yes --limit host=relay-viettel-1"),
     ],
 )
 def test_a_folder_of_programs_in_the_checkout_is_unused(checkout: HostileCheckout, way: str, words: str) -> None:
