@@ -23,7 +23,7 @@ from provisioner.plan.guards.policy import parse_allowances
 @hosts_limit_option
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option(
-    "--approvals",
+    "--approvals-dir",
     "folder",
     type=ValidPath(),
     metavar="DIR",
@@ -62,7 +62,7 @@ def apply(
     session = session_of(invocation)
     invocation.refuse_tracked_links(saved, folder)
     if folder is not None and not saved:
-        raise UsageError("--approvals is for a saved plan", hint="name it: apply PLAN --approvals DIR")
+        raise UsageError("--approvals-dir is for a saved plan", hint="name it: apply PLAN --approvals-dir DIR")
     if (resumed or aborted) and (saved or limits or allows or (resumed and aborted)):
         raise UsageError("--resume and --abort stand alone", hint="the run knows its plan and its hosts")
     # Report invalid options before any question.

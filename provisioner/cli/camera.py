@@ -108,7 +108,7 @@ def replace(invocation: Invocation, /, name: str, *, accept_old_until: datetime 
 @camera.command()
 @click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
 @click.option("--finish", is_flag=True, help="End the change: only the new settings are valid.")
-@click.option("--until", type=DAY, metavar="DATE", help="Another last day on which both are valid.")
+@click.option("--accept-old-until", "until", type=DAY, metavar="DATE", help="Another last day on which both are valid.")
 @edits_file
 def accept(invocation: Invocation, name: str, *, finish: bool, until: datetime | None) -> Edited:
     """End a change of device settings, or set another last day for it.

@@ -58,7 +58,9 @@ _request = click.option("--request", metavar="NUMBER", default="", help="The mer
 @forge.command()
 @click.argument("text", metavar="FILE", type=ValidPath(dir_okay=False, allow_dash=True))
 @_request
-@click.option("--key", default="plan", metavar="WORD", help="The key, if there are several comments.  [default: plan]")
+@click.option(
+    "--name", "key", default="plan", metavar="WORD", help="The comment's name, if there are several.  [default: plan]"
+)
 @click.option("--account", default="", metavar="NAME", help="The token's account, if the forge does not return it.")
 @_project_options
 @click.pass_obj

@@ -35,7 +35,12 @@ _ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @click.option("--user", "login", default="", metavar="NAME", help="The login: root, or a user with sudo on the host.")
 @click.option(
-    "--key", "keys", multiple=True, type=ValidPath(), metavar="FILE", help="The public key of the inventory's user."
+    "--public-key",
+    "keys",
+    multiple=True,
+    type=ValidPath(),
+    metavar="FILE",
+    help="The public key of the inventory's user.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -19,7 +19,7 @@ from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.output import echo_lines, print_document, show
-from provisioner.cli.support.terminal import ListedWord, ValidPath
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.dcim import DcimClient, read_mapping, read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
@@ -81,7 +81,6 @@ class _Options:
     token_file: Path | None
     to_write: bool
     partial: bool
-    lang: str
     report: Path | None
     province: str | None
     answers: tuple[str, ...]
@@ -97,19 +96,10 @@ class _Options:
 
 @click.command("import")
 @click.argument("files", nargs=-1, type=_path, metavar="FILE…")
-@click.option(
-    "--from", "mapping", type=_path, metavar="MAPPING.yml", help="Read the NetBox or Nautobot in this mapping file."
-)
-@click.option("--token-file", type=_path, metavar="FILE", help="With --from: the file with the server's token.")
+@click.option("--mapping", type=_path, metavar="MAPPING.yml", help="Read the NetBox or Nautobot in this mapping file.")
+@click.option("--token-file", type=_path, metavar="FILE", help="With --mapping: the file with the server's token.")
 @click.option("--write", "to_write", is_flag=True, help="Write the sheets' content if they have no errors.")
 @click.option("--partial", is_flag=True, help="With --write: write the correct rows even if others have errors.")
-@click.option(
-    "--lang",
-    type=ListedWord([one.value for one in Language]),
-    default="vi",
-    show_default=True,
-    help="The language of messages and hints.",
-)
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet too.")
 @click.option("--province", metavar="SLUG", shell_complete=provinces_like, help="The province of rows without one.")
 @click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")
@@ -138,12 +128,13 @@ class _Options:
 def import_(invocation: Invocation, /, **options: Any) -> int:
     """Check a province's spreadsheet cell by cell, and write its sites.
 
-    The command reads XLSX and CSV, or with --from the sites and devices of a NetBox or Nautobot. It changes files only
-    with --write: facility files and encrypted contacts get the smallest edit. It shows no value that may be a password
-    or personal data. If a row may be an existing site and does not name it, the command asks a person and does not
-    write the row. Exit code 3: the sheets have errors, or rows wait for an answer; 12: contacts cannot be decrypted.
+    The command reads XLSX and CSV, or with --mapping the sites and devices of a NetBox or Nautobot. It changes files
+    only with --write: facility files and encrypted contacts get the smallest edit. It shows no value that may be a
+    password or personal data. If a row may be an existing site and does not name it, the command asks a person and does
+    not write the row. Exit code 3: the sheets have errors, or rows wait for an answer; 12: contacts cannot be
+    decrypted.
 
-    Example: provisioner -i DIR import bac-giang.xlsx --lang en
+    Example: provisioner -i DIR import bac-giang.xlsx --language en
     """
     chosen = _Options(**options)
     _refuse_options_together(chosen)
@@ -156,9 +147,9 @@ def import_(invocation: Invocation, /, **options: Any) -> int:
 def _refuse_options_together(options: _Options) -> None:
     if sum(map(bool, (options.files, options.mapping, options.template))) != 1:
         hint = "see provisioner import --help"
-        raise UsageError("name the files to read, or --from MAPPING.yml, or --template OUT.xlsx", hint=hint)
+        raise UsageError("name the files to read, or --mapping MAPPING.yml, or --template OUT.xlsx", hint=hint)
     if (options.mapping is None) != (options.token_file is None):
-        raise UsageError("--from and --token-file go together", hint="put the token alone into a file of your own")
+        raise UsageError("--mapping and --token-file go together", hint="put the token alone into a file of your own")
     if options.partial and not options.to_write:
         raise UsageError("--partial is about --write", hint="add --write, or leave --partial out")
     if (options.fill and options.template is None) or (options.with_contacts and not options.fill):
@@ -243,7 +234,7 @@ class _Import:
         return opened, tuple(Finding(CellPosition(inputs.files[0]), remark) for remark in remarks)
 
     def _show_result(self, result: ImportResult) -> None:
-        language = Language(self.options.lang)
+        language = self.invocation.language if self.invocation.chose_language else Language.VI
         if self.options.report is not None:
             write_private(self.options.report, report_sheet(result, language), force=self.options.force)
         if self.invocation.json:

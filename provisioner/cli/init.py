@@ -25,7 +25,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.command("init")
 @click.argument("folder", metavar="DIR", required=False, type=ValidPath(file_okay=False))
-@click.option("--from", "answers", type=ValidPath(), metavar="FILE", help="Read the answers from a YAML file.")
+@click.option("--answers", type=ValidPath(), metavar="FILE", help="Read the answers from a YAML file.")
 @click.option("--print-answers", "prints", is_flag=True, help="Print an example of such a file, and exit.")
 @click.option(
     "--id",
@@ -82,7 +82,7 @@ def init(
     """Create an inventory: files with comments, vault password, Git repository.
 
     In a terminal the command asks for missing values and shows each host's SSH key for you to compare, as the carrier's
-    node sees it if there is one. Elsewhere give the keys with --host-key, as keys or fingerprints. --from reads the
+    node sees it if there is one. Elsewhere give the keys with --host-key, as keys or fingerprints. --answers reads the
     answers from a file, by the names of the options. DIR is new or empty. The password is outside DIR, in a file that
     only you can read. Keep a copy in a safe: without the password the vault stays closed.
 

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -97,7 +98,12 @@ def _run_command(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     as_json, say = _wants_json(arguments, settled), _translator_of(arguments, settled)
     color = False if env.get("NO_COLOR") else None
     try:
-        code = cli.main(list(arguments), prog_name="provisioner", standalone_mode=False, obj=configuration)
+        code = cli.main(
+            list(arguments),
+            prog_name="provisioner",
+            standalone_mode=False,
+            obj=replace(configuration, language=say.language),
+        )
     except ProvisionerError as error:
         print_error(error, as_json=as_json, color=color, say=say)
         return error.exit_code

@@ -94,7 +94,8 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
 @click.option("--carrier", "carriers", multiple=True, required=True, help="A carrier that has a node.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=4222, show_default=True, help="The broker's port.")
 @click.option(
-    "--days",
+    "--valid-days",
+    "days",
     type=click.IntRange(1, _MOST_DAYS),
     default=_DAYS,
     show_default=True,

@@ -261,7 +261,7 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
 )
 @click.option("--at", type=MomentWord(), metavar="MOMENT", help="The signed time. Default: now.")
 @click.option(
-    "--approvals",
+    "--approvals-dir",
     "folder",
     type=ValidPath(file_okay=False),
     metavar="DIR",

@@ -23,7 +23,7 @@ from provisioner.operations.edit.validate import validate as check_all
 
 @click.command()
 @click.option(
-    "--date",
+    "--as-of",
     "day",
     type=click.DateTime(["%Y-%m-%d"]),
     help="Check designations as of this day. Default: today in Vietnam.",

@@ -40,7 +40,7 @@ class Sampled(click.ParamType["Share"]):
 @click.option("--html", type=ValidPath(), metavar="FILE", help="Write the report as one HTML page too.")
 @click.option("--junit", type=ValidPath(), metavar="FILE", help="Write the report as JUnit XML too, one case a path.")
 @click.option("--markdown", type=ValidPath(), metavar="FILE", help="Write the report as a Markdown comment too.")
-@click.option("--detail", is_flag=True, help="List every path, not only incidents.")
+@click.option("--details", "detail", is_flag=True, help="List every path, not only incidents.")
 @fail_on_option("Exit with code 1 only if a path is this bad or worse.")
 @click.option("--level", type=click.IntRange(1, LEVELS), metavar="N", help="The highest level to check; 7 is all.")
 @click.option(

@@ -29,7 +29,7 @@ KEYS_TIMEOUT_S = 60.0
 
 _TIMEOUT_S: Final = 20
 _MOST_BYTES: Final = 256 * 1024
-_NAME_ONE: Final = "name the public key: --key FILE.pub"
+_NAME_ONE: Final = "name the public key: --public-key FILE.pub"
 
 
 @dataclass(frozen=True, slots=True)

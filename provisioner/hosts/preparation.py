@@ -412,7 +412,7 @@ def _rule_step(host: BareHost, wanted: Wanted, rule: str) -> Step:
 def _preparation_notes(facts: BareHostFacts, wanted: Wanted, rule: str) -> Iterator[str]:
     host, user = facts.host, wanted.user
     if facts.is_by_program and wanted.are_named:
-        yield f"whether the keys of --key are among those of {user} only another login can see: --user root"
+        yield f"whether the keys of --public-key are among those of {user} only another login can see: --user root"
     narrow = rule_for_program(user, wanted.names) in {rule, host.rule.strip()}
     other_rules = may_all(host.allowed) - (host.rule.strip() == rule_for_all(user))
     if host.has_identity and facts.proves and (other_rules > 0):

@@ -325,7 +325,7 @@ uplink-over-capacity: The sub streams, alone or with one main stream, need more 
 accept-over: The last day for an old login or picture is over: only the new one counts.
     Finish the change with `provisioner camera accept --finish`.
 accept-too-long: An old login or picture would count for longer than a quarter of a year.
-    Name an earlier day with `provisioner camera accept --until`.
+    Name an earlier day with `provisioner camera accept --accept-old-until`.
 address-outside-lan: A device's address is not in the gateway's LAN.
     Correct the address or the LAN.
 address-duplicate: Two devices have one address and port.

@@ -94,7 +94,7 @@ def _facility_groups(paths: Sequence[PathVerdict], *, complete: bool) -> list[_F
 
 def verify_comment(result: VerifyResult, say: Translator = ENGLISH) -> str:
     """Return a verification as Markdown within the forges' limit."""
-    page = Comment("provisioner verify --detail", say)
+    page = Comment("provisioner verify --details", say)
     page.must(_head_lines(result, say))
     page.must(_frozen_lines(result, say))
     page.must(_change_lines(result, say))

@@ -166,7 +166,7 @@ class _Country:
 
     def _tasks(self) -> list[_Task]:
         plain = [sys.executable, "-m", "tests.bench.plain_load", str(self.root)]
-        validate = self._command("validate", "--date", _DATE)
+        validate = self._command("validate", "--as-of", _DATE)
         signed = next(islice(self._agreed_ids(), 1))
         sign = self._command("sign-off", signed, "--by", "dic", "--on", "2021-06-04", "--source", "invented 2")
         return [
@@ -179,7 +179,9 @@ class _Country:
             _Task("plan --offline, one facility changed", self._command("plan", *_AGAINST), self._edit_a_stream),
             _Task("prove", self._command("prove")),
             _Task("export progress, XLSX", self._command("export", "progress", "--force", "--out", str(self.out))),
-            _Task(f"import, {_ROWS:,} rows", self._command("import", str(self.sheet), "--lang", "en"), self._restore),
+            _Task(
+                f"import, {_ROWS:,} rows", self._command("import", str(self.sheet), "--language", "en"), self._restore
+            ),
         ]
 
     def _agreed_ids(self) -> Iterator[str]:

@@ -333,7 +333,7 @@ def what_next(deployment: Deployment, lab: Lab, pages: PageServer | None) -> lis
         f"cd {shlex.quote(str(ROOT))}",
         f'export PATH={shlex.quote(str(ROOT / ".venv/bin"))}:"$PATH"',
         *(f"export {name}={shlex.quote(deployment.environment[name])}" for name in names),
-        "provisioner verify --detail",
+        "provisioner verify --details",
         f'"${{EDITOR:-nano}}" {shlex.quote(str(deployment.facility_file(EDITED.gateway.facility)))}',
         "provisioner plan",
         "provisioner apply",

@@ -97,7 +97,7 @@ def test_no_secret_is_in_an_output_a_temporary_file_a_log_or_a_process_list(depl
         deployment.run("plan", "--all", "--out", str(saved))
         deployment.run("apply", "--yes")
         page = deployment.lab.directory / "canary.html"
-        deployment.run("verify", "--once", "--detail", "--html", str(page), check=False)
+        deployment.run("verify", "--once", "--details", "--html", str(page), check=False)
         deployment.run("keys", "init")
         deployment.run("render", "--out", str(deployment.lab.directory / "none"), "--limit", "host=none", check=False)
     assert found_in("\n".join(processes), secrets) == set()

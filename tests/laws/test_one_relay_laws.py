@@ -151,7 +151,7 @@ def test_a_verification_has_all_other_paths_whatever_one_answers(country: Countr
     assert_decent(code, out, err)
     paths = json.loads(out)["paths"]
     assert {path["verdict"] for path in paths if path["relay"] == OTHER} == {"up"}
-    assert_decent(*country.call({"probe": mutation}, "verify", "--detail"))
+    assert_decent(*country.call({"probe": mutation}, "verify", "--details"))
 
 
 @RELAY
@@ -170,7 +170,7 @@ def test_a_relay_that_answers_nonsense_leaves_the_healthy_one_confirmed(
 
 
 @RELAY
-@pytest.mark.parametrize("command", [("plan", "--details"), ("drift",), ("verify", "--detail"), ("apply", "--yes")])
+@pytest.mark.parametrize("command", [("plan", "--details"), ("drift",), ("verify", "--details"), ("apply", "--yes")])
 def test_no_text_of_a_relay_reaches_the_terminal_as_it_is(country: Country, command: tuple[str, ...]) -> None:
     def hostile(document: Any) -> Any:
         if isinstance(document, dict):

@@ -164,7 +164,7 @@ def test_a_comment_on_a_country_is_bounded_and_says_what_it_leaves_out() -> None
     assert len(text.encode()) <= MAX_BYTES
     assert text.startswith("### Verification: 0 of 3000 paths are up: 3000 down\n")
     assert re.search(r"… and \d+ incidents more", text)
-    assert re.search(r"\d+ paths left out of this comment: `provisioner verify --detail`", text)
+    assert re.search(r"\d+ paths left out of this comment: `provisioner verify --details`", text)
     assert text.count("<details>") == text.count("</details>")
 
 

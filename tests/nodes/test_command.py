@@ -89,7 +89,7 @@ def test_a_brokers_folder_is_what_the_broker_takes_and_what_is_there_stays(run: 
 def test_what_ends_soon_is_made_anew(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "broker"
     words = ("node", "broker", folder, "--place", "broker.example.com", "--carrier", "vnpt")
-    assert run(*words, "--days", "20").exit_code == 0
+    assert run(*words, "--valid-days", "20").exit_code == 0
     again = json.loads(run("--output", "json", *words).output)["written"]
     assert again == ["broker", "controller", "node-vnpt", "nats-server.conf"]
 

@@ -104,7 +104,7 @@ def _summary(errors: int, warnings: int, extent: str) -> str:
 @texts_argument
 @facilities_option
 @click.option("--show", is_flag=True, help="Show the personal data too, not only its place.")
-@click.option("--export", "out", type=ValidPath(), metavar="FILE.json", help="Write the records for the person.")
+@click.option("--out", type=ValidPath(), metavar="FILE.json", help="Write the records for the person.")
 @force_option
 @purpose_option
 @requester_option
@@ -164,7 +164,7 @@ class FindDocument(Printed, name="contacts", title="A search for a person"):
 
 
 class ExportDocument(Printed, name="contacts", title="The records of a person"):
-    """What `provisioner contacts find --export FILE` writes."""
+    """What `provisioner contacts find --out FILE` writes."""
 
     command: Literal["export"] = "export"
     as_of: Moment

@@ -4,7 +4,7 @@ Inventory, output, language and verbosity may stand before or after the command.
 same value: the program does not guess.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 from importlib import import_module
@@ -16,12 +16,13 @@ import click
 
 from provisioner.base.files import top_of
 from provisioner.base.git import without_programs_of
-from provisioner.base.language import VARIABLE, Language, language_of
+from provisioner.base.language import VARIABLE, Language, language_of, translator
 from provisioner.base.processes import without_collector
 from provisioner.base.text import did_you_mean
 from provisioner.cli.support.attendance import attended, progress_of
 from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import print_warning
 from provisioner.cli.support.terminal import PAGER_VARIABLE, ListedWord, ValidPath, is_paged, paged
 
 _WITH_MARKDOWN = ("drift", "plan", "plan diff")
@@ -162,6 +163,7 @@ def _invocation_of(ctx: click.Context) -> Invocation:
         env,
         markdown=output == "markdown",
         language=language,
+        chose_language=bool(option or env.get(VARIABLE)),
         configuration=configuration,
         verbose=bool(_given(ctx, _VERBOSE)),
     )
@@ -234,6 +236,21 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "man": ("man", "man", "Write the manual pages."),
     },
 }
+#: Former spellings of options by command; they work until the next major release.
+FORMER: Mapping[str, Mapping[str, str]] = {
+    "apply": {"--approvals": "--approvals-dir"},
+    "approve": {"--approvals": "--approvals-dir"},
+    "camera": {"--until": "--accept-old-until"},
+    "contacts": {"--export": "--out"},
+    "forge": {"--key": "--name"},
+    "history": {"--limit": "--rows"},
+    "hosts": {"--key": "--public-key"},
+    "import": {"--from": "--mapping", "--lang": "--language"},
+    "init": {"--from": "--answers"},
+    "node": {"--days": "--valid-days"},
+    "validate": {"--date": "--as-of"},
+    "verify": {"--detail": "--details"},
+}
 _WHOLE = 1_000  #: Longer than any first sentence.
 
 
@@ -279,10 +296,29 @@ class NamedGroup(click.Group):
             formatter.write_dl([(name, command.get_short_help_str(_WHOLE)) for name, command in rows if command])
 
 
+def _present_spellings(ctx: click.Context, former: Mapping[str, str], words: list[str]) -> Iterator[str]:
+    """Yield a command's words, and warn of each former spelling of an option."""
+    options = words.index("--") if "--" in words else len(words)
+    for number, word in enumerate(words):
+        spelling, equals, value = word.partition("=")
+        present = former.get(spelling) if number < options else None
+        if present and not ctx.resilient_parsing:
+            message = f"{spelling} is now {present}: the former spelling ends with the next major release"
+            print_warning(message, "", color=None, say=translator(ctx.find_root().obj.language))
+        yield f"{present}{equals}{value}" if present else word
+
+
 class LazyGroup(NamedGroup):
     """A group over its class's table; listing and help import no command."""
 
     table: ClassVar[Mapping[str, CommandEntry]]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the named command; former spellings of its options become present ones."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, list(_present_spellings(ctx, FORMER.get(name or "", {}), rest))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, sorted."""

@@ -108,6 +108,7 @@ class Configuration:
     file: Path | None = None
     #: By variable; a database's URL may hold a password.
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    language: Language = Language.EN  #: Of help and wrong usage, read before options are.
     wrong: UsageError | None = None  #: Why the file is not used; commands fail with it, help does not.
 
     @cached_property

@@ -23,6 +23,7 @@ class Invocation:
     env: Mapping[str, str] = field(repr=False)
     markdown: bool = False  #: Whether to print a Markdown comment, for commands that have one.
     language: Language = Language.EN
+    chose_language: bool = False  #: Whether somebody chose it.
     configuration: Configuration = field(default_factory=Configuration, repr=False)
     verbose: bool = False
     progress: Progress = field(

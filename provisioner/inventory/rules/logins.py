@@ -438,7 +438,9 @@ def changes_are_short(site: SiteView) -> Iterator[Problem]:
                 _LONGEST_CHANGE.days,
             )
             hint = msg(
-                "name an earlier day: provisioner camera accept {id}/{device} --until DATE", site.facility.id, device
+                "name an earlier day: provisioner camera accept {id}/{device} --accept-old-until DATE",
+                site.facility.id,
+                device,
             )
             yield site.warning((*path, "until"), "accept-too-long", message, hint)
 

@@ -324,5 +324,5 @@ def _write_file(file: Path, data: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, data, mode=0o644, lasting=False)
     except OSError as error:
-        hint = "name a folder that you can write to: --approvals DIR"
+        hint = "name a folder that you can write to: --approvals-dir DIR"
         raise UsageError(f"{file} cannot be written: {error.strerror}", hint=hint) from None

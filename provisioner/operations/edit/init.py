@@ -85,7 +85,7 @@ version: 1
 windows: []
 """
 EXAMPLE: Final = """\
-# Answers for `provisioner init DIR --from FILE`. Each key is the option of its name; an option on the command line
+# Answers for `provisioner init DIR --answers FILE`. Each key is the option of its name; an option on the command line
 # takes precedence. No password belongs here: the command makes it and writes it to the file of vault-password.
 
 # The inventory's id, frozen from then on; the folder's name if absent.

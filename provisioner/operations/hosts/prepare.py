@@ -143,7 +143,7 @@ def see_prepare(session: Session, host: str, *, login: str = "", keys: tuple[str
     plan = preparation.preparation(facts, wanted)
     if plan.lacks_key:
         several = "this machine's agent has several keys" if login_keys else "no key of this machine is known"
-        hint = "name its public half: --key FILE.pub"
+        hint = "name its public half: --public-key FILE.pub"
         raise UsageError(f"by which key is {spec.ssh.user} to be logged in? {several}", hint=hint, object=host)
     return Prepared(called, login_spec, facts, wanted, plan)
 

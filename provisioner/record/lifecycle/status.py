@@ -269,7 +269,7 @@ def _step_to_connect(progress: ConnectionProgress) -> str:
         checked = msg("of {checked} of {paths} something is known", check.checked, counted(check.pulled, "path"))
         return msg("run provisioner verify without a limit: {known}", checked)
     paths = f"{counted(check.pulled, 'path')} {were(check.pulled)}"
-    return msg("{pulled} of {of} not up: see provisioner verify --detail", check.pulled - check.proved, paths)
+    return msg("{pulled} of {of} not up: see provisioner verify --details", check.pulled - check.proved, paths)
 
 
 def _successor_step(facility: Outline, evidence: Evidence) -> str:
@@ -318,7 +318,7 @@ def _next_step_of(progress: FacilityProgress, pictures: Pictures, evidence: Evid
     if progress.is_connected and pictures.is_up is False:
         noun = counted(pictures.cameras, "camera")
         return msg(
-            "{down} of {noun} {are} not up: see provisioner verify --detail",
+            "{down} of {noun} {are} not up: see provisioner verify --details",
             pictures.down,
             noun,
             "is" if pictures.down == 1 else "are",

@@ -238,8 +238,8 @@ AGAIN = {
     "carrier a is designated for b (formerly c) no longer (designated: d)": (
         "doanh nghiệp viễn thông a không còn được chỉ định cho b (trước đây là c) (được chỉ định: d)"
     ),
-    "3 of 5 cameras are not up: see provisioner verify --detail": (
-        "3 trong 5 camera không hoạt động: xem provisioner verify --detail"
+    "3 of 5 cameras are not up: see provisioner verify --details": (
+        "3 trong 5 camera không hoạt động: xem provisioner verify --details"
     ),
     "the host does not have it; 2 hosts would change": "máy chủ chưa có; 2 máy chủ sẽ thay đổi",
 }

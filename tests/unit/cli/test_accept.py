@@ -138,11 +138,11 @@ def test_a_change_is_finished_in_the_file_and_then_in_the_vault(changing: Termin
 
 def test_a_change_may_last_until_another_day(changing: Terminal) -> None:
     later = UNTIL + timedelta(days=5)
-    assert changing("camera", "accept", DEVICE, "--until", later.isoformat())[0] == 0
+    assert changing("camera", "accept", DEVICE, "--accept-old-until", later.isoformat())[0] == 0
     assert f"until: {later}" in changing.file(SITE).read_text()
-    assert changing("camera", "accept", DEVICE, "--until", "2021-01-01")[0] == 2
+    assert changing("camera", "accept", DEVICE, "--accept-old-until", "2021-01-01")[0] == 2
     assert changing("camera", "accept", DEVICE)[0] == 2
-    assert changing("camera", "accept", DEVICE, "--until", (UNTIL + timedelta(days=300)).isoformat())[0] == 0
+    assert changing("camera", "accept", DEVICE, "--accept-old-until", (UNTIL + timedelta(days=300)).isoformat())[0] == 0
     assert changing.codes() == {"accept-too-long"}
 
 

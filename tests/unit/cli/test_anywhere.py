@@ -10,6 +10,7 @@ import pytest
 
 from provisioner.base.errors import UsageError
 from provisioner.cli.main import run
+from provisioner.cli.support.commands import FORMER
 from provisioner.operations.questions.history import PastRuns
 from provisioner.record.event_log import EventLog
 from provisioner.record.store import History
@@ -153,3 +154,40 @@ def test_a_run_that_is_not_recorded_is_answered_with_one_that_is() -> None:
     with pytest.raises(UsageError) as caught:
         runs.run("20210512T000130Z-ab21")
     assert caught.value.hint == "did you mean 20210512T000130Z-ab12?"
+
+
+# --- former spellings of options --------------------------------------------------------------------
+@pytest.mark.parametrize("command", FORMER)
+def test_a_former_spelling_is_no_option_of_its_command_and_the_present_one_is(command: str) -> None:
+    of_command = [leaf for name, leaf in every_command().items() if name.split()[0] == command]
+    options = {option for leaf in of_command for param in leaf.params for option in param.opts}
+    for former, present in FORMER[command].items():
+        assert former not in options, "it would be rewritten"
+        assert present in options
+
+
+def test_a_former_spelling_works_with_a_note_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = []
+    for option in ("--as-of", "--date"):
+        assert run(["-i", str(EXAMPLE), "--output", "json", "validate", f"{option}=2021-06-14"], UNLOCKED) == 0
+        answers.append(capsys.readouterr())
+    (new, quiet), (old, noted) = answers
+    assert new == old
+    assert quiet == ""
+    assert noted == "warning: --date is now --as-of: the former spelling ends with the next major release\n"
+
+
+def test_a_former_spelling_behind_two_dashes_is_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-i", str(EXAMPLE), "history", "--", "--limit"], UNLOCKED) == 2
+    assert "is now" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--details", "--language", "--limit", "--public-key"])
+def test_an_option_has_one_form_in_all_commands(option: str) -> None:
+    forms = {
+        (type(param.type).__name__, param.metavar)
+        for leaf in every_command().values()
+        for param in leaf.params
+        if option in param.opts
+    }
+    assert len(forms) == 1, forms

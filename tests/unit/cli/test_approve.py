@@ -420,7 +420,7 @@ def test_a_folder_that_leads_elsewhere_is_no_folder_of_approvals(call: Terminal,
     code, _, err = call("apply", "plan.json")
     assert (code, "there is no approvals/ in the inventory" in err) == (6, True)
     assert approve(call, "noc-2")[0] == 2, "nor is anything written over the link"
-    assert call("apply", "plan.json", "--approvals", str(tmp_path / "moved"))[0] == 0
+    assert call("apply", "plan.json", "--approvals-dir", str(tmp_path / "moved"))[0] == 0
 
 
 @MERGE_REQUEST
@@ -436,11 +436,11 @@ def test_more_files_than_anybody_needs_are_refused(call: Terminal) -> None:
 def test_approvals_come_from_a_folder_that_is_named(call: Terminal, tmp_path: Path) -> None:
     call.other_channel()
     planned(call)
-    assert approve(call, "noc-1", "plan.json", "--approvals", str(tmp_path / "artefact"))[0] == 0
+    assert approve(call, "noc-1", "plan.json", "--approvals-dir", str(tmp_path / "artefact"))[0] == 0
     assert call("apply", "plan.json")[0] == 6
-    assert call("apply", "plan.json", "--approvals", str(tmp_path / "nowhere"))[0] == 2
-    assert call("apply", "--approvals", str(tmp_path / "artefact"))[0] == 2
-    assert call("apply", "plan.json", "--approvals", str(tmp_path / "artefact"))[0] == 0
+    assert call("apply", "plan.json", "--approvals-dir", str(tmp_path / "nowhere"))[0] == 2
+    assert call("apply", "--approvals-dir", str(tmp_path / "artefact"))[0] == 2
+    assert call("apply", "plan.json", "--approvals-dir", str(tmp_path / "artefact"))[0] == 0
 
 
 # --- validate -------------------------------------------------------------------------------------

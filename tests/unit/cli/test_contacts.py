@@ -240,13 +240,13 @@ def test_find_reads_standard_input_so_that_no_process_list_has_the_person(
 
 def test_find_exports_the_records_for_the_person(program: Program, tmp_path: Path) -> None:
     out = tmp_path / "person.json"
-    found = program("find", book.PHONE, "--export", str(out), *FOR)
+    found = program("find", book.PHONE, "--out", str(out), *FOR)
     assert found.out.endswith(f"wrote {out}: it holds personal data\n")
     assert shows_nothing(found.out, found.err)
     assert out.stat().st_mode & 0o777 == 0o600
     exported = json.loads(out.read_text(encoding="utf-8"))
     assert [record["full_name"] for record in exported["records"]] == [book.NAME, book.NAME]
-    assert program("find", book.PHONE, "--export", str(out), *FOR).code == 2
+    assert program("find", book.PHONE, "--out", str(out), *FOR).code == 2
 
 
 def test_find_never_passes_over_a_province_that_cannot_be_opened(program: Program, tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_each_access_leaves_a_line_without_the_person(program: Program, tmp_path
     program("list", "--province", "bac-giang", "--out", str(tmp_path / "l.xlsx"), "--requester", "Bộ", *FOR)
     program("find", book.NAME, *FOR)
     program("find", book.PHONE, "--show", *FOR)
-    program("find", book.PHONE, "--export", str(tmp_path / "p.json"), *FOR)
+    program("find", book.PHONE, "--out", str(tmp_path / "p.json"), *FOR)
     program("find", "Người Canary Khác", *FOR)
     program("erase", book.PHONE, "--facility", "kcl-bg-001", "--yes", *FOR)
     both = ["bac-giang", "hai-duong"]
@@ -395,7 +395,7 @@ def test_without_a_log_nothing_is_shown_and_nothing_is_done(program: Program, tm
     for arguments in (
         ("check",),
         ("find", book.PHONE, "--show", *FOR),
-        ("find", book.PHONE, "--export", str(out), *FOR),
+        ("find", book.PHONE, "--out", str(out), *FOR),
         ("list", "--province", "bac-giang", "--out", str(out), *FOR),
         ("erase", book.PHONE, "--yes", *FOR),
     ):

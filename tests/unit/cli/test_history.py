@@ -70,7 +70,7 @@ def test_without_a_run_there_is_nothing_to_show(desk: Desk, capsys: pytest.Captu
 
 
 def test_runs_are_listed_newest_first_with_their_state(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert recorded.call("history", "--limit", "2") == 0
+    assert recorded.call("history", "--rows", "2") == 0
     assert capsys.readouterr().out.splitlines() == [
         "2021-05-08 12:00:00 +07:00  run-3  apply  paused  noc@controller",
         "2021-05-08 11:00:00 +07:00  run-2  apply  rolled-back  noc@",

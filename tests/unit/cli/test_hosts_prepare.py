@@ -33,7 +33,7 @@ def on(terminal: Terminal, machine: BareMachine) -> Known:
     terminal.hosts.read_script = machine.read_script
     file = terminal.root / "id.pub"
     file.write_text(f"{KEY} noc@example.com\n", encoding="utf-8")
-    return terminal, machine, ("hosts", "prepare", HOST, "--key", str(file))
+    return terminal, machine, ("hosts", "prepare", HOST, "--public-key", str(file))
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_the_key_of_a_users_login_is_never_guessed(bare: Known, monkeypatch: pyt
     keys = tuple(" ".join(line.split()[:2]) for line in agent.splitlines())
     monkeypatch.setattr("provisioner.operations.hosts.prepare.own_public_keys", lambda _environment: keys)
     code, _, err = call(*words[:3], "--user", "root", "--yes")
-    assert (code, "--key FILE.pub" in err) == (2, True)
+    assert (code, "--public-key FILE.pub" in err) == (2, True)
     assert machine.read("etc/passwd").count("deploy") == 0
 
 
@@ -305,7 +305,7 @@ def test_what_is_no_public_key_is_refused_and_not_repeated(bare: Known) -> None:
     call, machine, words = bare  # noqa: F811
     file = call.root / "id"
     file.write_text(f"-----BEGIN OPENSSH PRIVATE KEY-----\n{CANARY}\n", encoding="utf-8")
-    code, out, err = call(*words[:3], "--key", str(file), "--user", "root", "--yes")
+    code, out, err = call(*words[:3], "--public-key", str(file), "--user", "root", "--yes")
     assert (code, CANARY in out + err, machine.scripts) == (2, False, [])
 
 

@@ -107,13 +107,13 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would_change(desk: Desk) -> 
     assert "+ kcl-bg-002 (mới)" in desk.out
     assert "cameras.cam-01.zone cong → san" in desk.out
     assert "chưa ghi gì; thêm --write để ghi" in desk.out
-    assert desk.run(desk.folder / "a.xlsx", "--lang", "en") == 0
+    assert desk.run(desk.folder / "a.xlsx", "--language", "en") == 0
     assert "nothing was written; add --write to write it" in desk.out
 
 
 def test_writing_is_the_smallest_edit_and_a_second_time_changes_no_byte(desk: Desk) -> None:
     sheet = desk.sheet("a.xlsx", clean_sheets())
-    assert desk.run(sheet, "--write", "--lang", "en") == 0
+    assert desk.run(sheet, "--write", "--language", "en") == 0
     text = desk.tree()[SITE].decode()
     assert text.startswith(COMMENTED.partition("cameras:")[0])
     for kept in ("  # at the gate", "zone: san", "address: 192.168.1.13", "id: cam-02", "verdict: needs_cameras"):
@@ -123,7 +123,7 @@ def test_writing_is_the_smallest_edit_and_a_second_time_changes_no_byte(desk: De
     assert not [p for p in check(load(desk.root, today=today())) if "kcl-bg-002" in p.file]
     written = desk.tree()
     for _ in range(2):
-        assert desk.run(sheet, "--write", "--lang", "en") == 0
+        assert desk.run(sheet, "--write", "--language", "en") == 0
         assert desk.tree() == written
         assert "nothing to change" in desk.out
 
@@ -149,7 +149,7 @@ def test_the_document_lists_everything(desk: Desk) -> None:
     sheets = clean_sheets()
     sheets["Camera"] = [*sheets["Camera"], made.camera_row("cam-09", address="192.168.1", zone="Trong phòng")]
     sheet = desk.sheet("a.xlsx", sheets)
-    found = desk.document(sheet, "--lang", "en")
+    found = desk.document(sheet, "--language", "en")
     assert (found["schema"], found["version"], found["ok"], found["written"]) == ("provisioner/import", 1, False, [])
     assert [t["kind"] for t in found["tables"]] == ["facilities", "contacts", "surveys", "cameras"]
     errors = [p for p in found["problems"] if p["severity"] == "error"]
@@ -178,7 +178,7 @@ def test_documents_are_as_their_schema_says_whatever_is_in_the_sheets(desk: Desk
 def test_an_edit_of_what_was_signed_asks_for_new_sign_offs(desk: Desk) -> None:
     (desk.root / SITE).write_text(json.dumps(make.facility(), ensure_ascii=False), encoding="utf-8")
     sheet = desk.sheet("a.xlsx", {"Camera": [made.CAMERA_HEADER, made.camera_row("cam-01", 12)]})
-    assert desk.run(sheet, "--write", "--lang", "en") == 0
+    assert desk.run(sheet, "--write", "--language", "en") == 0
     assert "what dic, health, carrier signed changes" in desk.out
     assert {p.code for p in check(load(desk.root, today=make.TODAY))} >= {"sign-off-stale"}
 
@@ -242,7 +242,7 @@ def test_an_empty_cell_takes_nothing_from_a_contact(desk: Desk) -> None:
         made.contact_row("kcl-bg-002", name="TRẦN VĂN MẪU", title=None, phone="0300 000 009", email=None),
         made.contact_row("kcl-bg-002", name="Lê Mẫu", title="Bảo vệ"),
     ]
-    assert desk.run(desk.sheet("b.xlsx", {"Đầu mối": later}), "--write", "--lang", "en") == 0
+    assert desk.run(desk.sheet("b.xlsx", {"Đầu mối": later}), "--write", "--language", "en") == 0
     assert "1 new, 1 changed" in desk.out
     assert sorted(desk.contacts()) == [
         ("kcl-bg-002", "Lê Mẫu", "+84300000001"),
@@ -274,7 +274,7 @@ def test_a_password_in_any_cell_is_never_shown_or_written(desk: Desk) -> None:
         for number, text in enumerate(texts):
             sheet = desk.sheet(f"{place[0]}-{place[1]}-{number}.xlsx", _planted(place, text))
             language = ("vi", "en")[number % 2]
-            desk.run(sheet, "--lang", language, "--write", "--partial", json_output=number == 0)
+            desk.run(sheet, "--language", language, "--write", "--partial", json_output=number == 0)
             assert SECRET not in desk.out + desk.err, place
             assert not any(SECRET.encode() in content for content in desk.tree().values()), place
 
@@ -314,7 +314,7 @@ def test_people_are_in_no_output_no_file_and_no_log(desk: Desk) -> None:
     seen = [desk.out, desk.err, _text_of(report)]
     seen += [p.read_text(encoding="utf-8") for p in (desk.folder / "state").rglob("*") if p.is_file()]
     seen += [content.decode() for path, content in desk.tree().items()]
-    assert desk.run(sheet, "--lang", "en", json_output=True) == 3
+    assert desk.run(sheet, "--language", "en", json_output=True) == 3
     seen += [desk.out, desk.err]
     for text in seen:
         assert not [canary for canary in PERSON if canary.casefold() in text.casefold()]
@@ -334,7 +334,7 @@ def test_a_filled_template_read_back_changes_nothing(desk: Desk) -> None:
     out = desk.folder / "bac-giang.xlsx"
     assert desk.run("--template", out, "--fill", "bac-giang", "--with-contacts") == 0
     assert out.stat().st_mode & 0o777 == 0o600
-    assert desk.run(out, "--write", "--lang", "en") == 0
+    assert desk.run(out, "--write", "--language", "en") == 0
     assert "errors: 0, warnings: 0, questions: 0, notes: 0" in desk.out
     assert "nothing to change" in desk.out
     assert desk.tree() == before
@@ -350,7 +350,7 @@ def test_without_being_asked_a_template_holds_no_contacts(desk: Desk) -> None:
 def test_an_empty_template_needs_no_inventory_and_has_nothing_in_it(tmp_path: Path, desk: Desk) -> None:
     out = tmp_path / "mau.xlsx"
     assert run(["import", "--template", str(out)], {}) == 0
-    assert desk.run(out, "--lang", "en") == 0
+    assert desk.run(out, "--language", "en") == 0
     assert "Cơ sở 0, Đầu mối 0, Khảo sát 0, Camera 0 (rows)" in desk.out
     assert run(["import", "--template", str(out)], {}) == 2  # it is there already
     assert run(["import", "--template", str(out), "--force"], {}) == 0

@@ -155,7 +155,7 @@ def mapping_of(desk: Desk, server: str, /, **changes: Any) -> Path:
 
 
 def run(desk: Desk, mapping: Path, *words: str) -> int:
-    return desk.run("--from", mapping, "--token-file", desk.folder / "token", "--lang", "en", *words)
+    return desk.run("--mapping", mapping, "--token-file", desk.folder / "token", "--language", "en", *words)
 
 
 @pytest.fixture(autouse=True)
@@ -417,8 +417,8 @@ def test_the_mapping_of_the_page_is_in_order(tmp_path: Path) -> None:
 
 def test_options_that_do_not_fit_are_wrong_usage(desk: Desk, netbox: Dcim) -> None:
     mapping = mapping_of(desk, netbox.url)
-    assert desk.run("--from", mapping) == 2
-    assert desk.run("--from", mapping, "--token-file", desk.folder / "token", mapping) == 2
+    assert desk.run("--mapping", mapping) == 2
+    assert desk.run("--mapping", mapping, "--token-file", desk.folder / "token", mapping) == 2
     assert desk.run("--token-file", desk.folder / "token", mapping) == 2
     for content in ("", "two words", "not-ascii-ạ"):
         (desk.folder / "token").write_text(content, encoding="utf-8")

@@ -26,13 +26,13 @@ def facilities(*rows: tuple[Any, ...]) -> dict[str, made.Rows]:
 def test_rows_that_wait_are_not_written_the_others_are_and_it_ends_with_3(desk: Desk) -> None:
     sheet = desk.sheet("a.xlsx", facilities(row("Trường Ví Dụ", *PLACE), row("Trường Khác", *PLACE)))
     before = desk.tree()
-    assert desk.run(sheet, "--write", "--lang", "en") == 3
+    assert desk.run(sheet, "--write", "--language", "en") == 3
     assert desk.out.splitlines()[-1] == "open questions: 1; rows that wait for an answer, and were not written: 1"
     assert set(desk.tree()) - set(before) == {"facilities/bac-giang/kcl-bg-002.yml"}
     assert all(desk.tree()[name] == text for name, text in before.items())
     assert desk.run(sheet, "--write", "--answer", "2=kcl-bg-001") == 0
     assert "Xã Tăng Tiến" in desk.tree()["facilities/bac-giang/kcl-bg-001.yml"].decode()
-    assert desk.run(sheet, "--write", "--lang", "en") == 0
+    assert desk.run(sheet, "--write", "--language", "en") == 0
     assert "nothing to change" in desk.out
 
 
@@ -47,13 +47,13 @@ def test_a_clerk_reads_what_is_asked_and_where_to_write_the_answer(desk: Desk) -
 
 def test_a_list_without_the_column_is_answered_by_adding_it(desk: Desk) -> None:
     header, cells = ([*cells[:1], *cells[2:]] for cells in (HEADER, row("Truong Vi Du")))
-    assert desk.run(desk.sheet("a.xlsx", {"Cơ sở": [header, cells]}), "--lang", "en") == 3
+    assert desk.run(desk.sheet("a.xlsx", {"Cơ sở": [header, cells]}), "--language", "en") == 3
     assert "answer: add a column Mã cơ sở and write into row 2: kcl-bg-001 if it is that one" in desk.out
 
 
 def test_the_document_has_the_questions(desk: Desk) -> None:
     sheet = desk.sheet("a.xlsx", facilities(row("Truong Vi Du"), row("Trường Khác", *PLACE), row("Trường Khác")))
-    document = desk.document(sheet, "--lang", "en")
+    document = desk.document(sheet, "--language", "en")
     assert document["ok"] is False
     assert [(q["kind"], q["row"], q["column"], q["name"]) for q in document["questions"]] == [
         ("rename", 2, "B", "Truong Vi Du"),
@@ -94,7 +94,7 @@ def test_145_notes_bury_no_warning(desk: Desk) -> None:
     rows = [row(f"Trường số {number}", None, f"Xã {number}") for number in range(1, 146)]
     named = row("Trường Khác", id="kcl-bg-001")
     sheet = desk.sheet("a.xlsx", facilities(*rows, row("Trường Hai", kind="nhà"), named, row("TRƯỜNG SỐ 9")))
-    assert desk.run(sheet, "--lang", "en") == 3
+    assert desk.run(sheet, "--language", "en") == 3
     words = [line.partition(":")[0] for line in desk.out.splitlines()[1:] if not line.startswith(" ")]
     kinds = list(dict.fromkeys(word for word in words if word in {"error", "warning", "question", "note"}))
     assert kinds == ["error", "warning", "question", "note"]
@@ -137,7 +137,7 @@ def test_a_sheet_with_too_many_rows_is_named(desk: Desk) -> None:
 
     path = desk.folder / "a.xlsx"
     path.write_bytes(made.book(facilities(row("Trường Khác")) | {"Camera": [made.CAMERA_HEADER]}, far))
-    assert desk.run(path, "--lang", "en") == 3
+    assert desk.run(path, "--language", "en") == 3
     assert f"error: {path}: Camera: there is data below row 10000" in desk.out
     (problem,) = desk.document(path)["problems"]
     assert (problem["sheet"], problem["code"]) == ("Camera", "file-too-many-rows")

@@ -343,7 +343,7 @@ def answers(tmp_path: Path, old: str = "", new: str = "") -> str:
 def test_the_printed_example_makes_what_the_options_make(call: Call, home: Path, tmp_path: Path) -> None:
     code, out, _ = call("init", "--print-answers")
     assert (code, out) == (0, EXAMPLE)
-    assert call("init", "first", "--from", answers(tmp_path))[0] == 0
+    assert call("init", "first", "--answers", answers(tmp_path))[0] == 0
     by_file = {path.name: path.read_bytes() for path in (tmp_path / "first").rglob("*.yml")}
     shutil.rmtree(tmp_path / "first")
     shutil.rmtree(home / ".config")
@@ -353,7 +353,7 @@ def test_the_printed_example_makes_what_the_options_make(call: Call, home: Path,
 
 
 def test_an_option_that_is_written_counts_before_the_file(call: Call, tmp_path: Path) -> None:
-    assert call("init", "first", "--from", answers(tmp_path), "--id", "other", "--user", "noc")[0] == 0
+    assert call("init", "first", "--answers", answers(tmp_path), "--id", "other", "--user", "noc")[0] == 0
     assert "id: other #" in (tmp_path / "first/inventory.yml").read_text(encoding="utf-8")
     assert "user: noc" in (tmp_path / "first/carriers/viettel.yml").read_text(encoding="utf-8")
 
@@ -379,7 +379,7 @@ def test_what_is_wrong_in_a_file_is_said_with_its_line_and_nothing_is_made(
 ) -> None:
     name = answers(tmp_path, old, new)
     before = sorted(tmp_path.rglob("*"))
-    got, out, err = call("init", "first", "--from", name)
+    got, out, err = call("init", "first", "--answers", name)
     assert got == code, out + err
     assert re.search(said, err), err
     assert sorted(tmp_path.rglob("*")) == before
@@ -390,19 +390,19 @@ def test_what_is_wrong_in_a_file_is_said_with_its_line_and_nothing_is_made(
 )
 def test_a_file_that_holds_no_answers_is_refused(call: Call, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.yml").write_bytes(data)
-    assert call("init", "first", "--from", "a.yml")[0] == 2
+    assert call("init", "first", "--answers", "a.yml")[0] == 2
     assert not (tmp_path / "first").exists()
 
 
 def test_no_key_that_looks_like_a_password_is_repeated(call: Call, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(f"password={CANARY}: x\n", encoding="utf-8")
-    code, out, err = call("init", "first", "--from", "a.yml")
+    code, out, err = call("init", "first", "--answers", "a.yml")
     assert (code, CANARY in out + err) == (2, False)
 
 
 def test_without_a_folder_or_a_file_nothing_is_begun(call: Call) -> None:
     assert call("init")[0] == 2
-    assert call("init", "first", "--from", "nowhere.yml")[0] == 2
+    assert call("init", "first", "--answers", "nowhere.yml")[0] == 2
 
 
 def six(*words: str) -> tuple[str, ...]:

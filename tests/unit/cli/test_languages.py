@@ -79,8 +79,8 @@ def called(capsys: pytest.CaptureFixture[str], env: Mapping[str, str], *argument
 COMMANDS = {
     "status": ("status",),
     "why": ("status", "--why"),
-    "validate": ("validate", "--date", "2021-06-14"),
-    "overdue": ("validate", "--date", "2031-06-14"),
+    "validate": ("validate", "--as-of", "2021-06-14"),
+    "overdue": ("validate", "--as-of", "2031-06-14"),
 }
 
 
@@ -134,7 +134,7 @@ def test_the_environment_asks_for_a_language_and_the_option_counts_before_it(
     env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     vietnamese = env | {"PROVISIONER_LANGUAGE": "vi"}
-    asked = ("-i", "inventories/example", "validate", "--date", "2021-06-14")
+    asked = ("-i", "inventories/example", "validate", "--as-of", "2021-06-14")
     assert "hợp lệ: 3 tỉnh" in called(capsys, vietnamese, *asked)[1]
     assert "valid: 3 provinces" in called(capsys, vietnamese, "--language", "en", *asked)[1]
     assert "valid: 3 provinces" in called(capsys, env | {"LANG": "vi_VN.UTF-8"}, *asked)[1]
@@ -159,7 +159,7 @@ def test_every_mistake_is_explained_in_vietnamese(
 ) -> None:
     lay_out(CASES / name, tmp_path / "inv")
     monkeypatch.chdir(tmp_path)
-    asked = ("-i", "inv", "validate", "--date", "2021-05-09")
+    asked = ("-i", "inv", "validate", "--as-of", "2021-05-09")
     (code, english), (other, vietnamese) = (called(capsys, {}, "--language", one, *asked) for one in SAY)
     assert code == other
     assert list(english_in(vietnamese)) == []

@@ -79,7 +79,7 @@ def test_the_inventory_can_be_named_by_the_environment(capsys: pytest.CaptureFix
         (["validate"], "no inventory is named"),
         (["nonsense"], "No such command 'nonsense'"),
         (["--output", "xml", "validate"], "xml"),
-        (["validate", "--date", "yesterday"], "yesterday"),
+        (["validate", "--as-of", "yesterday"], "yesterday"),
         (["validate", "--nonsense"], "No such option"),
     ],
 )

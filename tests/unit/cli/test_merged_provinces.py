@@ -99,7 +99,7 @@ def test_a_name_of_the_older_list_is_an_error_with_both_readings(
     rows = [made.FACILITY_HEADER, made.facility_row("Trường Mới"), made.facility_row("Trường Hai", province="Bắc Ninh")]
     path.write_bytes(made.book({"Cơ sở": rows}))
     env = {"XDG_STATE_HOME": str(tmp_path / "state")}
-    assert run(["-i", str(merged), "--output", "json", "import", str(path), "--lang", "en"], env) == 3
+    assert run(["-i", str(merged), "--output", "json", "import", str(path), "--language", "en"], env) == 3
     printed = document(capsys)
     (problem,) = (p for p in printed["problems"] if p["severity"] == "error")
     assert (problem["code"], problem["row"], problem["column"]) == ("province-merged", 2, "C")

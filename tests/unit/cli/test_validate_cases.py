@@ -42,7 +42,7 @@ def test_validate_answers_exactly_what_the_case_expects(
 ) -> None:
     lay_out(CASES / name, tmp_path / "inv")
     monkeypatch.chdir(tmp_path)
-    code = run(["-i", "inv", "--output", "json", "validate", "--date", "2021-05-09"], {})
+    code = run(["-i", "inv", "--output", "json", "validate", "--as-of", "2021-05-09"], {})
     document = json.loads(capsys.readouterr().out)
     expected = parse((CASES / name / "expect.yml").read_bytes())
     assert expected.faults == ()
@@ -66,7 +66,7 @@ def test_the_last_line_counts_each_mistake_be_it_listed_or_not(
         root = inventories.write_inventory(tmp_path, {SITE: inventories.facility(cameras=cameras)})
         counts = set()
         for _ in range(2):
-            assert run(["-i", str(root), "validate", "--date", "2021-05-09"], {}) == 3
+            assert run(["-i", str(root), "validate", "--as-of", "2021-05-09"], {}) == 3
             shown, _, last = capsys.readouterr().out.strip().rpartition("\n")
             counts.add(int(re.match(r"invalid: (\d+) error", last)[1]))  # type: ignore[index]  # it is invalid
             assert ("more problem" in shown) is (wrong > 100)

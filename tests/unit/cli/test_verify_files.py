@@ -37,7 +37,7 @@ def test_a_file_that_cannot_be_written_is_a_warning_and_the_verification_is_kept
 
 
 def test_a_secret_or_a_login_is_in_no_file(call: Terminal) -> None:
-    call(*ASKED, "--junit", "a.xml", "--markdown", "a.md", "--detail")
+    call(*ASKED, "--junit", "a.xml", "--markdown", "a.md", "--details")
     for name in ("a.xml", "a.md"):
         text = Path(name).read_text(encoding="utf-8")
         assert "rtsp://" not in text

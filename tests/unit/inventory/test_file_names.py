@@ -37,7 +37,7 @@ def test_an_id_that_windows_cannot_check_out_is_refused_with_what_to_do(
     old = old or text.partition("\nid: ")[2].partition("\n")[0]
     (root / file).unlink()
     (root / to.format(name=name)).write_text(text.replace(f"id: {old}\n", f"id: {name}\n"), encoding="utf-8")
-    assert run(["-i", str(root), "--output", "json", "validate", "--date", "2021-05-09"], {}) == 3
+    assert run(["-i", str(root), "--output", "json", "validate", "--as-of", "2021-05-09"], {}) == 3
     problems = json.loads(capsys.readouterr().out)["problems"]
     (problem,) = [one for one in problems if "Windows" in one["message"]]
     assert problem["code"] == "value-invalid"

@@ -190,7 +190,7 @@ def test_a_facility_is_not_written_into_a_folder_elsewhere(root: Path, tmp_path:
         ("certificate", "set", "relay-viettel-1", "{}"),
         ("forge", "comment", "{}"),
         ("forge", "labels", "{}"),
-        ("hosts", "prepare", "relay-viettel-1", "--key", "{}"),
+        ("hosts", "prepare", "relay-viettel-1", "--public-key", "{}"),
     ],
     ids=lambda words: " ".join(words[:2]),
 )

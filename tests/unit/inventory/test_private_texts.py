@@ -75,7 +75,7 @@ def with_path(path: str) -> dict[str, Any]:
 def answered(root: Path, *words: str) -> tuple[int, str]:
     """The exit code of a command, and all that it printed."""
     out, err = StringIO(), StringIO()
-    day = ["--date", "2021-05-09"] if "validate" in words else []
+    day = ["--as-of", "2021-05-09"] if "validate" in words else []
     with redirect_stdout(out), redirect_stderr(err):
         code = run(["-i", str(root), *words, *day], {"XDG_CACHE_HOME": str(root.parent / "cache")})
     return code, out.getvalue() + err.getvalue()

@@ -148,7 +148,7 @@ def test_a_word_that_nobody_can_give_is_refused(
 
 
 def test_text_tells_of_references_and_acceptances(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    person.run("verify", "--accept", "--detail", *FACILITY)
+    person.run("verify", "--accept", "--details", *FACILITY)
     said = capsys.readouterr().out
     assert f"  {PATH}: it has references by" in said or f"  {PATH}: accepted" in said
     assert "references: " in said

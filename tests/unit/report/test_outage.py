@@ -121,7 +121,7 @@ def test_an_outage_of_every_camera_stands_in_progress_and_status(tmp_path: Path)
     (first, *_) = status_document(judged, shown, MORNING, {}, files=whole_files)["facilities"]
     assert (first["connected"], first["up_now"], first["cameras_up"]) == (True, False, 0)
     assert (first["last_proved"], first["down_since"]) == ("2021-05-10T00:10:00+07:00", "2021-05-11T00:10:00+07:00")
-    assert first["next"] == "8 of 8 cameras are not up: see provisioner verify --detail"
+    assert first["next"] == "8 of 8 cameras are not up: see provisioner verify --details"
 
 
 def test_pictures_that_come_again_end_the_outage(tmp_path: Path) -> None:

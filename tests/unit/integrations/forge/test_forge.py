@@ -68,7 +68,7 @@ def test_a_merge_request_has_one_comment_whatever_is_pushed(forge: Forge, call: 
     assert call("forge", "comment", "-", stdin="### Plan: 2 to create\n")[1].endswith("was edited\n")
     assert call("forge", "comment", "-", stdin="### Plan: 2 to create\n")[1].endswith("was unchanged\n")
     assert [note.body for note in forge.notes] == ["Looks good.", f"{MARKER}\n### Plan: 2 to create\n"]
-    assert call("forge", "comment", "-", "--key", "verify", stdin="All up.\n")[0] == 0
+    assert call("forge", "comment", "-", "--name", "verify", stdin="All up.\n")[0] == 0
     assert [note.body for note in forge.notes][2] == "<!-- provisioner:verify -->\nAll up.\n"
 
 
@@ -125,7 +125,7 @@ def test_a_token_that_may_not_ask_for_its_account_knows_its_comment_by_a_proof(c
     mark = forge.notes[1].body.partition("\n")[0]
     forge.note("mallory", f"{mark}\n### Plan: no change.")
     assert call("forge", "comment", "-", stdin="three")[1].endswith("was edited\n")
-    assert call("forge", "comment", "-", "--key", "verify", stdin="up")[1].endswith("was added\n")
+    assert call("forge", "comment", "-", "--name", "verify", stdin="up")[1].endswith("was added\n")
     assert [note.body.partition("\n")[2] for note in forge.notes] == [
         *("### Plan: no change.", "three", "### Plan: no change.", "up")
     ]
