@@ -46,9 +46,7 @@ _KIB = 1024
 
 @click.command()
 @click.argument("what", required=False, metavar="[RUN|verify]", shell_complete=checks_and_runs_like)
-@click.option(
-    "--rows", "number", type=click.IntRange(min=1), default=20, show_default=True, help="The number of runs."
-)
+@click.option("--rows", "number", type=click.IntRange(min=1), default=20, show_default=True, help="The number of runs.")
 @click.option("--hosts", is_flag=True, help="With verify: compare with the hosts' copies of the record, over SSH.")
 @click.option(
     "--public-key",

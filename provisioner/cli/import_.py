@@ -259,7 +259,7 @@ class _Import:
             click.echo(report_text.word("report", language).format(file=printable(str(self.options.report))))
 
     def _say(self, level: FindingLevel, message: str) -> None:
-        styled = click.style(f"{LEVELS[Language(self.options.lang)][level]}:", fg=_COLOURS[level], bold=True)
+        styled = click.style(f"{LEVELS[Language(self.options.language)][level]}:", fg=_COLOURS[level], bold=True)
         click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
 
 

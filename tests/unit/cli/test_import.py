@@ -200,10 +200,10 @@ def test_without_the_password_a_dry_run_warns_and_a_write_ends_with_12(desk: Des
 
 def test_a_dry_run_names_the_password_that_the_first_contacts_of_a_province_need(desk: Desk) -> None:
     sheet = desk.sheet("a.xlsx", clean_sheets())
-    assert desk.run(sheet, "--lang", "en", env={}) == 0
+    assert desk.run(sheet, "--language", "en", env={}) == 0
     assert "before --write add contacts-bac-giang@FILE to ANSIBLE_VAULT_IDENTITY_LIST" in desk.out
     assert desk.run(sheet, "--write", env={}) == 12
-    assert desk.run(sheet, "--lang", "en") == 0
+    assert desk.run(sheet, "--language", "en") == 0
     assert "ANSIBLE_VAULT_IDENTITY_LIST" not in desk.out
 
 
