@@ -233,8 +233,12 @@ class _Import:
                 remarks.append(warning("contacts-not-compared", province=listed, cause=closed.message))
         return opened, tuple(Finding(CellPosition(inputs.files[0]), remark) for remark in remarks)
 
+    @property
+    def _language(self) -> Language:
+        return self.invocation.language if self.invocation.chose_language else Language.VI
+
     def _show_result(self, result: ImportResult) -> None:
-        language = self.invocation.language if self.invocation.chose_language else Language.VI
+        language = self._language
         if self.options.report is not None:
             write_private(self.options.report, report_sheet(result, language), force=self.options.force)
         if self.invocation.json:
@@ -259,7 +263,7 @@ class _Import:
             click.echo(report_text.word("report", language).format(file=printable(str(self.options.report))))
 
     def _say(self, level: FindingLevel, message: str) -> None:
-        styled = click.style(f"{LEVELS[Language(self.options.language)][level]}:", fg=_COLOURS[level], bold=True)
+        styled = click.style(f"{LEVELS[self._language][level]}:", fg=_COLOURS[level], bold=True)
         click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
 
 
