@@ -15,6 +15,10 @@ from openpyxl import Workbook
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.styles.cell_style import StyleArray
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.header_footer import HeaderFooterItem
+from openpyxl.worksheet.page import PageMargins
+from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -28,6 +32,10 @@ TEXT_FORMAT = "@"
 _FORMULA = re.compile(r"'*[=+\-@]")
 _PHONE = re.compile(r"\+[0-9]+")
 _A4 = 9
+MOST_COLUMNS = 12  #: Of a printed page.
+_MARGIN = 0.4  #: Inches.
+_PAGE_PIXELS = 1040  #: An A4 page across, between the margins.
+_LEAST_SCALE = 0.65  #: Smaller letters are not readable.
 # Names of cell types: number, text.
 _TYPE = {False: "n", True: "s"}
 
@@ -43,6 +51,7 @@ class CellStyle:
     colour: str = "000000"
     border: bool = True
     centred: bool = False
+    wrapped: bool = False  #: A text with a border is wrapped in any case.
 
 
 HEADER = CellStyle(bold=True, fill="DDEBF7", centred=True)
@@ -118,7 +127,7 @@ def _fill_in_cell(cell: Cell, content: str | int, style: CellStyle) -> None:
 def _apply_style(cell: Cell, style: CellStyle) -> None:
     cell.font = Font(name="Times New Roman", size=style.size, bold=style.bold, italic=style.italic, color=style.colour)
     middle = "center" if style.centred else None
-    cell.alignment = Alignment(wrap_text=style.border, vertical=middle or "top", horizontal=middle)
+    cell.alignment = Alignment(wrap_text=style.border or style.wrapped, vertical=middle or "top", horizontal=middle)
     if style.border:
         side = Side(style="thin", color="A6A6A6")
         cell.border = Border(left=side, right=side, top=side, bottom=side)
@@ -131,14 +140,63 @@ def neutral(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) and not _PHONE.fullmatch(text) else text
 
 
-def landscape(sheet: Worksheet, header_row: int, *, pages: int = 1) -> None:
-    """Set up printing on A4, so many pages wide, with repeated header."""
+def landscape(sheet: Worksheet, header_row: int, widths: Sequence[float] = (), repeated: int = 1) -> int:
+    """Set up printing on A4 with repeated header; return the first page's columns.
+
+    `widths` are those of columns. If they are too many for a page they are broken into pages, each with the first
+    `repeated` columns. A spreadsheet program ignores such breaks if it has to fit pages, so a scale is set then.
+    """
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = _A4
-    sheet.page_setup.fitToWidth = pages
-    sheet.page_setup.fitToHeight = 0
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.page_margins = PageMargins(left=_MARGIN, right=_MARGIN, top=2.5 * _MARGIN, bottom=2 * _MARGIN)
+    page_edges(sheet)[1].right.text = "&P/&N"
     sheet.print_title_rows = f"{header_row}:{header_row}"
+    groups = column_pages(widths, repeated)
+    if len(groups) < 2:  # noqa: PLR2004 (one page is as wide as its columns)
+        sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+        sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+        return len(widths)
+    head = widths[:repeated]
+    widest = max(_pixels([*([] if group.start == 0 else head), *widths[group.start : group.stop]]) for group in groups)
+    sheet.page_setup.scale = min(100, int(100 * _PAGE_PIXELS / widest))
+    sheet.print_title_cols = f"A:{get_column_letter(repeated)}"
+    for group in groups[:-1]:
+        sheet.col_breaks.append(Break(id=group.stop))
+    return groups[0].stop
+
+
+def in_times(book: Workbook) -> Workbook:
+    """Make Times New Roman a workbook's own font, by which columns are measured."""
+    # Calibri is not on every machine: its stand-in is wider, and columns do not fit their pages.
+    font = Font(name="Times New Roman", size=11)
+    book._fonts[0] = font  # type: ignore[attr-defined] # noqa: SLF001 (there is no public name)
+    book._named_styles["Normal"].font = font  # type: ignore[attr-defined] # noqa: SLF001
+    return book
+
+
+def page_edges(sheet: Worksheet) -> tuple[HeaderFooterItem, HeaderFooterItem]:
+    """Return the texts above and below each printed page."""
+    above, below = sheet.oddHeader, sheet.oddFooter
+    if above is None or below is None:  # never: a new sheet has both
+        raise TypeError(sheet)
+    return above, below
+
+
+def column_pages(widths: Sequence[float], repeated: int) -> list[range]:
+    """Return the columns of each printed page: at most twelve, and not too wide to read."""
+    groups: list[range] = []
+    start = 0
+    for column in range(len(widths)):
+        shown = [*(widths[:repeated] if groups else ()), *widths[start : column + 1]]
+        if column > start and (len(shown) > MOST_COLUMNS or _pixels(shown) * _LEAST_SCALE > _PAGE_PIXELS):
+            groups.append(range(start, column))
+            start = column
+    return [*groups, range(start, len(widths))]
+
+
+def _pixels(widths: Sequence[float]) -> float:
+    """Return the width of columns on a screen; a digit has seven pixels, and some."""
+    return sum(width * 7.5 for width in widths)
 
 
 def saved(book: Workbook) -> bytes:

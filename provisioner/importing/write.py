@@ -17,7 +17,18 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base.errors import InventoryError, LockedError, ProvisionerError, UsageError
 from provisioner.base.files import write_atomic
-from provisioner.base.spreadsheet import BODY, EXAMPLE, HEADER, REMARK, TEXT_FORMAT, TITLE, landscape, put, saved
+from provisioner.base.spreadsheet import (
+    BODY,
+    EXAMPLE,
+    HEADER,
+    REMARK,
+    TEXT_FORMAT,
+    TITLE,
+    in_times,
+    landscape,
+    put,
+    saved,
+)
 from provisioner.base.vault import VaultPasswords
 from provisioner.importing.contacts import store
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
@@ -58,7 +69,6 @@ _TEXTS = frozenset(
 )
 _HEADER_HEIGHT = 48
 _LINE_HEIGHT = 15
-_MOST_ON_A_PAGE = 20
 _REQUIRED = " *"
 
 
@@ -232,7 +242,7 @@ def decimal_text(value: float) -> str:
 
 def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
     """Return the template as XLSX, with `content`, for a list of provinces."""
-    book = Workbook()
+    book = in_times(Workbook())
     _write_guide(book.worksheets[0])
     lists = _Lists(book, tuple(province.name for province in provinces(scheme)))
     for form in FORMS:
@@ -290,15 +300,18 @@ def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[Templat
     sheet.freeze_panes = f"{'D' if form.kind is FormKind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
     sheet.row_dimensions[_HEADER_ROW].height = _HEADER_HEIGHT
     sheet.row_dimensions[_EXAMPLE_ROW].height = 2 * _LINE_HEIGHT
-    sheet.print_title_cols = "A:C"
-    landscape(sheet, _HEADER_ROW, pages=1 + len(columns) // _MOST_ON_A_PAGE)
+    landscape(sheet, _HEADER_ROW, [_width_of(column) for column in columns], repeated=3)
+
+
+def _width_of(column: Column) -> int:
+    longest = max(map(len, column.choice.labels)) if column.choice else _WIDE if column.key in _TEXTS else 0
+    return 7 if column.key == "number" else min(max(longest, _NARROW), _WIDE)
 
 
 def _format_column(sheet: Worksheet, column_number: int, column: Column, lists: _Lists) -> None:
     name = get_column_letter(column_number)
-    longest = max(map(len, column.choice.labels)) if column.choice else _WIDE if column.key in _TEXTS else 0
     dimension = sheet.column_dimensions[name]
-    dimension.width = 7 if column.key == "number" else min(max(longest, _NARROW), _WIDE)
+    dimension.width = _width_of(column)
     dimension.number_format = TEXT_FORMAT  # what is typed stays as it is typed: phones keep their zero
     rule = lists.choice_rule(column)
     if rule is not None:

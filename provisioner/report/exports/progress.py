@@ -118,7 +118,7 @@ def _surveyed(group: Group, name: str) -> list[str]:
 def _progress_pages(report: ProgressReport, listing: FacilityList) -> tuple[Page, ...]:
     reasons = [reason for reason in BlockReason if reason in report.total.blocked]
     by_body = {body.value: label(body) for body in ManagingBody}
-    carriers = {group.key: group.key or NO_PLAN_LABEL for group in report.by_carrier}
+    carriers = {group.key: _carrier(listing, group.key) for group in report.by_carrier}
 
     def page(title: str, name: str, groups: Sequence[Group], names: Mapping[str, str]) -> Page:
         columns: list[SheetColumn[Group]] = [(name, 26, lambda group: names[group.key]), *_group_columns(reasons)]
@@ -160,6 +160,10 @@ def _group_columns(reasons: Sequence[BlockReason]) -> Iterator[SheetColumn[Group
     yield "Camera cần bổ sung", 10, lambda group: group.missing
 
 
+def _carrier(listing: FacilityList, carrier: str) -> str:
+    return listing.carriers.get(carrier, carrier) or NO_PLAN_LABEL
+
+
 def _blocked_by(reason: BlockReason, group: Group) -> int:
     return group.blocked.get(reason, 0)
 
@@ -179,7 +183,7 @@ def _facility_columns(listing: FacilityList) -> list[SheetColumn[FacilityStatus]
         ("Cơ sở", 34, lambda one: listing.files.name(one.facility.id)),
         ("Tỉnh/Thành phố", 18, lambda one: listing.province_of(one.facility).name),
         ("Cơ quan quản lý", 16, lambda one: label(one.facility.managing_body)),
-        ("Doanh nghiệp", 14, lambda one: one.carrier or NO_PLAN_LABEL),
+        ("Doanh nghiệp", 14, lambda one: _carrier(listing, one.carrier)),
         ("Trạng thái", 22, lambda one: label(one.standing.state)),
         ("Từ", 16, lambda one: day_label(one.standing.since)),
         ("Kết nối lần đầu", 16, lambda one: day_label(one.standing.connected_at)),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
 
@@ -48,6 +50,10 @@ def test_a_page_is_laid_out_to_be_printed() -> None:
     assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A6", "A5:C7")
     assert (sheet.print_title_rows, sheet.page_setup.orientation) == ("$5:$5", "landscape")
     assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
+    assert sheet.print_area == "'Theo tỉnh'!$A$5:$C$8"
+    above, below = spreadsheet.page_edges(sheet)
+    assert (above.center.text, below.right.text) == ("TIẾN ĐỘ", "&P/&N")
+    assert below.left.text == "Thời điểm: 08:00 ngày 15/06/2021 (giờ Việt Nam). Căn cứ: cả nước"
     assert book.properties.created == datetime(2021, 6, 15, 1)  # noqa: DTZ001 (the format has no zone)
 
 
@@ -75,7 +81,27 @@ def test_each_kind_of_cell_has_its_look() -> None:
         ("@", True),
     ]
     assert (sheet["A5"].alignment.horizontal, sheet["A6"].alignment.vertical) == ("center", "top")
-    assert [sheet[place].alignment.wrap_text for place in ("A1", "A6")] == [None, True]
+    assert [sheet[place].alignment.wrap_text for place in ("A1", "A6")] == [True, True]
+
+
+def test_a_wide_page_is_broken_into_pages_of_twelve_columns_with_the_first_ones_on_each() -> None:
+    columns = [("STT", 6), ("Mã cơ sở", 16), ("Cơ sở", 34), *((f"Cột {n}", 10) for n in range(26))]
+    row = (1, "kcl-bg-001", "Trường Ví Dụ " * 6, *range(26))
+    sheet = read(workbook("TIẾN ĐỘ", "cả nước", MOMENT, [Page("Danh sách", columns, [row])])).worksheets[0]
+    assert (sheet.print_title_cols, sheet.print_title_rows) == ("$A:$C", "$5:$5")
+    assert [one.id for one in sheet.col_breaks.brk] == [12, 21]
+    setup = sheet.sheet_properties.pageSetUpPr
+    assert setup is None or not setup.fitToPage
+    assert 60 < (sheet.page_setup.scale or 0) < 100
+    assert "A1:L1" in {str(merged) for merged in sheet.merged_cells.ranges}
+    assert [sheet.row_dimensions[n].height for n in (5, 6)] == [18, 45]
+
+
+@given(st.lists(st.integers(4, 60), min_size=1, max_size=60), st.integers(1, 3))
+def test_each_column_is_on_one_page_and_none_has_too_many(widths: list[int], repeated: int) -> None:
+    groups = spreadsheet.column_pages(widths, repeated)
+    assert [column for group in groups for column in group] == list(range(len(widths)))
+    assert all(len(group) + (repeated if group.start else 0) <= spreadsheet.MOST_COLUMNS for group in groups)
 
 
 @pytest.mark.parametrize("lead", ["=", "+", "-", "@"])
