@@ -288,14 +288,14 @@ def _workbook(
     # Only spreadsheets need this library.
     from provisioner.report.sheets import workbook  # noqa: PLC0415
 
-    basis = f"{view.evidence.runs} lần chạy đã ghi nhận; dữ liệu {view.inventory.settings.id}, {view.loaded.digest}"
-    if proof is not None:
-        basis = f"{freshness_label(proof)}; {basis}"
-    if more:
-        basis += f"; {more}"
-    if frozen:
-        basis += f"; chưa tính, do tệp có lỗi: {', '.join(facility.id for facility in frozen)}"
-    return workbook(heading, basis, view.now, pages)
+    left_out = ", ".join(facility.id for facility in frozen)
+    parts = (
+        freshness_label(proof) if proof else "dữ liệu đã đăng ký đến thời điểm trên",
+        more,
+        f"chưa tính các cơ sở có dữ liệu đang được rà soát: {left_out}" if left_out else "",
+    )
+    source = f"{view.inventory.settings.id}, {view.loaded.digest}; {view.evidence.runs} runs"
+    return workbook(heading, "; ".join(filter(None, parts)), view.now, pages, source)
 
 
 @click.group(cls=NamedGroup)

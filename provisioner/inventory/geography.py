@@ -184,6 +184,10 @@ class ContradictoryProvinceError(ProvinceError):
     code = "province-contradiction"
 
 
+#: Units of the first level that are cities: Thừa Thiên Huế was a province until 2025, and Huế is a city.
+_CITIES = frozenset({"ha-noi", "hai-phong", "da-nang", "ho-chi-minh", "can-tho", "hue"})
+
+
 @dataclass(frozen=True, slots=True)
 class Province:
     """A unit of the first level."""
@@ -197,6 +201,11 @@ class Province:
     valid_from: date
     valid_to: date | None  #: Its last day, or `None`.
     merged_from: tuple[str, ...] = ()  #: The codes of 2021 in a unit of 2025; empty in 2021.
+
+    @property
+    def full_name(self) -> str:
+        """The name with the unit's type, for official sentences."""
+        return f"{'thành phố' if self.slug in _CITIES else 'tỉnh'} {self.name}"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.code})"

@@ -11,8 +11,9 @@ from provisioner.base.document import Count, Day, Known, Moment, MomentText, Pri
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
+from provisioner.inventory.makes import MAKES
 from provisioner.inventory.model.connection import BlockOwner, BlockReason, Survey
-from provisioner.inventory.model.devices import Camera
+from provisioner.inventory.model.devices import Camera, Make, Recorder
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.signed import Worth
@@ -141,13 +142,15 @@ def key_ages_document(ages: Sequence[KeyAge], now: datetime, days: int) -> KeyAg
 def device_words(facility: Facility, camera: Camera) -> str:
     """Return a camera's make and model, or its recorder."""
     if camera.recorder is None:
-        return _named(camera.make.value if camera.make else "", camera.model)
-    named = {recorder.id: _named(recorder.make.value, recorder.model) for recorder in facility.recorders}
+        return make_and_model(camera)
+    named = {recorder.id: make_and_model(recorder) for recorder in facility.recorders}
     return f"Đầu ghi {camera.recorder} ({named.get(camera.recorder, '')})"
 
 
-def _named(make: str, model: str | None) -> str:
-    return " ".join(part for part in (make, model) if part)
+def make_and_model(device: Camera | Recorder) -> str:
+    """Return a device's make as its maker writes it, and the model."""
+    make = MAKES[device.make].words[0] if device.make and device.make is not Make.GENERIC else ""
+    return " ".join(part for part in (make, device.model) if part)
 
 
 SinceText = Annotated[str, form(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}\+07:00)?$")]

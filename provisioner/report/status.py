@@ -163,17 +163,17 @@ def _run_text(verification: Verification, say: Translator) -> str:
 
 
 def freshness_label(fresh: Freshness) -> str:
-    """Return the age in Vietnamese, for spreadsheets."""
+    """Return the age in Vietnamese, for official text: without a run's id."""
     if fresh.verified is None or fresh.age is None:
         return "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình"
     at = f"{fresh.verified.observed.at.astimezone(VIETNAM):%H:%M ngày %d/%m/%Y}"
     age = f"{_age_parts(max(fresh.age, timedelta()), translator(Language.VI))} trước"
     if fresh.is_ahead:
-        age = "SAU THỜI ĐIỂM BÁO CÁO, ĐỒNG HỒ MÁY SAI"
-    limit = f", chỉ {' '.join(fresh.verified.limit)}" if fresh.verified.limit else ""
-    line = f"lần kiểm tra gần nhất: {age} (lúc {at}, {fresh.verified.observed.run}{limit})"
+        age = "sau thời điểm báo cáo, đồng hồ máy sai"
+    limit = ", chỉ kiểm tra một phần" if fresh.verified.limit else ""
+    line = f"lần kiểm tra gần nhất: {age} (lúc {at}{limit})"
     if fresh.is_stale:
-        return f"{line}, ĐÃ CŨ QUÁ {STALE_HOURS} GIỜ, không rõ hiện camera nào có hình"
+        return f"{line}, đã quá {STALE_HOURS} giờ, không rõ hiện camera nào có hình"
     return f"{line}; {fresh.unseen}/{fresh.carried} cơ sở chưa rõ hiện trạng" if fresh.unseen else line
 
 

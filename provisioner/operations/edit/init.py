@@ -62,7 +62,7 @@ _INSTRUCTIONS: Final = """\
 # The orders with the deadlines of facilities. `before` is strict, by Vietnam's clock: before 2021-05-10 means until
 # the end of 2021-05-09. For example:
 #   - ref: 1407/BTTTT-CVT
-#     issuer: Ministry of Information and Communications
+#     issuer: Bộ Thông tin và Truyền thông
 #     issued_on: 2021-05-06
 #     before: 2021-05-10
 #     scope: [ubnd_tinh]

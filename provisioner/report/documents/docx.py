@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -51,8 +52,12 @@ _WITHIN: Final = SHORT_MM - LEFT_MM - RIGHT_MM
 _ACROSS: Final = LONG_MM - LEFT_MM - RIGHT_MM
 _HEAD: Final = (65, 100)
 
+_LONGEST_SUBJECT: Final = 70  #: Characters of a subject in one line.
+_CAPITAL_MM: Final = 2.8  #: The mean width of a bold capital of size 12.
+
 _MOTTO_MM: Final = 61  #: The length of the motto and of the line below.
 
+_SMALL: Final = 8  #: Rows of a table that no page breaks.
 _ROMAN: Final = ("", "I", "II", "III", "IV", "V")
 _FACE: Final = "Times New Roman"
 _FIRST_PLACE: Final = 0x0D0C0000
@@ -106,13 +111,13 @@ def plain(text: str) -> str:
     return printable(clean(text))
 
 
-def paragraph(text: str, look: ParagraphLook) -> str:
-    """Return a paragraph."""
+def paragraph(text: str | Sequence[str], look: ParagraphLook) -> str:
+    """Return a paragraph, with the given line breaks."""
+    lines = [text] if isinstance(text, str) else text
+    words = '</w:t><w:br/><w:t xml:space="preserve">'.join(escape(plain(line)) for line in lines)
     style = f"{'<w:b/>' if look.is_bold else ''}{'<w:i/>' if look.is_italic else ''}"
     size = f'<w:sz w:val="{look.points * 2}"/><w:szCs w:val="{look.points * 2}"/>'
-    run = (
-        f'<w:r><w:rPr>{style}{size}</w:rPr><w:t xml:space="preserve">{escape(plain(text))}</w:t></w:r>' if text else ""
-    )
+    run = f'<w:r><w:rPr>{style}{size}</w:rPr><w:t xml:space="preserve">{words}</w:t></w:r>' if words else ""
     keep = "<w:keepNext/>" if look.stays else ""
     first = f'<w:ind w:firstLine="{twips(look.first_mm)}"/>' if look.first_mm else ""
     return (
@@ -186,8 +191,9 @@ def parts_of(document: official.OfficialDocument) -> Iterator[str]:
     head = document.letterhead
     yield bare_table(_HEAD, _head_rows(document))
     yield paragraph(document.kind.title, replace(_CENTRE, is_bold=True, before=18, stays=True))
-    yield paragraph(document.subject, replace(_CENTRE, is_bold=True, stays=True))
-    yield rule(_third_of(document.subject, _WITHIN), _WITHIN, after=12)
+    subject = _subject_lines(document.subject)
+    yield paragraph(subject, replace(_CENTRE, is_bold=True, stays=True))
+    yield rule(_third_of(subject[-1], _WITHIN), _WITHIN, after=12)
     if document.kind is official.DocumentKind.REPORT:
         yield from _addressee_paragraphs(head.addressees)
     yield from _block_paragraphs(document.blocks)
@@ -204,20 +210,39 @@ def _head_rows(document: official.OfficialDocument) -> Iterator[tuple[str, str]]
     head = document.letterhead
     above, issuer = replace(_CENTRE, points=12), replace(_CENTRE, points=12, is_bold=True)
     parent = head.parent or ("" if head.issuer else official.DOTS)
-    name = (head.issuer or official.DOTS).upper()
-    left = (paragraph(parent.upper(), above) if parent else "") + paragraph(name, issuer)
+    lines = _even_lines((head.issuer or official.DOTS).upper(), _HEAD[0])
+    left = paragraph(_even_lines(parent.upper(), _HEAD[0]), above) if parent else ""
+    left += paragraph(lines, issuer)
     right = paragraph("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", replace(_CENTRE, points=13, is_bold=True))
     right += paragraph("Độc lập - Tự do - Hạnh phúc", replace(_CENTRE, is_bold=True))
-    yield left + rule(_third_of(name, _HEAD[0]), _HEAD[0]), right + rule(_MOTTO_MM, _HEAD[1])
+    yield left + rule(_third_of(lines[-1], _HEAD[0]), _HEAD[0]), right + rule(_MOTTO_MM, _HEAD[1])
     number = paragraph(f"Số: {_document_number(document)}", replace(_CENTRE, points=13, before=4))
     when = f"{head.place or official.DOTS}, {official.day_in_words(head.dated)}"
     dated = document.kind is official.DocumentKind.REPORT
     yield number, paragraph(when if dated else "", replace(_CENTRE, is_italic=True, before=4))
 
 
+def _even_lines(name: str, within_mm: int) -> list[str]:
+    """Split a long name in capitals into two even lines."""
+    words = plain(name).split()
+    if len(name) * _CAPITAL_MM <= within_mm or len(words) < 2:  # noqa: PLR2004 (a word is not broken)
+        return [name]
+    breaks = (
+        (max(len(first), len(rest)), -len(first), [first, rest])
+        for first, rest in ((" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words)))
+    )
+    return min(breaks)[2]
+
+
+def _subject_lines(subject: str) -> list[str]:
+    """Return a long subject in two lines, the second with the territory."""
+    what, where, whose = subject.partition(" trên địa bàn ")
+    return [what, f"{where.strip()} {whose}"] if where and len(subject) > _LONGEST_SUBJECT else [subject]
+
+
 def _third_of(text: str, within_mm: int) -> float:
     """Return 40 % of a text's length (a third to a half)."""
-    return min(len(text) * 2.8, within_mm) * 0.4
+    return min(len(text) * _CAPITAL_MM, within_mm) * 0.4
 
 
 def _addressee_paragraphs(names: Sequence[str]) -> Iterator[str]:
@@ -243,7 +268,7 @@ def _party_rows(signers: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _party(name: str) -> str:
     look = replace(_CENTRE, points=13, stays=True)
-    title = paragraph(name.upper(), replace(look, is_bold=True, before=6))
+    title = paragraph(_even_lines(name.upper(), _halves()[0]), replace(look, is_bold=True, before=6))
     return title + paragraph("(Ký, ghi rõ họ tên)", replace(look, is_italic=True)) + _BLANK * 4
 
 
@@ -253,7 +278,7 @@ def _recipient_paragraphs(document: official.OfficialDocument) -> str:
     look = ParagraphLook(points=11, stand=Stand.LEFT)
     title = paragraph("Nơi nhận:", replace(look, points=12, is_bold=True, is_italic=True))
     listed = (paragraph(f"- {line};", look) for line in lines)
-    return "".join([title, *listed, paragraph("- Lưu: VT, ……", look)])
+    return "".join([title, *listed, paragraph("- Lưu: VT, …….", look)])
 
 
 def _signature(head: official.Letterhead) -> str:
@@ -284,19 +309,27 @@ def _document_number(document: official.OfficialDocument) -> str:
 
 
 def _block_paragraphs(blocks: Iterable[official.Block]) -> Iterator[str]:
-    for block in blocks:
+    listed = list(blocks)
+    for block, following in zip_longest(listed, listed[1:]):
         if isinstance(block, official.OfficialTable):
             yield _official_table(block)
             yield paragraph("", replace(_CENTRE, points=6))
-        else:
-            yield paragraph(block.text, _LOOKS[block.role])
+        elif block:
+            stays = block.text.endswith(":") or isinstance(following, official.OfficialTable)
+            look = _LOOKS[block.role]
+            yield paragraph(block.text, replace(look, stays=look.stays or stays))
 
 
 def _official_table(table: official.OfficialTable) -> str:
     looks = [replace(_CELL, stand=Stand.CENTRE if column.is_centred else Stand.LEFT) for column in table.columns]
     bold = [replace(look, is_bold=True) for look in looks]
-    header = [paragraph(column.name, replace(_CELL, stand=Stand.CENTRE, is_bold=True)) for column in table.columns]
-    rows = (_cells(row, looks) for row in table.rows)
+    head = replace(_CELL, stand=Stand.CENTRE, is_bold=True, stays=True)
+    header = [paragraph(column.name, head) for column in table.columns]
+    # A header is never the last line of a page, a total never alone on one, and a small table is on one page.
+    last = len(table.rows) - (not table.total)
+    first = 0 if len(table.rows) <= _SMALL else last - 1
+    staying = [replace(look, stays=True) for look in looks]
+    rows = (_cells(row, staying if first <= n < last else looks) for n, row in enumerate(table.rows))
     widths = [column.width_mm for column in table.columns]
     return ruled_table(widths, header, rows, total=_cells(table.total, bold) if table.total else ())
 
@@ -384,6 +417,7 @@ def _set_title_and_date(file: DocxFile, document: official.OfficialDocument, as_
     properties = file.core_properties
     properties.author, properties.last_modified_by, properties.comments = "provisioner", "", ""
     properties.title, properties.language = plain(f"{document.kind.title}: {document.subject}")[:255], "vi"
+    properties.identifier = plain(document.source)[:255]
     properties.created = properties.modified = moment
     properties.revision = 1
 

@@ -50,11 +50,15 @@ class DocumentBasis:
     @property
     def sentence(self) -> str:
         """The basis in words, for the end of the content."""
-        frozen = f" Chưa tính, do tệp dữ liệu có lỗi: {', '.join(self.held)}." if self.held else ""
-        return (
-            f"Số liệu tính đến {official.moment_in_words(self.as_of)} (giờ Việt Nam), theo {self.runs} lần chạy đã ghi"
-            f" nhận; {freshness_label(self.proof)}. Dữ liệu: {self.source}.{frozen}"
-        )
+        frozen = f" Chưa tính các cơ sở có dữ liệu đang được rà soát: {', '.join(self.held)}." if self.held else ""
+        when = f"Số liệu tính đến {official.moment_in_words(self.as_of)} (giờ Việt Nam)"
+        return f"{when}; {freshness_label(self.proof)}.{frozen}"
+
+    @property
+    def machine_source(self) -> str:
+        """The data and runs by their ids, which no official text has."""
+        verified = f"; {self.proof.verified.observed.run}" if self.proof.verified else ""
+        return f"{self.source}; {self.runs} runs{verified}"
 
 
 def camera_table(facility: Facility) -> official.OfficialTable:
@@ -87,13 +91,16 @@ def meeting(parties: Sequence[Party], letterhead: official.Letterhead, carrier: 
     """Yield the participants, with space for names."""
     yield official.Passage("Thành phần tham dự:")
     names = [party_name(party, letterhead, carrier) for party in Party if party in parties]
-    for name in names:
-        yield official.Passage(
-            f"- Ông/Bà {official.DOTS}, chức vụ {official.DOTS}, đại diện {name};", official.PassageRole.FORM
-        )
-    yield official.Passage(
-        f"- Ông/Bà {official.DOTS}, chức vụ {official.DOTS}, đại diện {_FACILITY}.", official.PassageRole.FORM
-    )
+    for name in (*names, _FACILITY):
+        end = "." if name == _FACILITY else ";"
+        whom = f"đại diện {_within_a_line(name)}{end}"
+        yield official.Passage(f"- Ông/Bà {official.DOTS}, chức vụ {official.DOTS}, {whom}", official.PassageRole.FORM)
+
+
+def _within_a_line(name: str) -> str:
+    """Write a common noun small; a department's name keeps its capital."""
+    common = (label(Party.CARRIER), _FACILITY)
+    return f"{name[0].lower()}{name[1:]}" if name.startswith(common) else name
 
 
 def facility_lines(facility: Facility, address: str) -> Iterator[official.Block]:
@@ -129,7 +136,24 @@ def acceptance_record(status: FacilityStatus, listing: FacilityList, basis: Docu
         letterhead=basis.letterhead,
         blocks=tuple(_acceptance_content(proved, facility, facility.plan, listing, basis)),
         signers=signers_of(tuple(Party), basis.letterhead, carrier),
+        annexes=(_codes_annex([*_proof_codes(proved.proof), _plan_code(facility, facility.plan)]),),
+        source=basis.machine_source,
     )
+
+
+def _codes_annex(rows: Sequence[tuple[str, str]]) -> official.Annex:
+    """Return the annex with codes that programs compare."""
+    columns = (official.TableColumn("Nội dung", 92), official.TableColumn("Mã", 160))
+    return official.Annex("Mã đối chiếu dữ liệu", [official.OfficialTable(columns, rows)])
+
+
+def _plan_code(facility: Facility, plan: ConnectionPlan) -> tuple[str, str]:
+    return "Nội dung phương án kết nối", signed_content(facility, plan)
+
+
+def _proof_codes(proof: Proof) -> Iterator[tuple[str, str]]:
+    for title, moment in _proofs(proof):
+        yield f"{title}, {day_label(moment.at)}", moment.run
 
 
 def _acceptance_content(
@@ -137,7 +161,7 @@ def _acceptance_content(
 ) -> Iterator[official.Block]:
     status, letterhead = proved.status, basis.letterhead
     carrier = listing.carriers.get(plan.carrier, plan.carrier)
-    address = official.address_text(facility, listing.province_of(facility).name)
+    address = official.address_text(facility, listing.province_of(facility).full_name)
     yield official.Passage(
         f"Thời gian: …… giờ …… phút, {official.day_in_words(letterhead.dated)}.", official.PassageRole.FORM
     )
@@ -150,8 +174,7 @@ def _acceptance_content(
     for duty in status.duties:
         order = duty.order
         yield official.Passage(
-            f"- Văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer}):"
-            f" hoàn thành trước ngày {day_label(duty.before)}."
+            f"- {official.order_text(order)}: hoàn thành trước {official.day_in_words(duty.before)}."
         )
     yield official.Passage(f"- Phương án kết nối qua doanh nghiệp {carrier}, các bên đã thống nhất:")
     yield _sign_off_table(plan, letterhead, carrier)
@@ -163,15 +186,20 @@ def _acceptance_content(
     if proved.proof:
         yield _proof_table(proved.proof)
     in_time = f"; {label(status.timeliness).lower()}" if status.duty else ""
-    yield official.Passage(f"- Kết nối lần đầu: {day_label(status.standing.connected_at)}{in_time}.")
+    if status.standing.connected_at:
+        first = official.moment_in_words(status.standing.connected_at)
+        yield official.Passage(f"- Kết nối lần đầu: {first}{in_time}.")
     yield official.Passage(f"- Hiện trạng khi lập biên bản: {_pictures_text(status)}.")
     yield official.Passage("4. Danh sách camera", official.PassageRole.TITLE)
     yield camera_table(facility)
     yield official.Passage("5. Kết luận", official.PassageRole.TITLE)
-    yield official.Passage("Ý kiến của các bên:", official.PassageRole.FORM)
+    yield official.Passage(
+        f"Căn cứ kết quả kiểm chứng nêu trên, các bên thống nhất: kết nối camera giám sát tại {facility.name} đạt yêu"
+        f" cầu và được nghiệm thu. Doanh nghiệp viễn thông {carrier} tiếp tục duy trì kết nối theo phương án."
+    )
+    yield official.Passage("Ý kiến khác (nếu có):", official.PassageRole.FORM)
     yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
-    content = official.short_digest(signed_content(facility, plan))
-    yield official.Passage(f"{basis.sentence} Mã nội dung phương án: {content}.", official.PassageRole.NOTE)
+    yield official.Passage(f"{basis.sentence} Mã đối chiếu dữ liệu tại Phụ lục kèm theo.", official.PassageRole.NOTE)
     yield from closing()
 
 
@@ -190,16 +218,16 @@ def _sign_off(sign_off: SignOff, letterhead: official.Letterhead, carrier: str) 
 
 def _proof_table(proof: Proof) -> official.OfficialTable:
     columns = (
-        official.TableColumn("Lần kiểm chứng", 60),
-        official.TableColumn("Thời điểm", 40, is_centred=True),
-        official.TableColumn("Mã", 65),
+        official.TableColumn("Lần kiểm chứng", 75),
+        official.TableColumn("Thời điểm", 90, is_centred=True),
     )
+    rows = [(title, official.moment_in_words(moment.at)) for title, moment in _proofs(proof)]
+    return official.OfficialTable(columns, rows)
+
+
+def _proofs(proof: Proof) -> Iterator[tuple[str, ProvedAt]]:
     rows = [("Lần đầu đủ hình", proof.first), ("Đủ hình lần nữa (nghiệm thu)", proof.again), ("Gần nhất", proof.last)]
-    return official.OfficialTable(columns, [_proved(title, moment) for title, moment in rows if moment])
-
-
-def _proved(title: str, moment: ProvedAt) -> tuple[str, str, str]:
-    return title, day_label(moment.at), moment.run
+    return ((title, moment) for title, moment in rows if moment)
 
 
 def _pictures_text(status: FacilityStatus) -> str:
@@ -227,6 +255,7 @@ def survey_minutes(status: FacilityStatus, listing: FacilityList, basis: Documen
         letterhead=basis.letterhead,
         blocks=tuple(_survey_content(facility, facility.survey, listing, basis)),
         signers=signers_of(facility.survey.by, basis.letterhead),
+        source=basis.machine_source,
     )
 
 
@@ -234,7 +263,7 @@ def _survey_content(
     facility: Facility, survey: Survey, listing: FacilityList, basis: DocumentBasis
 ) -> Iterator[official.Block]:
     letterhead = basis.letterhead
-    address = official.address_text(facility, listing.province_of(facility).name)
+    address = official.address_text(facility, listing.province_of(facility).full_name)
     yield official.Passage(
         f"Thời gian: …… giờ …… phút, {official.day_in_words(survey.surveyed_on)}.", official.PassageRole.FORM
     )
@@ -256,7 +285,6 @@ def _survey_content(
         yield official.Passage(f"Đề xuất: {survey.advice}")
     yield official.Passage("Ý kiến của các bên:", official.PassageRole.FORM)
     yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
-    yield official.Passage(f"Biên bản được lập từ dữ liệu {basis.source}.", official.PassageRole.NOTE)
     yield from closing()
 
 
@@ -285,13 +313,14 @@ def plan_minutes(
         kind=official.DocumentKind.MINUTES,
         subject=f"Thống nhất phương án kết nối camera giám sát tại {facility.name}",
         letterhead=letterhead,
-        blocks=tuple(_plan_content(facility, plan, names, sheet, letterhead)),
+        blocks=tuple(_plan_content(facility, names, sheet, letterhead)),
         signers=signers_of(tuple(Party), letterhead, names.carrier),
+        annexes=(_codes_annex([_plan_code(facility, plan)]),),
     )
 
 
 def _plan_content(
-    facility: Facility, plan: ConnectionPlan, names: PlanNames, sheet: PlanSheet, letterhead: official.Letterhead
+    facility: Facility, names: PlanNames, sheet: PlanSheet, letterhead: official.Letterhead
 ) -> Iterator[official.Block]:
     yield official.Passage(
         f"Thời gian: …… giờ …… phút, {official.day_in_words(letterhead.dated)}.", official.PassageRole.FORM
@@ -310,7 +339,6 @@ def _plan_content(
         yield official.OfficialTable([official.TableColumn(name, width) for name in table.columns], table.rows)
     yield official.Passage(f"{len(sheet.tables) + 3}. Ý kiến của các bên", official.PassageRole.TITLE)
     yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
-    yield official.Passage(
-        f"Mã nội dung phương án: {signed_content(facility, plan)}. {sheet.note}", official.PassageRole.NOTE
-    )
+    note = f"{sheet.note} Mã nội dung phương án tại Phụ lục kèm theo."
+    yield official.Passage(note, official.PassageRole.NOTE)
     yield from closing()

@@ -16,6 +16,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, did_you_mean, printable
 from provisioner.base.vietnamese import clean
 from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.orders import Instruction
 
 DOTS = "………………"  #: Space for handwriting.
 LINE_OF_DOTS = "…" * 30  #: Space as wide as the page.
@@ -131,6 +132,7 @@ class OfficialDocument:
     blocks: Sequence[Block]
     signers: Sequence[str] = ()  #: The words above each signature of minutes.
     annexes: Sequence[Annex] = field(default=())
+    source: str = ""  #: The data and runs, for programs: in the file's properties, not on paper.
 
 
 def day_in_words(day: date | None) -> str:
@@ -148,6 +150,25 @@ def moment_in_words(moment: datetime) -> str:
     """Return a time as in documents, by Vietnam's clock."""
     local = moment.astimezone(VIETNAM)
     return f"{local:%H} giờ {local:%M} phút, {day_in_words(local.date())}"
+
+
+#: Kinds of orders by the abbreviation in their symbol (the decree's Appendix III, part I); a letter has none.
+_ORDER_KINDS: Final = {
+    "QĐ": "Quyết định",
+    "NQ": "Nghị quyết",
+    "CT": "Chỉ thị",
+    "TB": "Thông báo",
+    "HD": "Hướng dẫn",
+    "KH": "Kế hoạch",
+    "CĐ": "Công điện",
+}
+
+
+def order_text(order: Instruction) -> str:
+    """Return an order as documents cite it: kind, number, day, issuer."""
+    _, slash, symbol = order.ref.rpartition("/")
+    kind = _ORDER_KINDS.get(symbol.partition("-")[0], "Công văn" if slash else "Văn bản")
+    return f"{kind} số {order.ref} {day_in_words(order.issued_on)} của {order.issuer}"
 
 
 def address_text(facility: Facility, province: str) -> str:

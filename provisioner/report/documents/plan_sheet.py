@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import printable
 from provisioner.inventory.model.connection import Access, ConnectionPlan, Party
-from provisioner.inventory.model.devices import Camera, Recorder, Stream, Zone
+from provisioner.inventory.model.devices import Camera, Stream, Zone
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
 from provisioner.report.documents.official import address_text
+from provisioner.report.facilities import make_and_model
 from provisioner.report.tables import page_template, text_table
 
 
@@ -97,7 +98,7 @@ def _party_text(party: Party, say: Translator) -> str:
 
 def _recorders(facility: Facility, say: Translator) -> SheetTable:
     used = Counter(camera.recorder for camera in facility.cameras)
-    rows = [(recorder.id, _device(recorder), str(used[recorder.id])) for recorder in facility.recorders]
+    rows = [(recorder.id, make_and_model(recorder), str(used[recorder.id])) for recorder in facility.recorders]
     return SheetTable(say("Recorders"), (say("Recorder"), say("Device"), say("Channels in use")), rows)
 
 
@@ -109,7 +110,7 @@ def _cameras(facility: Facility, say: Translator) -> SheetTable:
 def _camera_cells(camera: Camera, say: Translator) -> tuple[str, ...]:
     channel = camera.channel if camera.ip_channel is None else camera.ip_channel
     prefix = "IP " if camera.ip_channel is not None else ""
-    device = f"{camera.recorder}, {prefix}{channel}" if camera.recorder else _device(camera)
+    device = f"{camera.recorder}, {prefix}{channel}" if camera.recorder else make_and_model(camera)
     main = _stream(camera.streams.main) if camera.streams.main else "-"
     return camera.id, _zone(camera.zone, say), camera.location or "", device, _stream(camera.streams.sub), main
 
@@ -118,12 +119,8 @@ def _zone(zone: Zone, say: Translator) -> str:
     return label(zone) if say.language is Language.VI else zone.value
 
 
-def _device(device: Camera | Recorder) -> str:
-    return " ".join(part for part in (device.make.value if device.make else "", device.model) if part)
-
-
 def _stream(stream: Stream) -> str:
-    return f"{stream.width}x{stream.height} {stream.codec.value}"
+    return f"{stream.width}x{stream.height} {stream.codec.value.upper().replace('H2', 'H.2')}"
 
 
 def sheet_text(sheet: PlanSheet) -> list[str]:

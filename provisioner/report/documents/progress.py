@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Final
 
 from provisioner.inventory.deadlines import Timeliness
@@ -35,20 +36,24 @@ _GROUP_COLUMNS: Final = tuple(
 def progress_report(listing: FacilityList, basis: DocumentBasis) -> official.OfficialDocument:
     """Return the report on all facilities of a list."""
     report = progress(listing.statuses, lambda status: listing.slug(status.facility))
-    names = listing.province_names
-    alone = f" tại {names[report.by_province[0].key]}" if len(report.by_province) == 1 else ""
+    alone = ""
+    if len(report.by_province) == 1:
+        alone = f" trên địa bàn {listing.province_of(report.listed[0].facility).full_name}"
     return official.OfficialDocument(
         kind=official.DocumentKind.REPORT,
         subject=f"Tiến độ kết nối camera giám sát các cơ sở cách ly tập trung{alone}",
         letterhead=basis.letterhead,
         blocks=tuple(_report_blocks(report, listing, basis)),
         annexes=(official.Annex("Danh sách cơ sở cách ly tập trung", tuple(_facility_blocks(report, listing))),),
+        source=basis.machine_source,
     )
 
 
 def _report_blocks(report: ProgressReport, listing: FacilityList, basis: DocumentBasis) -> Iterator[official.Block]:
     yield from _orders(report.listed)
-    yield official.Passage(f"Tính đến {official.moment_in_words(basis.as_of)}, kết quả như sau:")
+    issuer = basis.letterhead.issuer
+    who = f"{issuer} báo cáo kết quả" if issuer else "kết quả"
+    yield official.Passage(f"Tính đến {official.moment_in_words(basis.as_of)}, {who} như sau:")
     yield official.Passage("1. Kết quả khảo sát và kết nối", official.PassageRole.TITLE)
     yield from map(official.Passage, _result_lines(report))
     yield official.Passage("2. Hiện trạng hình ảnh", official.PassageRole.TITLE)
@@ -58,7 +63,8 @@ def _report_blocks(report: ProgressReport, listing: FacilityList, basis: Documen
     if len(report.by_province) > 1:
         yield _group_table("Tỉnh/Thành phố", report.by_province, report.total, provinces)
     carriers = {group.key: _carrier(listing, group.key) for group in report.by_carrier}
-    yield _group_table("Doanh nghiệp", report.by_carrier, report.total, carriers)
+    with_plan_first = sorted(report.by_carrier, key=lambda group: not group.key)
+    yield _group_table("Doanh nghiệp", with_plan_first, report.total, carriers)
     yield _group_table("Cơ quan quản lý", report.by_managing_body, report.total, bodies)
     yield official.Passage("4. Vướng mắc", official.PassageRole.TITLE)
     yield from _obstacle_blocks(report.total)
@@ -74,12 +80,14 @@ def _carrier(listing: FacilityList, carrier: str) -> str:
 def _orders(listed: Sequence[FacilityStatus]) -> Iterator[official.Block]:
     orders = {duty.order.ref: duty.order for status in listed for duty in status.duties}
     for order in sorted(orders.values(), key=lambda item: (item.issued_on, item.ref)):
-        yield official.Passage(f"Căn cứ văn bản số {order.ref} ngày {day_label(order.issued_on)} ({order.issuer});")
+        yield official.Passage(f"Căn cứ {official.order_text(order)};")
 
 
 def _result_lines(report: ProgressReport) -> Iterator[str]:
     total, counts = report.total, Counter(status.facility.operating for status in report.listed)
-    kinds = ", ".join(f"{counts[operating]} {label(operating).lower()}" for operating in Operating if counts[operating])
+    kinds = ", ".join(
+        f"{counts[operating]} cơ sở {label(operating).lower()}" for operating in Operating if counts[operating]
+    )
     closed = f"; không tính {report.closed} cơ sở đã đóng" if report.closed else ""
     yield f"- Tổng số cơ sở cách ly tập trung: {total.facilities} cơ sở ({kinds or 'không có'}){closed}."
     surveyed = f"khi khảo sát có {total.present} camera, đáp ứng {total.fit}, cần bổ sung {total.missing}"
@@ -107,9 +115,13 @@ def _picture_lines(total: Group) -> Iterator[str]:
         f"- Camera: hiện có hình {total.cameras_up}, mất hình {total.cameras_down}, chưa rõ {total.cameras_unknown}."
     )
     if total.last_proved:
-        yield f"- Kiểm chứng đủ hình gần nhất: {day_label(total.last_proved)}."
+        yield f"- Kiểm chứng đủ hình gần nhất: {_in_words(total.last_proved)}."
     if total.down_since:
-        yield f"- Cơ sở không đủ hình lâu nhất: từ {day_label(total.down_since)}."
+        yield f"- Cơ sở không đủ hình lâu nhất: từ {_in_words(total.down_since)}."
+
+
+def _in_words(since: datetime | date) -> str:
+    return official.moment_in_words(since) if isinstance(since, datetime) else official.day_in_words(since)
 
 
 def _group_table(name: str, groups: Sequence[Group], total: Group, names: Mapping[str, str]) -> official.OfficialTable:

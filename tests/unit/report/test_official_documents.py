@@ -4,7 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead, letterhead_of
 from provisioner.report.documents import progress as progress_document
 from provisioner.report.documents.docx import official_docx
-from provisioner.report.documents.official import OfficialDocument, Passage
+from provisioner.report.documents.official import OfficialDocument, Passage, order_text
 from provisioner.report.exports import FacilityList
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST
@@ -96,7 +96,7 @@ def opened(document: OfficialDocument) -> DocxFile:
 
 def texts(file: DocxFile) -> list[str]:
     """Every paragraph in the order of the pages, those in tables too."""
-    return [Paragraph(element, file).text for element in file.element.body.iter(qn("w:p"))]
+    return [" ".join(Paragraph(element, file).text.split()) for element in file.element.body.iter(qn("w:p"))]
 
 
 def table(file: DocxFile, first: str) -> list[list[str]]:
@@ -109,7 +109,7 @@ def paragraph(file: DocxFile, text: str) -> Paragraph:
     (one,) = [
         Paragraph(element, file)
         for element in file.element.body.iter(qn("w:p"))
-        if Paragraph(element, file).text == text
+        if " ".join(Paragraph(element, file).text.split()) == text
     ]
     return one
 
@@ -266,9 +266,9 @@ def test_thai_nguyen_comes_out_as_it_was_published(thai_nguyen: Judged) -> None:
     file = opened(thai_nguyen.report())
     has(
         texts(file),
-        "Tiến độ kết nối camera giám sát các cơ sở cách ly tập trung tại Thái Nguyên",
-        "Căn cứ văn bản số 1407/BTTTT-CVT ngày 06/05/2021 (Bộ Thông tin và Truyền thông);",
-        "- Tổng số cơ sở cách ly tập trung: 30 cơ sở (30 đang hoạt động).",
+        "Tiến độ kết nối camera giám sát các cơ sở cách ly tập trung trên địa bàn tỉnh Thái Nguyên",
+        "Căn cứ Công văn số 1407/BTTTT-CVT ngày 06 tháng 5 năm 2021 của Bộ Thông tin và Truyền thông;",
+        "- Tổng số cơ sở cách ly tập trung: 30 cơ sở (30 cơ sở đang hoạt động).",
         "- Đã khảo sát: 30/30 cơ sở; khi khảo sát có 125 camera, đáp ứng 85, cần bổ sung 114.",
         "11 cơ sở với 85 camera; trong đó trễ hạn 0 cơ sở.",
         "- Chưa kết nối: 19 cơ sở (vướng mắc 19, tạm dừng 0, đang triển khai 0); trong đó quá hạn 19 cơ sở.",
@@ -276,8 +276,8 @@ def test_thai_nguyen_comes_out_as_it_was_published(thai_nguyen: Judged) -> None:
         "lần kiểm tra gần nhất: 6 giờ 59 phút trước",
     )
     assert table(file, "Doanh nghiệp")[1:] == [
-        ["Chưa có phương án", "19", "19", "0", "0", "19", "19", "19", "0"],
         ["Viettel", "11", "11", "11", "85", "0", "0", "0", "11"],
+        ["Chưa có phương án", "19", "19", "0", "0", "19", "19", "19", "0"],
         ["Tổng cộng", "30", "30", "11", "85", "19", "19", "19", "11"],
     ]
     assert table(file, "Vướng mắc")[1:] == [
@@ -318,7 +318,12 @@ def test_hau_giang_comes_out_as_it_was_published() -> None:
         for n in range(1, 13)
     ]
     file = opened(judged(make.inventory(facilities=sites)).report())
-    has(texts(file), "- Thiết bị đã đăng ký: 60 camera, 12 đầu ghi.", "tại Hậu Giang", "12 cơ sở (12 đang hoạt động)")
+    has(
+        texts(file),
+        "- Thiết bị đã đăng ký: 60 camera, 12 đầu ghi.",
+        "trên địa bàn tỉnh Hậu Giang",
+        "(12 cơ sở đang hoạt động)",
+    )
     assert [row[7] for row in table(file, "STT")[1:]] == ["5"] * 12
 
 
@@ -332,7 +337,7 @@ def test_kon_tum_comes_out_as_it_was_published() -> None:
     file = opened(judged(make.inventory(facilities=sites)).report())
     has(
         texts(file),
-        "- Tổng số cơ sở cách ly tập trung: 49 cơ sở (28 đang hoạt động, 21 dự phòng).",
+        "- Tổng số cơ sở cách ly tập trung: 49 cơ sở (28 cơ sở đang hoạt động, 21 cơ sở dự phòng).",
         "- Chưa kết nối: 49 cơ sở (vướng mắc 0, tạm dừng 21, đang triển khai 28)",
         "Không có cơ sở nào được ghi nhận vướng mắc.",
         "chưa có lần kiểm tra nào, không rõ hiện camera nào có hình",
@@ -347,16 +352,23 @@ def test_a_record_of_acceptance_says_what_was_proved_when_and_who_signs(thai_ngu
         "Nghiệm thu kết nối camera giám sát tại",
         "(mã: kcl-tn-011)",
         "- Đã đăng ký: 5 camera, 0 đầu ghi.",
-        "Văn bản số 1407/BTTTT-CVT ngày 06/05/2021 (Bộ Thông tin và Truyền thông): hoàn thành trước ngày 10/05/2021.",
+        "- Công văn số 1407/BTTTT-CVT ngày 06 tháng 5 năm 2021 của Bộ Thông tin và Truyền thông: hoàn thành trước ngày"
+        " 10 tháng 5 năm 2021.",
         "Toàn bộ 5 camera có hình tại trung tâm giám sát",
-        "- Kết nối lần đầu: 09/05/2021 00:10; đúng hạn.",
+        "- Kết nối lần đầu: 00 giờ 10 phút, ngày 09 tháng 5 năm 2021; đúng hạn.",
+        "đạt yêu cầu và được nghiệm thu. Doanh nghiệp viễn thông Viettel",
+        "đại diện doanh nghiệp viễn thông Viettel;",
+        "đại diện cơ sở cách ly.",
         "- Hiện trạng khi lập biên bản: 5/5 camera có hình",
     )
     assert table(file, "Lần kiểm chứng")[1:] == [
-        ["Lần đầu đủ hình", "09/05/2021 00:10", "verify-0"],
-        ["Đủ hình lần nữa (nghiệm thu)", "10/05/2021 00:10", "verify-1"],
-        ["Gần nhất", "12/05/2021 00:10", "verify-3"],
+        ["Lần đầu đủ hình", "00 giờ 10 phút, ngày 09 tháng 5 năm 2021"],
+        ["Đủ hình lần nữa (nghiệm thu)", "00 giờ 10 phút, ngày 10 tháng 5 năm 2021"],
+        ["Gần nhất", "00 giờ 10 phút, ngày 12 tháng 5 năm 2021"],
     ]
+    codes = [row[1] for row in [[cell.text for cell in row.cells] for row in file.tables[-1].rows][1:]]
+    assert codes[:3] == ["verify-0", "verify-1", "verify-3"]
+    assert codes[3].startswith("sha256:")
     assert [row[0] for row in table(file, "Bên thống nhất")[1:]] == [
         "Sở Thông tin và Truyền thông",
         "Sở Y tế",
@@ -393,6 +405,42 @@ def test_minutes_of_a_survey_say_what_was_found(thai_nguyen: Judged) -> None:
     assert (seen["Camera hiện có"], seen["Camera đáp ứng yêu cầu"], seen["Camera cần bổ sung"]) == ("3", "0", "6")
     has(texts(file), "ngày 07 tháng 5 năm 2021.", "Kết quả: Cần thay thế thiết bị.")
     assert seen["Vướng mắc"] == "Cơ sở chưa phối hợp (từ ngày 08/05/2021)"
+
+
+def test_no_official_text_has_a_run_s_id_or_a_digest(thai_nguyen: Judged) -> None:
+    for document in every(thai_nguyen).values():
+        content = texts(opened(replace(document, annexes=())))
+        assert not re.search(r"verify-[0-9]|sha256|\binv\b|\brun", "\n".join(content))
+        assert "verify-3" in opened(document).core_properties.identifier
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("1407/BTTTT-CVT", "Công văn số 1407/BTTTT-CVT ngày 06 tháng 5 năm 2021 của Bộ Thông tin và Truyền thông"),
+        ("12/QĐ-BTTTT", "Quyết định số 12/QĐ-BTTTT ngày"),
+        ("05/CT-TTg", "Chỉ thị số 05/CT-TTg ngày"),
+        ("07", "Văn bản số 07 ngày"),
+    ],
+)
+def test_an_order_is_cited_by_its_kind_number_day_and_issuer(ref: str, words: str) -> None:
+    (order,) = make.inventory(instructions=[ORDER | {"ref": ref}]).instructions
+    assert order_text(order).startswith(words)
+
+
+def test_provinces_and_cities_are_called_what_they_are() -> None:
+    names = [by_slug(slug, "gso-2021").full_name for slug in ("thai-nguyen", "ha-noi", "thua-thien-hue")]
+    assert names == ["tỉnh Thái Nguyên", "thành phố Hà Nội", "tỉnh Thừa Thiên Huế"]
+    assert by_slug("hue", "gso-2025").full_name == "thành phố Huế"
+
+
+def test_a_total_stays_with_the_row_above_it(thai_nguyen: Judged) -> None:
+    file = opened(thai_nguyen.report())
+    one = next(one for one in file.tables if one.cell(0, 0).text == "Vướng mắc")
+    stays = [row.cells[0].paragraphs[0].paragraph_format.keep_with_next for row in one.rows]
+    assert stays == [True] * 4 + [None]
+    (listed,) = [one for one in file.tables if one.cell(0, 0).text == "STT"]
+    assert listed.rows[20].cells[0].paragraphs[0].paragraph_format.keep_with_next is None
 
 
 def test_minutes_name_no_address_of_a_device(thai_nguyen: Judged) -> None:
