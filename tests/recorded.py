@@ -17,7 +17,9 @@ from unittest import mock
 from provisioner.cli.main import run
 from provisioner.operations.apply import execution
 from provisioner.operations.pipeline import session
+from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.state_folder import FILE, StateFolder, state_folder_of
+from provisioner.record.store import History, find_history
 from tests import prepared
 from tests.watched import WatchedHosts
 
@@ -76,6 +78,19 @@ class RecordingController:
     def place(self) -> StateFolder:
         """Where the record is."""
         return state_folder_of(self.environment, "example")
+
+    @property
+    def history(self) -> History:
+        """The record, which is there."""
+        history = find_history(self.place)
+        assert history is not None
+        return history
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the record says of facilities."""
+        with closing(self.history) as history:
+            return history.evidence()
 
     def run(self, *arguments: str, **environment: str) -> Printed:
         """Run a command."""

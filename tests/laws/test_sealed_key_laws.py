@@ -53,13 +53,6 @@ def test_x25519_gives_what_rfc_7748_says(scalar: str, point: str, product: str) 
     assert keys.x25519(bytes.fromhex(scalar), bytes.fromhex(point)).hex() == product
 
 
-def test_x25519_gives_what_rfc_7748_says_after_a_thousand_rounds() -> None:
-    scalar = point = keys.BASE_POINT
-    for _ in range(1000):
-        scalar, point = keys.x25519(scalar, point), scalar
-    assert scalar.hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
-
-
 @settings(max_examples=60, deadline=None)
 @given(scalar=KEYS, point=KEYS)
 def test_x25519_is_that_of_the_library(scalar: bytes, point: bytes) -> None:

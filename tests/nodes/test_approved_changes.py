@@ -33,7 +33,7 @@ from provisioner.operations.apply import apply
 from provisioner.operations.apply.approvals import approval_files
 from provisioner_host.machine import carried
 from tests.hostile import NODE
-from tests.recorded import Printed, RecordingController, recording_controller
+from tests.recorded import Printed, RecordingController, applied_controller
 from tests.signatures import key_file, public_line
 from tests.watched import WatchedHosts
 
@@ -43,7 +43,6 @@ MANY = 20
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 BEFORE = datetime(2021, 5, 1, tzinfo=UTC)
 BARE: dict[str, Any] = {"files": {}, "rules": None, "peers": {}, "link": None, "units": set(), "manifest": None}
-ALLOW = ("--allow", "trust=9")
 
 
 class KilledError(BaseException):
@@ -109,10 +108,9 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """All is applied; from now on VNPT's node asks for an approval of noc-1 or noc-2."""
-    controller = recording_controller(tmp_path)
+    controller = applied_controller(tmp_path)
     memory = ApprovalMemory(tmp_path / "memory", datetime.now(UTC))
     hosts = ApprovingHosts(NodeApprovals(rules("noc-1", "noc-2"), memory))
-    assert controller.run("apply", "--yes", *ALLOW).code == 0
     hosts.hosts = controller.hosts.hosts
     controller.hosts = hosts
     signers = "".join(

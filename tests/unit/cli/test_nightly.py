@@ -17,7 +17,6 @@ from provisioner.operations.nightly import night as nightly_run
 from provisioner.record.availability.path_state import StoredVerdict
 from provisioner.record.entries import Operation
 from provisioner.record.leases import FILE, LeaseHolder, night_lease
-from provisioner.record.store import find_history
 from tests.document_schemas import holds
 from tests.histories import record_verdicts
 from tests.processes import free_port
@@ -83,9 +82,7 @@ class Nights:
 
     def recorded(self) -> int:
         """How many verifications are in the record."""
-        history = find_history(self.controller.place)
-        assert history is not None
-        with closing(history):
+        with closing(self.controller.history) as history:
             return sum(one.run.operation is Operation.VERIFY for one in history.runs())
 
 

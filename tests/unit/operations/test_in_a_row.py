@@ -1,6 +1,5 @@
 """What is broken is told with since when, and in how many verifications in a row; each verification is kept."""
 
-import json
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -9,13 +8,10 @@ from typing import Any
 
 import pytest
 
-from provisioner.operations.apply import execution
 from provisioner.record.availability.path_state import UNREAD
-from provisioner.record.state_folder import state_folder_of
 from provisioner.record.verdicts import read_since
 from tests.histories import record_verdicts
-from tests.unit.operations.test_verification import Controller
-from tests.watched import WatchedHosts
+from tests.recorded import Printed, RecordingController, applied_controller
 
 PATH = "bac-giang/kcl-bg-001/cam-02/sub"
 OTHER = "bac-giang/kcl-bg-001/cam-01/sub"
@@ -24,35 +20,21 @@ OTHER = "bac-giang/kcl-bg-001/cam-01/sub"
 class Nightly:
     """A controller that verifies again and again."""
 
-    def __init__(self, controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
-        self.controller, self._capsys = controller, capsys
-        self.place = state_folder_of(controller.environment, "example")
+    def __init__(self, controller: RecordingController) -> None:
+        self.controller, self.place = controller, controller.place
 
-    def verify(self, *words: str) -> tuple[str, str]:
-        self.controller.run("verify", "--once", *words)
-        printed = self._capsys.readouterr()
-        return printed.out, printed.err
-
-    def run(self, *words: str) -> str:
-        self.controller.run(*words)
-        return self._capsys.readouterr().out
+    def verify(self, *words: str) -> Printed:
+        return self.controller.run("verify", "--once", *words)
 
     def incident(self) -> dict[str, Any]:
-        document = json.loads(self.verify("--output", "json")[0])
+        document = self.verify("--output", "json").document
         (incident,) = [one for one in document["incidents"] if PATH in one["paths"]]
         return {name: incident[name] for name in ("since", "in_a_row")}
 
 
 @pytest.fixture
-def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nightly:
-    hosts, program = WatchedHosts(), tmp_path / "mediamtx"
-    program.touch()
-    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
-    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    controller = Controller(tmp_path, hosts)
-    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
-    capsys.readouterr()
-    return Nightly(controller, capsys)
+def nightly(tmp_path: Path) -> Nightly:
+    return Nightly(applied_controller(tmp_path))
 
 
 def test_an_incident_says_since_when_and_how_often_in_a_row(nightly: Nightly) -> None:
@@ -63,7 +45,7 @@ def test_an_incident_says_since_when_and_how_often_in_a_row(nightly: Nightly) ->
     assert (first.verdict, first.looks) == ("down", 1)
     second = nightly.incident()
     assert second["in_a_row"] == 2
-    out, _ = nightly.verify("--html", str(nightly.controller.root / "report.html"))
+    out = nightly.verify("--html", str(nightly.controller.root / "report.html")).out
     assert "in 3 verifications in a row" in out
     assert "in 3 verifications in a row" in (nightly.controller.root / "report.html").read_text(encoding="utf-8")
     nightly.controller.hosts.silent = set()
@@ -90,11 +72,11 @@ def test_status_says_why_with_since_when(nightly: Nightly) -> None:
     nightly.controller.hosts.silent = {PATH}
     nightly.verify()
     nightly.verify()
-    out = nightly.run("status", "--why", "kcl-bg-001")
+    out = nightly.controller.run("status", "--why", "kcl-bg-001").out
     (line,) = [line for line in out.splitlines() if PATH in line]
     assert line.startswith(f"  - {PATH} down: ")
     assert "in 2 verifications in a row, last up 20" in line
-    document = json.loads(nightly.run("status", "--why", "--output", "json"))
+    document = nightly.controller.run("status", "--why", "--output", "json").document
     failing = {one["facility"]: one["failing"] for one in document["facilities"]}
     assert [(one["path"], one["in_a_row"]) for one in failing.pop("kcl-bg-001")] == [(PATH, 2)]
     assert set(map(len, failing.values())) == {0}
@@ -123,10 +105,10 @@ def test_a_full_disk_keeps_the_verification_and_says_so(nightly: Nightly) -> Non
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(full)
     nightly.controller.hosts.silent = {PATH}
-    out, err = nightly.verify()
-    assert PATH in out
-    assert "this verification is not recorded" in err
+    printed = nightly.verify()
+    assert PATH in printed.out
+    assert "this verification is not recorded" in printed.err
     assert dict(read_since(nightly.place)) == dict(before)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("DROP TRIGGER full")
-    assert nightly.controller.run("history", "verify") == 0
+    assert nightly.controller.run("history", "verify").code == 0

@@ -12,16 +12,15 @@ import pytest
 from provisioner.base.errors import StateError
 from provisioner.base.text import Document
 from provisioner.hosts.runner import HostAnswer, HostCall, OpenRunner
-from provisioner.operations.apply import execution, journal
+from provisioner.operations.apply import journal
 from provisioner.operations.apply.journal import ProofsSoFar, keyed_state_folder
 from provisioner.operations.pipeline import stages
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import Operation
 from provisioner.verify.path_history import Timepiece
 from tests.histories import read_memories
+from tests.recorded import RecordingController, recording_controller
 from tests.watched import WatchedHosts
-
-from .test_verification import Controller
 
 SILENT: Final = "bac-giang/kcl-bg-001/cam-02/sub"
 OF_VNPT: Final = "quang-ninh/kcl-qn-001/cam-01/sub"
@@ -47,20 +46,16 @@ class HostsOneByOne(WatchedHosts, OpenRunner):
             yield from self.call([call], timeout_s=timeout_s).values()
 
 
-def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch) -> Controller:
+def controller_of(folder: Path, every_s: float, monkeypatch: pytest.MonkeyPatch) -> RecordingController:
     """A controller on whose hosts everything is applied."""
-    hosts, program = HostsOneByOne(), folder / "mediamtx"
-    folder.mkdir(exist_ok=True)
-    program.touch()
-    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
-    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
     monkeypatch.setattr(journal, "ProofsSoFar", partial(ProofsSoFar, every_s=every_s))
-    controller = Controller(folder, hosts)
-    assert controller.run("apply", "--yes", "--allow", "trust=4") == 0
+    controller = recording_controller(folder)
+    controller.hosts = HostsOneByOne()
+    assert controller.run("apply", "--yes", "--allow", "trust=4").code == 0
     return controller
 
 
-def memories(controller: Controller) -> Mapping[str, Document]:
+def memories(controller: RecordingController) -> Mapping[str, Document]:
     """What is remembered of all paths, by their names."""
     session = Session(controller.root, controller.environment, date(2021, 6, 1))
     read = read_memories(keyed_state_folder(session), [path.name for _, path in session.state.paths])
@@ -110,7 +105,7 @@ def test_what_is_remembered_is_not_by_when_it_is_written(tmp_path: Path, monkeyp
 
 def test_a_killed_verification_leaves_what_it_had_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = controller_of(tmp_path, 0.0, monkeypatch)
-    assert controller.run("verify") == 0
+    assert controller.run("verify").code == 0
     before = memories(controller)
     stages.WATCH.pause(86_400)
     controller.hosts.silent = {SILENT}
@@ -125,11 +120,11 @@ def test_a_killed_verification_leaves_what_it_had_proved(tmp_path: Path, monkeyp
     assert proved == {name for name, relay in every.items() if relay != LAST and name != SILENT}
     with closing(controller.history) as history:
         assert [run.run.operation for run in history.runs()].count(Operation.VERIFY) == 1
-    assert controller.run("history", "verify") == 0
+    assert controller.run("history", "verify").code == 0
 
 
 def test_a_record_that_cannot_be_written_meanwhile_is_told_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     controller = controller_of(tmp_path, 0.0, monkeypatch)
     tried = []
@@ -139,8 +134,8 @@ def test_a_record_that_cannot_be_written_meanwhile_is_told_at_the_end(
         raise StateError("the disk is full", hint="make room")
 
     monkeypatch.setattr(journal, "remember_paths", refused)
-    capsys.readouterr()
-    assert controller.run("verify") == 0
+    printed = controller.run("verify")
+    assert printed.code == 0
     # Once while it goes on, once at the end, whose sentence is the one that is read.
     assert len(tried) == 2
-    assert "what it saw of paths is not remembered: the disk is full" in capsys.readouterr().err
+    assert "what it saw of paths is not remembered: the disk is full" in printed.err

@@ -19,7 +19,6 @@ from provisioner.operations.apply.silences import LabelMatcher, SilencedServer, 
 from provisioner.operations.pipeline.session import Session
 from provisioner.record.entries import JournalStep
 from provisioner.record.event_log import EventLog
-from provisioner.record.store import find_history
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 from tests.processes import free_port
 from tests.recorded import RecordingController, recording_controller
@@ -62,16 +61,12 @@ class Place:
         return {(gone, stays) for op, host, gone, stays in self.seen if op in operations and host == RELAY}
 
     def steps(self) -> list[tuple[str, str, str]]:
-        history = find_history(self.controller.place)
-        assert history is not None
-        with closing(history), closing(EventLog(self.controller.place, create=False)) as log:
+        with closing(self.controller.history) as history, closing(EventLog(self.controller.place, create=False)) as log:
             newest = history.runs()[0].run.id
             return [(event.host, event.step, event.state) for event in log.of(newest)]
 
     def run_id(self) -> str:
-        history = find_history(self.controller.place)
-        assert history is not None
-        with closing(history):
+        with closing(self.controller.history) as history:
             return history.runs()[0].run.id
 
     def windows(self, since: datetime | None = None) -> dict[str, Any]:
