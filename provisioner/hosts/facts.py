@@ -216,6 +216,17 @@ class HostFacts:
         return self.owner.at if self.owner else ""
 
     @property
+    def version(self) -> str:
+        """The running media server's version, else the installed one's; empty if unknown."""
+        running = self.runtime["version"] if self.runtime else ""
+        return running or (self.program["version"] if self.program else "")
+
+    @property
+    def system(self) -> str:
+        """The operating system, e.g. `debian 12`; empty if unknown."""
+        return f"{self.machine['os']['id']} {self.machine['os']['version']}".strip()
+
+    @property
     def viewers(self) -> Mapping[str, int]:
         """Live readers by path; empty if unknown."""
         return self.runtime["viewers"] if self.runtime else {}

@@ -20,7 +20,7 @@ from pydantic import WithJsonSchema as Schema
 from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable
-from provisioner.hosts.facts import Condition
+from provisioner.hosts.facts import Condition, engine_name
 from provisioner.plan.change import Action, Resource
 from provisioner.verify import result as results
 from provisioner.verify.incidents import in_a_row
@@ -213,6 +213,9 @@ class HostRow(_Older):
     error: str = ""
     drift: tuple[DriftRow, ...] | None
     findings: tuple[HostFindingRow, ...] = ()  #: Faults of the host itself; they degrade no path.
+    engine: str = ""  #: The relay program, as the host reported it; empty if unknown.
+    system: str = ""  #: The operating system, e.g. `debian 12`; empty if unknown.
+    readers: Count | None  #: The sessions that read a path from the host; null if unknown.
     #: Seconds until the host answered, of its visit, and of the visit's parts, which overlap. Null if unknown.
     seconds: HostSecondsRow = HostSecondsRow.model_validate({})
 
@@ -397,4 +400,12 @@ def _host_row(report: results.HostReport, result: results.VerifyResult) -> HostR
     wait = result.waits.hosts.get(report.host)
     parts = {part.replace(" ", "_"): wait and wait.parts.get(part) for part in results.PARTS}
     answer = None if wait is None or wait.answered_s is None else round(wait.answered_s, 2)
-    return HostRow.made_of(report, seconds={"answer": answer, "visit": wait and wait.visit_s, **parts})
+    facts, seconds = report.facts, {"answer": answer, "visit": wait and wait.visit_s, **parts}
+    readers = sum(facts.viewers.values()) if facts and facts.counted else None
+    return HostRow.made_of(
+        report,
+        engine=engine_name([facts.version]) if facts and facts.version else "",
+        system=facts.system if facts else "",
+        readers=readers,
+        seconds=seconds,
+    )

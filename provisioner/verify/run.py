@@ -109,11 +109,6 @@ def _without_paths(facts: HostFacts) -> HostFacts:
     )
 
 
-def _version(facts: HostFacts) -> str:
-    running = facts.runtime["version"] if facts.runtime else ""
-    return running or (facts.program["version"] if facts.program else "")
-
-
 class VisitAnswers:
     """The answers of one visit.
 
@@ -219,7 +214,7 @@ def verify(
     verdicts.sort(key=lambda verdict: (verdict.path, verdict.relay))
     incidents = incidents_of(verdicts)
     return result.VerifyResult(
-        engine=engine_name([_version(one.facts) for one in hosts if one.facts]),
+        engine=engine_name([one.facts.version for one in hosts if one.facts]),
         started_at=started,
         finished_at=rounds[-1].at,
         paths=tuple(verdicts),
