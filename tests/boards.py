@@ -6,15 +6,29 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from provisioner.desired.trust import ApprovalTerms, TermsRule
 from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.inventory.outline import outlined
+from provisioner.operations.apply.waiting import WaitingPlan
+from provisioner.plan.guards.approvals import ApprovalNeed, StillNeeded
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay
-from provisioner.record.lifecycle.evidence import NO_EVIDENCE
+from provisioner.record.lifecycle.evidence import NO_EVIDENCE, ProvedAt
+from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay, PackageState, PackageStatus
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.watch_report import WatchReport
-from provisioner.web.board import Board, Merged, merged
+from provisioner.web.board import (
+    Board,
+    DueRow,
+    HostChanges,
+    HostRow,
+    Merged,
+    RunRow,
+    Work,
+    merged,
+)
 from provisioner.web.source import Past, as_of, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight
@@ -82,13 +96,92 @@ def read(*documents: Mapping[str, Any]) -> Merged:
     return merged([recorded_verification(document) for document in documents])
 
 
+def _run(number: int, operation: str = "apply", **values: Any) -> RunRow:
+    at = AT - timedelta(hours=number)
+    return RunRow(
+        id=f"{at:%Y%m%dT%H%M%SZ}-{number:06x}",
+        started=at,
+        finished=at + timedelta(minutes=2),
+        operation=operation,
+        **{"state": "done", "who": "noc-7@controller", "tool": "1.2.3"} | values,
+    )
+
+
+def _package(facility: str, carrier: str, state: PackageState, until: date) -> PackageStatus:
+    relay = NamedRelay(f"relay-{carrier}-1", "key", "198.51.100.7:51820", "100.64.0.1", "100.64.0.2")
+    handed = HandedPackage(ProvedAt(AT, "run"), "noc-7", (relay,), "sha256:1", until=until)
+    return PackageStatus(facility, state, handed=handed)
+
+
+def _lacking(carrier: str) -> StillNeeded:
+    rule = TermsRule(ApprovedChanges.ANY, "noc", 1)
+    return StillNeeded(ApprovalNeed(rule, carrier, (f"relay-{carrier}-1",), ApprovalTerms(1, (rule,), ())), ())
+
+
+_BOTH: Final = ("centre-hn", "relay-viettel-1", "relay-vnpt-1")
+_APPROVED: Final = (("person-3 (noc)", "2021-05-19 17:00:00 +07:00"),)
+#: Runs, hosts and waiting work of both carriers.
+WORK: Final = Work(
+    runs=(
+        _run(1, state="unfinished", hosts=("relay-vnpt-1",)),
+        _run(2, state="partial", hosts=_BOTH, plan=f"sha256:{7:064x}", approvals=_APPROVED, approval="MR 7"),
+        _run(9, "site-package", facilities=("kcl-bg-001", "kcl-qn-001")),
+        _run(30, "prune"),
+    ),
+    hosts=(
+        HostRow(
+            "relay-viettel-1",
+            "viettel",
+            most_paths=1000,
+            outcome="answered",
+            looked_at=AT,
+            drift=(),
+            compared_at=AT,
+            engine="mediamtx 1.20.1",
+            system="debian 12",
+            readers=3,
+        ),
+        HostRow(
+            "relay-vnpt-1",
+            "vnpt",
+            most_paths=500,
+            outcome="unreachable",
+            error="no route",
+            looked_at=AT,
+            drift=("+ path quang-nam/kcl-qn-001/cam-01/sub",),
+            compared_at=AT - timedelta(days=1),
+        ),
+        HostRow("centre-hn", name="Trung tâm Hà Nội"),
+    ),
+    due=(
+        DueRow(date(2021, 5, 19), "relay-viettel-1", "certificate", "viettel"),
+        DueRow(date(2021, 6, 1), "kcl-qn-002", "gateway", "vnpt", "kcl-qn-002"),
+    ),
+    packages=(
+        _package("kcl-bg-001", "viettel", PackageState.HANDED_OUT, date(2021, 6, 1)),
+        _package("kcl-qn-001", "vnpt", PackageState.EXPIRED, date(2021, 5, 1)),
+    ),
+    plans=(
+        WaitingPlan(
+            "approvals/0000.plan.json",
+            f"sha256:{8:064x}",
+            {"relay-viettel-1": 3, "relay-vnpt-1": 40},
+            "noc-7@controller",
+            is_current=True,
+            lacking=(_lacking("viettel"), _lacking("vnpt")),
+        ),
+    ),
+)
+
+
 @cache
 def board(revision: str = "one") -> Board:
     """What one night showed."""
     whole = inventory()
     seen = {"bac-giang/kcl-bg-001/cam-01/sub": PathState("up", "", 7, AT - timedelta(days=9), 10, AT)}
     found = read(document())
-    return build_board(whole, statuses(outlined(whole), NO_EVIDENCE, NOW), found, since=seen, revision=revision)
+    rows = statuses(outlined(whole), NO_EVIDENCE, NOW)
+    return build_board(whole, rows, found, since=seen, revision=revision, work=WORK)
 
 
 def watched(words: Mapping[tuple[str, str], str | None], at: datetime = NOW) -> WatchReport:
@@ -120,6 +213,13 @@ class StripedPast:
         tenth = int((span.until - span.begin).total_seconds() * 1_000_000) // 10
         shares = Measured(up=8 * tenth, down=tenth, unmeasured=tenth, outages=1)
         return {path: shares for path in {row.name for row in board().paths} if path.startswith(prefix)}
+
+    def changes(self, run: RunRow) -> Mapping[str, HostChanges]:
+        """Of each host of an apply two new paths, and a cause that names another host."""
+        if run.operation != "apply":
+            return {}
+        cause = f"not started: {run.hosts[-1]} failed before"
+        return {host: HostChanges(host, "not-started", cause, "path +2 ~1") for host in run.hosts}
 
 
 _BAD: Final = 5

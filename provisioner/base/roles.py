@@ -33,6 +33,7 @@ class Matter(StrEnum):
     SITE_NETWORK = "site-network"  #: Addresses, ports, makes and logins of a site's devices; evidence that names them.
     LIVE = "live"  #: Pictures of paths. Pages and notices show none, and link to none without access.
     STATUS = "status"  #: Verdicts, incidents and their start, availability, progress.
+    OPERATIONS = "operations"  #: Runs, hosts and their state, keys that fall due, plans that lack approvals.
 
 
 class Reach(StrEnum):
@@ -49,22 +50,21 @@ class Reach(StrEnum):
 Row = Mapping[Matter, Reach]
 
 
-def _row(contacts: Reach, plans: Reach, site_network: Reach, live: Reach, status: Reach) -> Row:
-    reaches = (contacts, plans, site_network, live, status)
+def _row(*reaches: Reach) -> Row:
     return MappingProxyType(dict(zip(Matter, reaches, strict=True)))
 
 
 _NO, _OWN, _ALL = Reach.NOTHING, Reach.OWN, Reach.ALL
 
-#: Reach of each role. A carrier's own are the paths that it serves; it browses no pictures.
+#: Reach of each role. A carrier's own are the paths that it serves, and its relays; it browses no pictures.
 MATRIX: Final[Mapping[ReaderRole, Row]] = MappingProxyType(
     {
-        ReaderRole.MINISTRY: _row(Reach.ESCALATION, Reach.COUNTS, _NO, _ALL, _ALL),
-        ReaderRole.STEERING: _row(_NO, _NO, _NO, _ALL, Reach.COUNTS),
-        ReaderRole.DIC: _row(_OWN, _OWN, Reach.PRESENCE, _OWN, _OWN),
-        ReaderRole.HEALTH: _row(_OWN, _OWN, _NO, _OWN, _OWN),
-        ReaderRole.CARRIER: _row(_OWN, _OWN, _OWN, _NO, _OWN),
-        ReaderRole.FACILITY: _row(_OWN, _OWN, _OWN, _OWN, _OWN),
+        ReaderRole.MINISTRY: _row(Reach.ESCALATION, Reach.COUNTS, _NO, _ALL, _ALL, _NO),
+        ReaderRole.STEERING: _row(_NO, _NO, _NO, _ALL, Reach.COUNTS, _NO),
+        ReaderRole.DIC: _row(_OWN, _OWN, Reach.PRESENCE, _OWN, _OWN, _NO),
+        ReaderRole.HEALTH: _row(_OWN, _OWN, _NO, _OWN, _OWN, _NO),
+        ReaderRole.CARRIER: _row(_OWN, _OWN, _OWN, _NO, _OWN, _OWN),
+        ReaderRole.FACILITY: _row(_OWN, _OWN, _OWN, _OWN, _OWN, _NO),
     }
 )
 

@@ -1,6 +1,6 @@
 """The history of one inventory: an append-only chain of entries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -144,11 +144,13 @@ class History:
             raise tables.DamagedRecordError(f"the history in {self.place.text} is damaged: {_entries(past.damaged)}")
         return past.runs
 
-    def past(self, limit: int | None = None) -> ReadRuns:
-        """Return the readable runs, and name the unreadable entries."""
+    def past(self, limit: int | None = None, kinds: Collection[entries.Operation] = ()) -> ReadRuns:
+        """Return readable runs, of `kinds` if any, and name unreadable entries."""
         latest = (
             select(tables.entries.c.run).where(tables.entries.c.inventory == self._mine).group_by(tables.entries.c.run)
         )
+        if kinds:
+            latest = latest.where(tables.entries.c.operation.in_(sorted(kind.value for kind in kinds)))
         latest = latest.order_by(func.max(tables.entries.c.number).desc()).limit(limit)
         conditions = tables.entries.c.inventory == self._mine, tables.entries.c.run.in_(latest)
         query = select(tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)).where(

@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach
-from provisioner.web import pages
-from provisioner.web.filters import Links, read_filters
+from provisioner.web import noc_pages, pages
+from provisioner.web.filters import CHANGES, HOSTS, WAITING, Links, read_filters
 from provisioner.web.readers import Identification, NobodyError, SignInError, WebUser, role_name, whereabouts_of
 from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
@@ -118,6 +118,7 @@ class ServedPages:
     contacts: Contacts | None = None  #: `None` if the server does not show contacts.
     further: Sequence[BaseRoute] = ()  #: Routes of the door, such as sign-in.
     leave: str = ""  #: The sign-out address from the top; empty without sign-in.
+    dashboard: str = ""  #: The address of Grafana's dashboard, for `noc`; empty without one.
 
 
 def make_app(served: ServedPages) -> Starlette:
@@ -144,6 +145,9 @@ def make_app(served: ServedPages) -> Starlette:
             Route(f"{below}/", partial(answers.page, lambda sheet, _: pages.overview_page(sheet))),
             Route(f"{below}/incidents", partial(answers.page, _incidents)),
             Route(f"{below}/facilities", partial(answers.page, _facilities)),
+            Route(f"{below}/{CHANGES}", partial(answers.page, _changes)),
+            Route(f"{below}/{HOSTS}", partial(answers.page, _hosts)),
+            Route(f"{below}/{WAITING}", partial(answers.page, _waiting)),
             Route(
                 f"{below}/facilities/{{id}}",
                 partial(answers.page, lambda sheet, of: pages.facility_page(sheet, of.path_params["id"])),
@@ -248,6 +252,9 @@ class _Answers:
             past=served.feed.source.past,
             live=True,
             sees_facilities=scope is None or scope.reach(Matter.STATUS) in {Reach.ALL, Reach.OWN},
+            sees_operations=scope is None or scope.reach(Matter.OPERATIONS) is not Reach.NOTHING,
+            sees_causes=scope is None,
+            dashboard=served.dashboard if scope is None else "",
             reader_name="" if scope is None and not user.who else role_name(user),
             leave=f"../{'../' * page.count('/')}{served.leave}" if served.leave else "",
             calls=served.contacts is not None and facility is not None and user.may_call(whereabouts_of(facility)),
@@ -277,6 +284,18 @@ def _incidents(sheet: pages.PageSheet, request: Request) -> str | None:
 
 def _facilities(sheet: pages.PageSheet, request: Request) -> str | None:
     return pages.facilities_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
+
+
+def _changes(sheet: pages.PageSheet, request: Request) -> str | None:
+    return noc_pages.changes_page(sheet, read_filters(request.query_params)) if sheet.sees_operations else None
+
+
+def _hosts(sheet: pages.PageSheet, request: Request) -> str | None:
+    return noc_pages.hosts_page(sheet, read_filters(request.query_params)) if sheet.sees_operations else None
+
+
+def _waiting(sheet: pages.PageSheet, request: Request) -> str | None:
+    return noc_pages.waiting_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
 
 
 def _nobody(_: Request, error: Exception) -> Response:

@@ -31,6 +31,7 @@ _ORDERS = {
     "since": lambda one: (boards.rank(one.worst), _since(one), one.id),
 }
 OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
+CHANGES, HOSTS, WAITING = "changes", "hosts", "waiting"
 _VERDICTS: Final = (*boards.WORST_FIRST, boards.WARNING)
 
 
@@ -43,6 +44,7 @@ class Filters:
     carrier: str = ""
     verdict: str = ""  #: The worst verdict, or `none`.
     layer: str = ""
+    host: str = ""
     sort: str = SORTS[0]
     page: int = 1  #: From 1.
 
@@ -60,7 +62,7 @@ class Filters:
     @property
     def is_all(self) -> bool:
         """Whether no filter is set."""
-        return not (self.q or self.province or self.carrier or self.verdict or self.layer)
+        return not (self.q or self.province or self.carrier or self.verdict or self.layer or self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def read_filters(values: Mapping[str, str]) -> Filters:
         carrier=values.get("carrier", "")[:_LONGEST],
         verdict=verdict if verdict in {*_VERDICTS, NOT_CARRIED} else "",
         layer=values.get("layer", "")[:_LONGEST],
+        host=values.get("host", "")[:_LONGEST],
         sort=sort if sort in SORTS else SORTS[0],
         page=max(1, number),
     )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from provisioner.base.groups import grouped
 from provisioner.base.language import Language, Translator
-from provisioner.base.text import VIETNAM, percent, printable
+from provisioner.base.text import VIETNAM, in_vietnam, percent, printable
 from provisioner.inventory.geography import ProvinceError, by_slug
 from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, total_of
 from provisioner.record.availability.path_state import WorstOfDay
@@ -24,7 +24,7 @@ from provisioner.verify.result import WithFinding
 from provisioner.web import filters
 from provisioner.web.board import OLD, WARNING, WORST_FIRST, Board, BoardPath, FacilityRow, GroupRow
 from provisioner.web.source import NIGHTS, Past, days_until, strip
-from provisioner.web.texts import age, at_time, page_translator, tiles, words_of
+from provisioner.web.texts import age, at_time, day_text, page_translator, tiles, words_of
 
 _MANY: Final = 0.1
 _SOME: Final = 0.02
@@ -85,6 +85,18 @@ class PageWords:
     def time(self, moment: datetime | None) -> str:
         """Format a time."""
         return at_time(moment, self.links.language)
+
+    def second(self, moment: datetime) -> str:
+        """Format a time with its second."""
+        return f"{self.time(moment)}:{in_vietnam(moment):%S}"
+
+    def day(self, day: date) -> str:
+        """Format a day."""
+        return day_text(day, self.links.language)
+
+    def share(self, number: int, most: int) -> str:
+        """Format a whole percentage."""
+        return f"{100 * number // most} %"
 
     def age(self, moment: datetime | None) -> str:
         """Format the age of a time."""
@@ -237,6 +249,9 @@ class PageSheet:
     past: Past
     live: bool = False  #: Whether the page listens for new records.
     sees_facilities: bool = True  #: Whether the user sees more than numbers.
+    sees_operations: bool = True  #: Whether the user sees runs and hosts.
+    sees_causes: bool = True  #: Whether the user sees why a host was not changed, which may name others.
+    dashboard: str = ""  #: The address of a dashboard; empty without one.
     reader_name: str = ""  #: Empty if there is only one user.
     leave: str = ""  #: The sign-out address; empty without sign-in.
     calls: bool = False  #: Whether the user may see the facility's contacts.
@@ -252,7 +267,9 @@ class PageSheet:
             (t("Incidents"), filters.INCIDENTS),
             (t("Facilities"), filters.FACILITIES),
         ]
-        menu = named if self.sees_facilities else named[:1]
+        of_work = [(t("Changes"), filters.CHANGES), (t("Hosts"), filters.HOSTS)]
+        menu = [*(named if self.sees_facilities else named[:1]), *(of_work if self.sees_operations else ())]
+        menu += [(t("Waiting"), filters.WAITING)] if self.sees_facilities else []
         return _template(template).render(
             board=self.board,
             links=self.links,
@@ -270,6 +287,8 @@ class PageSheet:
             trouble=self.trouble,
             stale=wording.is_stale or bool(self.trouble),
             sees_facilities=self.sees_facilities,
+            sees_operations=self.sees_operations,
+            dashboard=self.dashboard,
             reader_name=self.reader_name,
             leave=self.leave,
             **values,
@@ -322,7 +341,7 @@ def incidents_page(sheet: PageSheet, choice: filters.Filters, size: int = filter
         shown=rows,
         verdicts=[*_verdicts(words), (WARNING, words.words["Verdict"][WARNING])],
         layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in filters.layers_of(sheet.board.incidents)],
-        **_lists(sheet),
+        **lists_of(sheet),
         page_address=lambda number: sheet.links.to(filters.INCIDENTS, **choice.at(number)),
     )
 
@@ -340,7 +359,7 @@ def facilities_page(sheet: PageSheet, choice: filters.Filters, size: int = filte
         shown=rows,
         verdicts=[*_verdicts(words), (filters.NOT_CARRIED, words.t("not carried"))],
         sorts=[("worst", words.t("worst first")), ("name", words.t("name")), ("since", words.t("longest first"))],
-        **_lists(sheet),
+        **lists_of(sheet),
         page_address=lambda number: sheet.links.to(filters.FACILITIES, **choice.at(number)),
     )
 
@@ -349,7 +368,8 @@ def _verdicts(words: PageWords) -> list[tuple[str, str]]:
     return [(verdict, words.words["Verdict"][verdict]) for verdict in WORST_FIRST]
 
 
-def _lists(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
+def lists_of(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return the provinces and carriers of filters."""
     board = sheet.board
     return {
         "provinces": sorted(((group.id, group.name) for group in board.provinces.values()), key=lambda pair: pair[0]),

@@ -5,7 +5,7 @@ address gets the same answer as an address that never existed.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol
@@ -14,7 +14,17 @@ from starlette.requests import Request
 
 from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
-from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow, with_paths
+from provisioner.operations.apply.waiting import WaitingPlan
+from provisioner.web.board import (
+    NO_WORK,
+    Board,
+    BoardPath,
+    FacilityRow,
+    IncidentRow,
+    RunRow,
+    Work,
+    with_paths,
+)
 from provisioner.web.filters import with_facilities
 
 NOC: Final = "noc"  #: The role of a network operations centre, with all that commands show.
@@ -106,7 +116,7 @@ def scoped(board: Board, user: WebUser) -> Board:
     if scope is None:
         return board
     if scope.reach(Matter.STATUS) is Reach.COUNTS:
-        return replace(board, facilities=(), incidents=(), unread=(), unread_reports=())
+        return replace(board, facilities=(), incidents=(), unread=(), unread_reports=(), work=NO_WORK)
     if scope.reach(Matter.STATUS) is Reach.NOTHING:
         empty = Board(board.inventory, board.scheme, None, None, "", {}, {}, {}, (), (), revision=board.revision)
         return replace(empty, verified_at=board.verified_at)
@@ -114,7 +124,64 @@ def scoped(board: Board, user: WebUser) -> Board:
         _facility_in_scope(f, scope) for f in board.facilities if scope.sees(Matter.STATUS, whereabouts_of(f))
     )
     visible = with_facilities(board, facilities, _findings_in_scope(board, scope))
-    return replace(visible, unread=() if scope.of else board.unread, unread_reports=())
+    unread = () if scope.of else board.unread
+    return replace(visible, unread=unread, unread_reports=(), work=_work_in_scope(visible, scope))
+
+
+def _work_in_scope(visible: Board, scope: ReaderScope) -> Work:
+    """Return the permitted part of runs, hosts and waiting work, without persons.
+
+    `visible` has the permitted facilities. Packages belong to these, all other work to hosts of a carrier.
+    """
+    work, sites = visible.work, visible.by_id
+    own = frozenset(host for host, carrier in work.carrier_of.items() if _is_own(scope, carrier))
+    others = {host for host, carrier in work.carrier_of.items() if scope.of in visible.carriers and carrier != scope.of}
+    packages = tuple(
+        replace(
+            one, handed=replace(one.handed, by="", relays=tuple(r for r in one.handed.relays if r.relay not in others))
+        )
+        for one in work.packages
+        if one.handed and one.facility in sites
+    )
+    if scope.reach(Matter.OPERATIONS) is Reach.NOTHING:
+        return Work(packages=packages)
+    runs = {run.id: run for run in (_run_in_scope(run, own, sites) for run in work.runs) if run.hosts or run.facilities}
+    return Work(
+        runs=tuple(runs.values()),
+        hosts=tuple(
+            replace(host, applied=runs.get(host.applied.id) if host.applied else None)
+            for host in work.hosts
+            if host.id in own
+        ),
+        due=tuple(
+            one for one in work.due if _is_own(scope, one.carrier) and (not one.facility or one.facility in sites)
+        ),
+        packages=packages,
+        plans=tuple(plan for plan in (_plan_in_scope(plan, own, scope) for plan in work.plans) if plan.lacking),
+    )
+
+
+def _is_own(scope: ReaderScope, carrier: str) -> bool:
+    return bool(carrier) and scope.sees(Matter.OPERATIONS, Whereabouts(carriers=frozenset({carrier})))
+
+
+def _run_in_scope(run: RunRow, own: Collection[str], sites: Collection[str]) -> RunRow:
+    hosts, named = (
+        tuple(name for name in names if name in of) for names, of in ((run.hosts, own), (run.facilities, sites))
+    )
+    return replace(run, hosts=hosts, facilities=named, who="", approval="", approvals=())
+
+
+def _plan_in_scope(plan: WaitingPlan, own: frozenset[str], scope: ReaderScope) -> WaitingPlan:
+    return replace(
+        plan,
+        origin="",
+        maker="",
+        changes={host: number for host, number in plan.changes.items() if host in own},
+        lacking=tuple(
+            one for one in plan.lacking if _is_own(scope, one.need.carrier) and own.issuperset(one.need.hosts)
+        ),
+    )
 
 
 def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow:

@@ -26,15 +26,12 @@ from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.geography import ProvinceError
-from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.devices import Camera
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay
-from provisioner.record.entries import last_verifications
-from provisioner.record.lifecycle.evidence import Evidence
+from provisioner.record.entries import CHANGING, last_verifications
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history
@@ -46,6 +43,7 @@ from provisioner.web import board as boards
 from provisioner.web.board import merged
 from provisioner.web.filters import incidents_of, with_facilities
 from provisioner.web.readers import WebUser, scoped
+from provisioner.web.recorded import InventoryOverview, read_changes, read_work
 from provisioner.web.texts import day_text, page_translator, words_of
 
 NIGHTS = 30
@@ -74,6 +72,9 @@ class Past(Protocol):
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """Return the measured times of each path with this prefix."""
 
+    def changes(self, run: boards.RunRow) -> Mapping[str, boards.HostChanges]:
+        """Return what a run changed, by host."""
+
 
 class Source(Protocol):
     """A source of boards."""
@@ -92,38 +93,6 @@ class Source(Protocol):
         """The path history."""
 
 
-class InventoryOverview(Protocol):
-    """The part of an overview that pages need."""
-
-    @property
-    def loaded(self) -> Loaded:
-        """The inventory's files."""
-
-    @property
-    def inventory(self) -> OutlinedInventory:
-        """The readable part, with facilities in outline."""
-
-    @property
-    def whole_inventory(self) -> Inventory:
-        """The readable part, with whole facilities."""
-
-    @property
-    def unreadable(self) -> tuple[str, ...]:
-        """The ids of facilities with unreadable files."""
-
-    @property
-    def evidence(self) -> Evidence:
-        """Recorded runs of facilities."""
-
-    @property
-    def place(self) -> StateFolder:
-        """The location of the history."""
-
-    @property
-    def now(self) -> datetime:
-        """The time of the overview."""
-
-
 @dataclass
 class RecordedSource:
     """Boards from an inventory and its history."""
@@ -131,6 +100,7 @@ class RecordedSource:
     overview: Callable[[], InventoryOverview]  #: Reads the inventory and the records of its facilities.
     clock: Callable[[], datetime]
     _place: StateFolder | None = None
+    _changes: dict[str, Mapping[str, boards.HostChanges]] = field(default_factory=dict)  #: Of runs that ended.
 
     def mark(self) -> str:
         """Return a text that changes with each recorded run, or raise `StateError`."""
@@ -162,13 +132,16 @@ class RecordedSource:
         with at_stage(Stage.RECORD):
             documents, mark = self._documents_and_mark(overview.place)
         with at_stage(Stage.COUNT):
+            work = read_work(overview, documents)
+            content = f"{overview.loaded.digest} {mark} {work.plans}"
             return build_board(
                 overview.whole_inventory,
                 statuses(overview.inventory, overview.evidence, overview.now),
                 merged(documents),
                 since=read_since(overview.place) if documents else {},
                 unread=overview.unreadable,
-                revision=hashlib.sha256(f"{overview.loaded.digest} {mark}".encode()).hexdigest()[:16],
+                revision=hashlib.sha256(content.encode()).hexdigest()[:16],
+                work=work,
             )
 
     def _documents_and_mark(self, folder: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
@@ -186,7 +159,7 @@ class RecordedSource:
     @property
     def past(self) -> Past:
         """The recorded path history."""
-        return _RecordedPast(self._place)
+        return _RecordedPast(self._place, self._changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +167,23 @@ class _RecordedPast:
     """The path history of a place; `None` before the first board."""
 
     place: StateFolder | None
+    known: dict[str, Mapping[str, boards.HostChanges]] = field(default_factory=dict)
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         return {} if self.place is None else read_nights(self.place, prefix, last, number)
 
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         return {} if self.place is None else read_availability(self.place, prefix, span)
+
+    def changes(self, run: boards.RunRow) -> Mapping[str, boards.HostChanges]:
+        if self.place is None or run.operation not in CHANGING:
+            return {}
+        changes = self.known.get(run.id)
+        if changes is None:
+            changes = read_changes(self.place, run.id)
+            if run.finished:
+                self.known[run.id] = changes
+        return changes
 
 
 @dataclass
@@ -319,6 +303,7 @@ def build_board(
     since: Mapping[str, PathState],
     unread: Sequence[str] = (),
     revision: str = "",
+    work: boards.Work = boards.NO_WORK,
 ) -> boards.Board:
     """Combine the inventory, verifications, and path states of the history."""
     by_facility: dict[str, list[boards.BoardPath]] = defaultdict(list)
@@ -346,6 +331,7 @@ def build_board(
         incidents=incidents,
         unread=tuple(unread),
         revision=revision,
+        work=work,
     )
 
 

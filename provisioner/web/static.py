@@ -13,10 +13,10 @@ from provisioner.base.language import Language
 from provisioner.base.service import Stage, at_stage
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
-from provisioner.web import pages
+from provisioner.web import noc_pages, pages
 from provisioner.web.app import ASSETS, asset
-from provisioner.web.board import Board
-from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links
+from provisioner.web.board import Board, HostChanges, RunRow
+from provisioner.web.filters import CHANGES, FACILITIES, HOSTS, INCIDENTS, WAITING, Filters, Links
 from provisioner.web.source import Past
 
 _SUFFIX: Final = ".html"
@@ -30,7 +30,7 @@ _FRONT: Final = """<!DOCTYPE html>
 """
 
 
-def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
+def write_pages(folder: Path, board: Board, past: Past, now: datetime, dashboard: str = "") -> int:
     """Replace a folder's pages; return their number, or raise `UsageError`."""
     try:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
@@ -39,7 +39,7 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
         replace_file(folder / _MARK, b"", lasting=False)
         written = set()
         with at_stage(Stage.PAGES, number_of(board)) as advanced:
-            for name, content in files_of(board, past, now):
+            for name, content in files_of(board, past, now, dashboard):
                 path = folder / name
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 replace_file(path, content, lasting=False)
@@ -56,20 +56,26 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime) -> int:
 
 def number_of(board: Board) -> int:
     """Return the number of files of `files_of`."""
-    return 1 + len(ASSETS) + len(Language) * (3 + len(board.provinces) + len(board.facilities))
+    return 1 + len(ASSETS) + len(Language) * (6 + len(board.provinces) + len(board.facilities))
 
 
-def files_of(board: Board, past: Past, now: datetime) -> Iterator[tuple[str, bytes]]:
+def files_of(board: Board, past: Past, now: datetime, dashboard: str = "") -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each file."""
     yield "index.html", _FRONT.encode()
     for name in ASSETS:
         yield f"assets/{name}", asset(name)
     province_past = _ProvincePast(past)
-    sheets = [pages.PageSheet(board, Links(language, suffix=_SUFFIX), now, province_past) for language in Language]
+    sheets = [
+        pages.PageSheet(board, Links(language, suffix=_SUFFIX), now, province_past, dashboard=dashboard)
+        for language in Language
+    ]
     for sheet in sheets:
         yield _file(sheet, "index", pages.overview_page(sheet))
         yield _file(sheet, INCIDENTS, pages.incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
         yield _file(sheet, FACILITIES, pages.facilities_page(_at(sheet, FACILITIES), Filters(), size=0))
+        yield _file(sheet, CHANGES, noc_pages.changes_page(_at(sheet, CHANGES), Filters(), size=0))
+        yield _file(sheet, HOSTS, noc_pages.hosts_page(_at(sheet, HOSTS), Filters(), size=0))
+        yield _file(sheet, WAITING, noc_pages.waiting_page(_at(sheet, WAITING), Filters(), size=0))
         for slug in board.provinces:
             page = f"provinces/{slug}"
             yield _file(sheet, page, pages.province_page(_at(sheet, page), slug, size=0) or "")
@@ -112,6 +118,9 @@ class _ProvincePast:
             for path, measured in self._past.measured(province, span).items():
                 self._shares.setdefault(_facility(path), {})[path] = measured
         return self._shares.get(prefix, {})
+
+    def changes(self, run: RunRow) -> Mapping[str, HostChanges]:
+        return self._past.changes(run)
 
 
 def _facility(path: str) -> str:

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +23,18 @@ from typing import Final
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
+from provisioner.operations.apply.run import Intent
 from provisioner.operations.questions.overview import overview
-from provisioner.record.state_folder import state_folder_of
-from provisioner.web.filters import FACILITIES, INCIDENTS, Filters, Links, choose_facilities
+from provisioner.operations.rollout.waves import Wave
+from provisioner.plan.change import Action, Change, Impact, Resource
+from provisioner.plan.plan import Basis
+from provisioner.record.entries import Ending, Operation, Run
+from provisioner.record.event_log import Event, EventLog
+from provisioner.record.state_folder import StateFolder, state_folder_of
+from provisioner.record.store import open_history
+from provisioner.web.board import rank
+from provisioner.web.filters import CHANGES, FACILITIES, HOSTS, INCIDENTS, WAITING, Filters, Links, choose_facilities
+from provisioner.web.noc_pages import changes_page, hosts_page, waiting_page
 from provisioner.web.pages import (
     PageSheet,
     facilities_page,
@@ -45,6 +54,7 @@ from tests.verified import DrawnNight
 CAMERAS: Final = 100_000
 _CAMERAS_A_SITE: Final = 10
 _OFTEN: Final = 10
+_APPLIES: Final = 5 * 365
 _NOTES: Final = (
     "a board is loaded once for each run that is recorded, beside the one that is shown",
     "first paint: from the question to the first text on the screen and the whole page read, whichever is later",
@@ -90,6 +100,7 @@ def measure(cameras: int, runs: int, seed: int, say: Callable[[str], None]) -> P
         for back in (1, 0):
             night = DrawnNight(inventory, now - timedelta(days=back, minutes=5), seed, since)
             night.record(place, document=back == 0)
+        record_year(place, sorted(inventory.relays), now)
         taken = _Taken(f"{cameras:,} cameras")
         source = RecordedSource(lambda: overview(folder / "inventory", environment, now), lambda: now)
         say("page: loading and making pages")
@@ -98,6 +109,24 @@ def measure(cameras: int, runs: int, seed: int, say: Callable[[str], None]) -> P
             say("page: in Chromium")
             _in_a_browser(taken, folder, environment, runs)
         return Part(f"page, {cameras:,} cameras", taken.figures(), (), _NOTES)
+
+
+def record_year(place: StateFolder, relays: Sequence[str], now: datetime) -> None:
+    """Record five applies on each day of a year, each of two relays with 40 changes."""
+    digests = dict.fromkeys(relays, "sha256:0")
+    with closing(open_history(place)) as history, closing(EventLog(place)) as log:
+        for number in range(_APPLIES):
+            at, hosts = now - timedelta(hours=5 * (number + 1)), (relays[number % len(relays)], relays[-1])
+            run = Run(f"{at:%Y%m%dT%H%M%SZ}-{number:06x}", Operation.APPLY, at, "", "", {"user": "noc"}, "1.2.3")
+            changes = {
+                host: tuple(Change(host, Resource.PATH, f"p{n}", Action.CREATE, Impact.HOT, "") for n in range(20))
+                for host in hosts
+            }
+            intent = Intent(Basis("sha256:0", "sha256:0", digests, "1.2.3"), (Wave("all", hosts),), digests, changes)
+            history.begin(run, hosts, "", Event(at, "", "run", "begin", intent.plain()))
+            for host in hosts:
+                log.add(run.id, Event(at, host, "end", "applied", {"seconds": 1.0}))
+            history.end(run, Ending(at + timedelta(minutes=1), "applied"))
 
 
 def _in_one_process(taken: _Taken, source: RecordedSource, folder: Path, now: datetime, runs: int) -> None:
@@ -111,12 +140,15 @@ def _in_one_process(taken: _Taken, source: RecordedSource, folder: Path, now: da
         return PageSheet(board, Links(Language.VI, page), now, source.past)
 
     largest = max(board.provinces.values(), key=lambda group: group.facilities).id
-    one = next(facility for facility in board.facilities if facility.worst == "down")
+    one = min(board.facilities, key=lambda facility: rank(facility.worst))
     pages: dict[str, Callable[[], object]] = {
         "overview": lambda: overview_page(sheet("")),
         "incidents": lambda: incidents_page(sheet(INCIDENTS), Filters()),
         "facilities": lambda: facilities_page(sheet(FACILITIES), Filters()),
         "a filter by name": lambda: facilities_page(sheet(FACILITIES), Filters(q="y te vi du 7")),
+        "changes": lambda: changes_page(sheet(CHANGES), Filters()),
+        "hosts": lambda: hosts_page(sheet(HOSTS), Filters()),
+        "waiting": lambda: waiting_page(sheet(WAITING), Filters()),
         "province, the largest": lambda: province_page(sheet("provinces/x"), largest),
         "facility, with its nights": lambda: facility_page(sheet("facilities/x"), one.id),
     }

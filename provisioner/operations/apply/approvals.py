@@ -31,7 +31,7 @@ from provisioner.record.store import find_history
 FOLDER: Final = "approvals"  #: The default folder of approvals in an inventory.
 
 _ENDING: Final = ".json"
-_PLAN_ENDING: Final = ".plan.json"
+PLAN_ENDING: Final = ".plan.json"  #: The end of the name of a plan that is kept beside its approvals.
 _MOST_FILES: Final = 1000
 _NAMED: Final = 5
 _SHOWN: Final = 80
@@ -89,7 +89,7 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
 
 
 def _is_approval_file(name: str) -> bool:
-    return name.endswith(_ENDING) and not name.endswith(_PLAN_ENDING) and not name.startswith(".")
+    return name.endswith(_ENDING) and not name.endswith(PLAN_ENDING) and not name.startswith(".")
 
 
 def _bytes_of(entry: os.DirEntry[str]) -> bytes:
@@ -99,7 +99,7 @@ def _bytes_of(entry: os.DirEntry[str]) -> bytes:
 
 
 def _stored_plan_name(meaning: str) -> str:
-    return f"{guard.file_stem(meaning)}{_PLAN_ENDING}"
+    return f"{guard.file_stem(meaning)}{PLAN_ENDING}"
 
 
 def refuse_unapproved(
@@ -130,7 +130,7 @@ def refuse_unapproved(
         terms=approval_terms(session.inventory),
         makers=frozenset(saved.written.maker.approvers),
         now=datetime.now(UTC),
-        used={_approval_of(approval, inventory): run.id for run in runs for approval in run.approvals},
+        used={approval_of(approval, inventory): run.id for run in runs for approval in run.approvals},
         begun={run.id: run.started.replace(microsecond=0) for run in runs},
     )
     result = guard.approved(needs, approvals.files, subject)
@@ -147,7 +147,8 @@ def _runs_approved_for(session: Session, meaning: str) -> tuple[Run, ...]:
         return history.approved_runs(meaning)
 
 
-def _approval_of(recorded: RecordedApproval, inventory: str) -> guard.Approval:
+def approval_of(recorded: RecordedApproval, inventory: str) -> guard.Approval:
+    """Return a recorded approval without its signature."""
     at = datetime.fromisoformat(recorded.at)
     return guard.Approval(inventory, recorded.meaning, recorded.plan, recorded.approver, recorded.roles, at)
 

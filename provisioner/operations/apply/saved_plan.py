@@ -118,7 +118,9 @@ def push_plan(session: Session, plan: saved_file.WrittenPlan, content: bytes, re
         raise StalePlanError("the plan is of another content of the inventory than is here", hint=_PLAN_AGAIN)
     reference = plan_reference(session, prefix)
     checkout = _checkout_or_error(session)
-    push_reference(checkout, remote, plan_commit(checkout, plan.basis.digest, content), reference)
+    commit = plan_commit(checkout, plan.basis.digest, content)
+    push_reference(checkout, remote, commit, reference)
+    ask_git(checkout, "update-ref", reference, commit)  # pages show here, too, that it waits for approvals
     return PushedPlan(reference, plan.basis.digest)
 
 

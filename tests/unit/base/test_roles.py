@@ -8,13 +8,13 @@ from provisioner.base.roles import BOUND_TO, MATRIX, Matter, Reach, ReaderRole, 
 
 #: The project's table of who sees what, as it was agreed.
 TABLE = """
-            contacts    plans   site-network  live     status
-ministry    escalation  counts  nothing       all      all
-steering    nothing     nothing nothing       all      counts
-dic         own         own     presence      own      own
-health      own         own     nothing       own      own
-carrier     own         own     own           nothing  own
-facility    own         own     own           own      own
+            contacts    plans   site-network  live     status  operations
+ministry    escalation  counts  nothing       all      all     nothing
+steering    nothing     nothing nothing       all      counts  nothing
+dic         own         own     presence      own      own     nothing
+health      own         own     nothing       own      own     nothing
+carrier     own         own     own           nothing  own     own
+facility    own         own     own           own      own     nothing
 """
 
 SLUGS = st.sampled_from(["bac-giang", "hai-duong", "viettel", "vnpt", "kcl-001", "kcl-002"])

@@ -6,6 +6,7 @@ import pytest
 
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
+from provisioner.web.board import HostChanges, RunRow
 from tests.boards import GivenSource
 from tests.unit.web.clients import Outline, local
 
@@ -19,6 +20,10 @@ class NoPast:
 
     def measured(self, prefix: str, span: Span) -> dict[str, Measured]:
         del prefix, span
+        return {}
+
+    def changes(self, run: RunRow) -> dict[str, HostChanges]:
+        del run
         return {}
 
 

@@ -5,9 +5,12 @@ from typing import cast
 
 import pytest
 
+from provisioner.operations.apply.waiting import WaitingPlan
+from provisioner.plan.guards.approvals import StillNeeded
+from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.verify.result import Cause, Finding, Layer, ToLookAt
-from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow
-from tests.boards import AT, GivenSource, board
+from provisioner.web.board import Board, BoardPath, FacilityRow, HostRow, IncidentRow, RunRow, Work
+from tests.boards import AT, WORK, GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
 from tests.unit.report.test_hostile_reports import TEXTS
 from tests.unit.web.clients import Outline, crawl, local
@@ -50,6 +53,35 @@ def dressed(text: str) -> Board:
         facilities=tuple(map(facility, plain.facilities)),
         incidents=tuple(map(incident, plain.incidents)),
         unread=(text,),
+        work=work_of(text, every),
+    )
+
+
+def work_of(text: str, found: Finding) -> Work:
+    """Runs, hosts and waiting work with this text."""
+
+    def run(row: RunRow) -> RunRow:
+        row = replace(row, operation=text, state=text, who=text, approval=text, tool=text)
+        return replace(row, plan=text if row.plan else "", approvals=tuple((text, text) for _ in row.approvals))
+
+    def host(row: HostRow) -> HostRow:
+        row = replace(row, name=text, outcome=text, error=text, findings=(found,), drift=(text,))
+        return replace(row, engine=text, system=text, applied=run(WORK.runs[0]))
+
+    def package(row: PackageStatus) -> PackageStatus:
+        return replace(row, handed=row.handed and replace(row.handed, by=text))
+
+    def plan(row: WaitingPlan) -> WaitingPlan:
+        needs = [replace(one.need, rule=replace(one.need.rule, role=text), hosts=(text,)) for one in row.lacking]
+        lacking = tuple(StillNeeded(need, (text,)) for need in needs)
+        return replace(row, origin=text, digest=text, maker=text, changes={text: 1}, lacking=lacking)
+
+    return Work(
+        tuple(map(run, WORK.runs)),
+        tuple(map(host, WORK.hosts)),
+        tuple(replace(row, kind=text) for row in WORK.due),
+        tuple(map(package, WORK.packages)),
+        tuple(map(plan, WORK.plans)),
     )
 
 
@@ -67,11 +99,11 @@ def test_no_page_has_an_element_a_link_or_a_control_of_somebody_elses(text: str)
 
 @MERGE_REQUEST
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("listing", ["facilities", "incidents"])
+@pytest.mark.parametrize("listing", ["facilities", "incidents", "changes", "hosts"])
 def test_what_is_typed_into_a_search_stays_a_text(text: str, listing: str) -> None:
     import httpx  # noqa: PLC0415
 
-    query = str(httpx.QueryParams({"q": text, "province": text, "sort": text, "page": text}))
+    query = str(httpx.QueryParams({"q": text, "province": text, "sort": text, "page": text, "host": text}))
     plain = Outline(local().get(f"/en/{listing}?q=x&province=x").text)
     page = Outline(local().get(f"/en/{listing}?{query}").text)
     assert (page.names, page.events) == (plain.names, [])

@@ -1,0 +1,151 @@
+"""Pages of runs, hosts and waiting work, from one user's board. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from provisioner.base.language import Translator
+from provisioner.operations.rollout.result import HostOutcome
+from provisioner.web import filters
+from provisioner.web.board import Board, HostChanges, HostRow, RunRow
+from provisioner.web.pages import PageSheet, PageWords, lists_of
+
+MOST_IN_FILE: Final = 200  #: Runs in a page as a file, which has no further pages.
+_PAGE: Final = 25  #: Runs on a page: the journal of each one is read.
+
+#: A page's colour for the state of a run or host.
+_TONES: Final = {
+    **dict.fromkeys(("applied", "done", "pruned", "answered", "unchanged"), "up"),
+    **dict.fromkeys(("rolled-back", "aborted", "stopped", "not-started", "paused", "expired"), "degraded"),
+    **dict.fromkeys(("partial", "damaged", "unreachable", "failed", "rollback-failed"), "down"),
+    **dict.fromkeys(("unfinished", "interrupted", "older"), "unknown"),
+    "handed-out": "quarantined",
+}
+
+
+def work_words(t: Translator) -> Mapping[str, str]:
+    """Return words of operations, states, packages and keys, by their value."""
+    hosts = {outcome.value: t.word(outcome, outcome.value.replace("-", " ")) for outcome in HostOutcome}
+    return hosts | {
+        "apply": t("apply"),
+        "rollback": t("rollback"),
+        "prune": t("old records removed"),
+        "keys": t("keys of hosts"),
+        "adopt": t("host adopted"),
+        "release": t("host released"),
+        "decommission": t("host decommissioned"),
+        "site-package": t("site package made"),
+        "gateway-installed": t("site package installed"),
+        "keys-rotate": t("keys rotated"),
+        "done": t("done"),
+        "partial": t("partial"),
+        "nothing-to-do": t("nothing to do"),
+        "aborted": t("aborted"),
+        "paused": t("paused"),
+        "interrupted": t("interrupted"),
+        "unfinished": t("not ended"),
+        "damaged": t("record damaged"),
+        "answered": t("answered"),
+        "failed": t("failed"),
+        "": t("not asked yet"),
+        "handed-out": t("made, not known to be installed"),
+        "expired": t("made, and expired"),
+        "older": t("made, and older than the inventory"),
+        "certificate": t("certificate"),
+        "gateway": t("gateway's key"),
+        "pre_shared": t("pre-shared key"),
+        "relay": t("relay's key"),
+        "publish": t("publish key"),
+    }
+
+
+def _values(sheet: PageSheet) -> Mapping[str, object]:
+    return {"w": work_words(PageWords(sheet.board, sheet.links, sheet.now).t), "tones": _TONES}
+
+
+def changes_page(sheet: PageSheet, choice: filters.Filters, size: int = _PAGE) -> str:
+    """Return the list of runs that changed something, newest first."""
+    words, listed = PageWords(sheet.board, sheet.links, sheet.now), choose_runs(sheet.board, choice)
+    left_out = max(0, len(listed) - MOST_IN_FILE) if sheet.links.is_file else 0
+    part, rows = filters.part_of(listed[: len(listed) - left_out], choice.page, size)
+    return sheet.made(
+        "changes",
+        words.t("What was changed"),
+        words.t("Changes"),
+        choice=choice,
+        part=part,
+        left_out=left_out,
+        shown=[(run, _changes_of(sheet, run)) for run in rows],
+        hosts=[(host.id, host.id) for host in sheet.board.work.hosts],
+        page_address=lambda number: sheet.links.to(filters.CHANGES, **choice.at(number)),
+        **lists_of(sheet),
+        **_values(sheet),
+    )
+
+
+def _changes_of(sheet: PageSheet, run: RunRow) -> list[HostChanges]:
+    """Return a run's changes on the hosts that the user sees."""
+    changes = sheet.past.changes(run)
+    visible = [changes[host] for host in run.hosts if host in changes]
+    return visible if sheet.sees_causes else [replace(one, cause="") for one in visible]
+
+
+def choose_runs(board: Board, choice: filters.Filters) -> Sequence[RunRow]:
+    """Filter runs."""
+    carrier_of, sites = board.work.carrier_of, board.by_id
+    q = choice.q.strip().casefold()
+    return [
+        run
+        for run in board.work.runs
+        if (not choice.host or choice.host in run.hosts)
+        and (
+            not choice.carrier
+            or any(carrier_of.get(host) == choice.carrier for host in run.hosts)
+            or any(choice.carrier in sites[name].carriers for name in run.facilities if name in sites)
+        )
+        and (not q or any(q in text.casefold() for text in (run.id, run.who, run.plan, *run.hosts, *run.facilities)))
+    ]
+
+
+def hosts_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
+    """Return the list of relays and centres, and what falls due."""
+    words, work, q = PageWords(sheet.board, sheet.links, sheet.now), sheet.board.work, choice.q.strip().casefold()
+    listed: list[HostRow] = [
+        host
+        for host in work.hosts
+        if (not choice.carrier or host.carrier == choice.carrier)
+        and (not choice.host or host.id == choice.host)
+        and (not q or q in host.id.casefold())
+    ]
+    due = [one for one in work.due if not choice.carrier or one.carrier == choice.carrier]
+    part, rows = filters.part_of(listed, choice.page, size)
+    return sheet.made(
+        "hosts",
+        words.t("Relays and centres"),
+        words.t("Hosts"),
+        choice=choice,
+        part=part,
+        shown=rows,
+        counts=sheet.board.by_relay,
+        due=due[: size or None],
+        due_total=len(due),
+        page_address=lambda number: sheet.links.to(filters.HOSTS, **choice.at(number)),
+        **lists_of(sheet),
+        **_values(sheet),
+    )
+
+
+def waiting_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
+    """Return the site packages and approvals that wait."""
+    words, work = PageWords(sheet.board, sheet.links, sheet.now), sheet.board.work
+    part, rows = filters.part_of(work.packages, choice.page, size)
+    return sheet.made(
+        "waiting",
+        words.t("Waiting"),
+        words.t("Waiting"),
+        part=part,
+        shown=rows,
+        plans=work.plans,
+        page_address=lambda number: sheet.links.to(filters.WAITING, **choice.at(number)),
+        **_values(sheet),
+    )

@@ -1,0 +1,236 @@
+"""Runs, hosts and waiting work for pages, from inventory and record. Read-only."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Protocol
+
+from provisioner.base.certificate import read_certificate
+from provisioner.base.text import in_vietnam
+from provisioner.inventory.files.revision import keys_since
+from provisioner.inventory.loader.load import Loaded
+from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.outline import OutlinedInventory
+from provisioner.operations.apply.run import Intent, beginning_of, intent_of, progress_of, state_of
+from provisioner.operations.apply.waiting import waiting_plans
+from provisioner.operations.questions.packages import package_statuses
+from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, Recorded
+from provisioner.record.event_log import EventLog
+from provisioner.record.lifecycle.evidence import Evidence, KeyAge, key_ages
+from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
+from provisioner.record.state_folder import StateFolder, who_text
+from provisioner.record.store import History, find_history
+from provisioner.record.tables import DAMAGE, DamagedRecordError
+from provisioner.verify.document import VerifyDocument
+from provisioner.verify.result import Cause, Finding, Layer
+from provisioner.web import board as boards
+
+MOST_RUNS: Final = 5000  #: Runs on pages, newest first; about a year of a large country.
+CERTIFICATE: Final = "certificate"  #: A due date's kind, beside the kinds of keys.
+_FACILITY: Final = "facility="
+_SOON: Final = timedelta(days=60)
+_CHANGES: Final = frozenset(Operation) - {Operation.VERIFY}
+_SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
+_WAITING: Final = frozenset({PackageState.HANDED_OUT, PackageState.EXPIRED, PackageState.OLDER})
+
+
+class InventoryOverview(Protocol):
+    """The part of an overview that pages need."""
+
+    @property
+    def root(self) -> Path:
+        """The inventory's folder."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The inventory's files."""
+
+    @property
+    def inventory(self) -> OutlinedInventory:
+        """The readable part, with facilities in outline."""
+
+    @property
+    def whole_inventory(self) -> Inventory:
+        """The readable part, with whole facilities."""
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The ids of facilities with unreadable files."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """Recorded runs of facilities."""
+
+    @property
+    def place(self) -> StateFolder:
+        """The location of the history."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of the overview."""
+
+
+def read_work(overview: InventoryOverview, documents: Sequence[VerifyDocument]) -> boards.Work:
+    """Return runs, hosts and waiting work; `documents` are verifications, oldest first."""
+    history = find_history(overview.place)
+    if history is None:
+        return _work(overview, (), documents, {}, {})
+    with closing(history):
+        recorded = history.past(MOST_RUNS, _CHANGES).runs
+        work = _work(overview, recorded, documents, history.psks_drawn(), history.publish_keys_drawn())
+        return replace(work, packages=tuple(_packages(overview, history)))
+
+
+def _work(
+    overview: InventoryOverview,
+    recorded: Sequence[Recorded],
+    documents: Sequence[VerifyDocument],
+    psks: Mapping[str, datetime],
+    to_push: Mapping[str, datetime],
+) -> boards.Work:
+    inventory = overview.whole_inventory
+    runs = tuple(_run_row(overview.place, one) for one in recorded)
+    ages = key_ages(inventory, _keys_since(overview.root, overview.loaded.digest), psks, to_push)
+    return boards.Work(
+        runs=runs,
+        hosts=tuple(_hosts(inventory, runs, documents)),
+        due=tuple(sorted(_due(inventory, ages, in_vietnam(overview.now).date() + _SOON))),
+        plans=waiting_plans(
+            overview.root, inventory, overview.loaded.digest, [one.run for one in recorded], overview.now
+        ),
+    )
+
+
+def _run_row(place: StateFolder, recorded: Recorded) -> boards.RunRow:
+    run = recorded.run
+    return boards.RunRow(
+        id=run.id,
+        operation=run.operation.value,
+        state=recorded.outcome if recorded.finished else _state_of_unfinished(place, recorded),
+        started=run.started,
+        finished=recorded.finished,
+        hosts=recorded.done_to if run.operation in OF_SINGLE_HOSTS else recorded.hosts,
+        facilities=tuple(sorted(text.removeprefix(_FACILITY) for text in run.limit if text.startswith(_FACILITY))),
+        who=who_text(run.who),
+        approval=run.who.get("approval", ""),
+        plan=run.plan,
+        tool=run.tool,
+        approvals=tuple((f"{one.approver} ({', '.join(one.roles)})", one.local_at) for one in run.approvals),
+    )
+
+
+def _state_of_unfinished(place: StateFolder, recorded: Recorded) -> str:
+    log = EventLog(place, create=False)
+    with closing(log):
+        try:
+            return state_of(recorded, log.of(recorded.run.id))
+        except DamagedRecordError:
+            return "damaged"
+
+
+def read_changes(place: StateFolder, run: str) -> Mapping[str, boards.HostChanges]:
+    """Return a run's changes by host, in short; empty if it has no readable journal."""
+    log = EventLog(place, create=False)
+    with closing(log):
+        try:
+            events = log.of(run)
+            start = beginning_of(events)
+            intent, results = intent_of(start.detail) if start else None, progress_of(events).results
+        except (DamagedRecordError, *DAMAGE):
+            return {}
+    planned = intent.changes if intent else {}
+    back = intent.rollback if intent else {}
+    return {
+        host: boards.HostChanges(
+            host,
+            results[host].outcome.value if host in results else "",
+            results[host].cause if host in results else "",
+            _in_short(intent, host) if intent else "",
+            back.get(host, ""),
+        )
+        for host in sorted(planned.keys() | results.keys() | back.keys())
+    }
+
+
+def _in_short(intent: Intent, host: str) -> str:
+    """Return a host's changes as `path +2 ~1, peer -1`."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for change in intent.changes.get(host, ()):
+        counts[change.resource.value][change.action.value] += 1
+    signs = {
+        resource: " ".join(f"{sign}{of[action]}" for action, sign in _SIGNS.items() if of[action])
+        for resource, of in sorted(counts.items())
+    }
+    return ", ".join(f"{resource} {text}" for resource, text in signs.items() if text)
+
+
+def _hosts(
+    inventory: Inventory, runs: Sequence[boards.RunRow], documents: Sequence[VerifyDocument]
+) -> Iterator[boards.HostRow]:
+    rows = {
+        relay.id: boards.HostRow(relay.id, carrier.id, most_paths=relay.max_paths)
+        for carrier, relay in inventory.relays.values()
+    }
+    rows |= {centre.id: boards.HostRow(centre.id, name=centre.name) for centre in inventory.centres.values()}
+    for document in documents:
+        for seen in document.hosts:
+            if row := rows.get(seen.host):
+                findings = tuple(
+                    Finding(Cause(found.cause), Layer.HOST, seen.host, found.detail) for found in seen.findings
+                )
+                at = document.finished_at
+                row = replace(row, outcome=seen.outcome, error=seen.error, looked_at=at, findings=findings)
+                if seen.drift is not None:
+                    drift = tuple(
+                        f"{_SIGNS.get(item.action, item.action)} {item.resource.value} {item.name}"
+                        for item in seen.drift
+                    )
+                    row = replace(row, drift=drift, compared_at=at)
+                if seen.engine or seen.system:
+                    row = replace(row, engine=seen.engine, system=seen.system, readers=seen.readers)
+                rows[seen.host] = row
+    applied: dict[str, boards.RunRow] = {}
+    for run in runs:
+        if run.operation in {Operation.APPLY, Operation.ROLLBACK}:
+            for host in run.hosts:
+                applied.setdefault(host, run)
+    for name, row in sorted(rows.items(), key=lambda pair: (pair[1].carrier == "", pair[1].carrier, pair[0])):
+        yield replace(row, applied=applied.get(name))
+
+
+@lru_cache(maxsize=2)
+def _keys_since(root: Path, _digest: str) -> Mapping[str, datetime]:
+    """Return when keys came into Git, read once for each content of the inventory."""
+    return keys_since(root)
+
+
+def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[boards.DueRow]:
+    """Yield certificates and keys whose next one is due until a day."""
+    sites = {name: plan.carrier for name, site in inventory.facilities.items() for plan in reversed(site.carried_plans)}
+    for age in ages:
+        relay = inventory.relays.get(age.owner)
+        carrier = relay[0].id if relay else sites.get(age.owner, "")
+        if age.due is not None and age.due <= until:
+            yield boards.DueRow(age.due, age.owner, age.kind.value, carrier, "" if relay else age.owner)
+    lock = inventory.allocations
+    chains = {name: entry.certificates for name, entry in lock.relays.items() if name in inventory.relays}
+    chains |= {name: entry.certificates for name, entry in lock.centres.items() if name in inventory.centres}
+    for name, chain in chains.items():
+        relay = inventory.relays.get(name)
+        with suppress(ValueError):
+            if chain and (end := in_vietnam(read_certificate(chain[0]).until).date()) <= until:
+                yield boards.DueRow(end, name, CERTIFICATE, relay[0].id if relay else "")
+
+
+def _packages(overview: InventoryOverview, history: History) -> Iterator[PackageStatus]:
+    """Yield site packages that are not known to be installed, oldest first."""
+    records = history.packages()
+    facilities = [site for name, site in overview.inventory.facilities.items() if name in records]
+    today = in_vietnam(overview.now).date()
+    found = package_statuses(overview.inventory, records, overview.evidence, facilities, today=today)
+    waiting = ((one.handed.observed.at, one) for one in found if one.handed and one.state in _WAITING)
+    yield from (one for _, one in sorted(waiting, key=lambda pair: (pair[0], pair[1].facility)) if not one.installed)
