@@ -17,7 +17,7 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.options import from_option, limit_option, span_of, until_option, warn_of_damage
 from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.session import overview_of, write_report, write_tree
-from provisioner.cli.support.terminal import ListedWord, ValidPath
+from provisioner.cli.support.terminal import ListedWord, PageAddress, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
@@ -305,8 +305,14 @@ def report() -> None:
 
 @report.command()
 @click.argument("folder", type=ValidPath(), metavar="DIR")
+@click.option(
+    "--dashboard-url",
+    "dashboard",
+    type=PageAddress(),
+    help="The address of Grafana's dashboard, to link it.",
+)
 @click.pass_obj
-def html(invocation: Invocation, folder: Path) -> int:
+def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:
     """Write the pages of `serve` as files, in both languages.
 
     There is one page a province and one a facility, with the content of the engineer's role: DIR and its files are
@@ -322,6 +328,6 @@ def html(invocation: Invocation, folder: Path) -> int:
 
     recorded = source.RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now)
     board = source.as_of(recorded.load(), now())
-    number = static.write_pages(folder, board, recorded.past, now())
+    number = static.write_pages(folder, board, recorded.past, now(), dashboard or "")
     click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
     return 0

@@ -14,7 +14,7 @@ from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import print_document, print_warning, show
 from provisioner.cli.support.question import ended_by_signal
 from provisioner.cli.support.session import refuse_unread_metrics
-from provisioner.cli.support.terminal import ValidPath
+from provisioner.cli.support.terminal import PageAddress, ValidPath
 from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces, kit
 from provisioner.integrations.alerting.metric_catalogue import VERIFIED_AT, MetricSheet, exposition
 from provisioner.operations.questions.metrics import RecordedMetrics, carriers_of, recorded_metrics, write_metrics
@@ -52,6 +52,7 @@ _USUAL = ScrapePlaces()
     metavar="ADDRESS:PORT",
     help="The address of an agent's metrics. May be repeated.",
 )
+@click.option("--pages-url", "pages", type=PageAddress(), help="The address of serve, for a link on the dashboard.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @click.pass_obj
 def monitoring(
@@ -60,6 +61,7 @@ def monitoring(
     folder: Path,
     *,
     webhooks: tuple[str, ...],
+    pages: str | None,
     force: bool,
     agents: tuple[str, ...],
     **places: str,
@@ -76,7 +78,7 @@ def monitoring(
     invocation.refuse_inside(folder)
     addresses = _addresses(webhooks, carriers_of(invocation.inventory, invocation.env, now()))
     endpoints = {name: _checked_endpoint(place) for name, place in places.items()}
-    files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_checked_endpoint, agents))), addresses)
+    files = kit(ScrapePlaces(**endpoints, agents=tuple(map(_checked_endpoint, agents))), addresses, pages or "")
     _write_kit(folder, files, force=force)
     paths = [folder / name for name in files]
     show(invocation, MonitoringDocument(files=paths), (f"wrote {path}" for path in paths))

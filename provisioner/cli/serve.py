@@ -7,7 +7,7 @@ import click
 
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.terminal import ValidPath
+from provisioner.cli.support.terminal import PageAddress, ValidPath
 from provisioner.operations.questions.overview import overview
 from provisioner.web import server
 from provisioner.web.app import ServedPages
@@ -35,6 +35,12 @@ _PORT = 8300
 @click.option(
     "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
 )
+@click.option(
+    "--dashboard-url",
+    "dashboard",
+    type=PageAddress(),
+    help="The address of Grafana's dashboard, to link it.",
+)
 @click.pass_obj
 def serve(
     invocation: Invocation,
@@ -47,6 +53,7 @@ def serve(
     certificate: Path | None,
     key: Path | None,
     purpose: str | None,
+    dashboard: str | None,
 ) -> int:
     """Serve the web pages: incidents, facilities, provinces.
 
@@ -85,6 +92,7 @@ def serve(
         further=signing_in.routes if signing_in else (),
         leave="sign-out" if signing_in else "",
         contacts=contacts,
+        dashboard=dashboard or "",
     )
 
     def ready() -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Final, TextIO, cast
+from urllib.parse import urlsplit
 
 import click
 
@@ -207,6 +208,26 @@ class ValidPath(click.Path):
         if len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/")):
             self.fail("the path is longer than any file's", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class PageAddress(click.ParamType[str]):
+    """A web page's address without a login."""
+
+    name = "URL"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take an address that a page may link to, or fail."""
+        try:
+            parts = urlsplit(value)
+            is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+            has_login = parts.username is not None or parts.password is not None
+        except ValueError:
+            is_address = has_login = False
+        if not is_address or not value.isascii() or not value.isprintable() or " " in value:
+            self.fail("that is no web address: write it as https://HOST/PATH", param, ctx)
+        if has_login:
+            self.fail("an address with a login may hold a secret, and every reader of the page sees it", param, ctx)
+        return value
 
 
 class Amount(click.FloatRange):

@@ -141,8 +141,8 @@ def _agents(places: tuple[str, ...]) -> Document:
     return {"job_name": "provisioner-agent", "static_configs": [{"targets": list(places)}]}
 
 
-def dashboard_file() -> str:
-    """Return the dashboard for an import into Grafana."""
+def dashboard_file(pages: str = "") -> str:
+    """Return the dashboard for an import into Grafana; `pages` is the address of `serve`."""
     grid = _Grid()
     _add_panels_of_now(grid)
     _add_panels_of_nights(grid)
@@ -155,12 +155,12 @@ def dashboard_file() -> str:
         "schemaVersion": 37,
         "version": 1,
         "editable": True,
-        "timezone": "browser",
+        "timezone": "Asia/Ho_Chi_Minh",
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "templating": {"list": [_datasource(), *map(_variable, ("inventory", "carrier", "province"))]},
         "annotations": {"list": []},
-        "links": [],
+        "links": [{"type": "link", "title": "Pages", "url": pages, "targetBlank": True}] if pages else [],
         "panels": grid.panels,
     }
     return json.dumps(document, indent=2) + "\n"
@@ -276,11 +276,11 @@ def _variable(name: str) -> Document:
     }
 
 
-def kit(places: ScrapePlaces, addresses: Mapping[str, str]) -> dict[str, str]:
+def kit(places: ScrapePlaces, addresses: Mapping[str, str], pages: str = "") -> dict[str, str]:
     """Return each file's text; `addresses` are webhooks by carrier."""
     return {
         "prometheus.yml": prometheus_file(places),
         RULES: rules_file(),
         "alertmanager.yml": routes_file(addresses),
-        "grafana-dashboard.json": dashboard_file(),
+        "grafana-dashboard.json": dashboard_file(pages),
     }
