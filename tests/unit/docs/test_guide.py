@@ -23,6 +23,7 @@ from provisioner.operations.apply import execution
 from provisioner.plan.change import Impact
 from provisioner.verify.document import verify_document
 from provisioner.verify.result import VerifyResult
+from tests.prepared import prepared
 from tests.simulated import SimulatedHost, SimulatedHosts
 from tests.unit.docs.pages import ROOT, ConsoleStep, all_pages, fences, section, steps, text_of
 
@@ -97,33 +98,27 @@ def shell(folder: Path, command: str) -> str:
 
 
 @pytest.fixture
-def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimulatedHosts:
-    """Hosts in memory instead of real ones, and a file that stands for MediaMTX."""
-    simulated = SimulatedHosts()
-    program = tmp_path / "mediamtx"
-    program.touch()
-    monkeypatch.setattr(
-        "provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: simulated
-    )
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """A checkout whose example runs on hosts in memory, with two people who watch one path."""
+    hosts, program = SimulatedHosts(), tmp_path / "mediamtx"
+    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda _templates, _environment: hosts)
     monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    return simulated
-
-
-@pytest.fixture
-def terminal(
-    tmp_path: Path, hosts: SimulatedHosts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A checkout whose example runs on the hosts, with two people who watch one path."""
-    shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
-    shell(tmp_path, "git init -q && git config user.name A && git config user.email a@example.com")
-    shell(tmp_path, "git add inventories && git commit -qm A")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "now", lambda: NOW)
     monkeypatch.setenv("COLUMNS", "80")
-    hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})
-    unlocked = {"ANSIBLE_VAULT_PASSWORD_FILE": f"{EXAMPLE}/.vault-password", "XDG_STATE_HOME": str(tmp_path / "state")}
-    assert run(["-i", EXAMPLE, "apply", "--yes", "--allow", "trust=4"], unlocked) == 0
-    capsys.readouterr()
+
+    def build() -> None:
+        program.touch()
+        shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
+        shell(tmp_path, "git init -q && git config user.name A && git config user.email a@example.com")
+        shell(tmp_path, "git add inventories && git commit -qm A")
+        hosts.hosts["relay-viettel-1"] = SimulatedHost(viewers={WATCHED: 2})
+        password, state = f"{EXAMPLE}/.vault-password", str(tmp_path / "state")
+        unlocked = {"ANSIBLE_VAULT_PASSWORD_FILE": password, "XDG_STATE_HOME": state}
+        assert run(["-i", EXAMPLE, "apply", "--yes", "--allow", "trust=4"], unlocked) == 0
+        capsys.readouterr()
+
+    prepared(tmp_path, hosts, "guide", build)
     return Terminal(tmp_path, capsys)
 
 

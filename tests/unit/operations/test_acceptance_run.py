@@ -1,25 +1,19 @@
 """A person accepts what cameras show, and later checks tell who was moved, by views that the history kept."""
 
-import json
 import re
-import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provisioner.cli.main import run
 from provisioner.desired.spec import MediaPath
-from provisioner.operations.apply import execution
-from provisioner.record.state_folder import state_folder_of
-from provisioner.record.store import find_history
 from provisioner.verify.picture_measures import PictureView
 from tests.laws.test_reference_laws import scene as view_of
+from tests.recorded import RecordingController, applied_controller
 from tests.unit.verify.world import packets, picture, scene
 from tests.watched import WatchedHosts
 
-EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
 FACILITY = ("--limit", "facility=kcl-bg-002")
 PATH = "bac-giang/kcl-bg-002/cam-01/sub"
 
@@ -40,39 +34,28 @@ class SeeingHosts(WatchedHosts):
         return super()._read(path) | {"picture": picture(scene=measured, packets=key)}
 
 
-class Person:
-    """A person with the program, a copy of the example, and hosts in memory."""
-
-    def __init__(self, folder: Path, hosts: SeeingHosts, capsys: pytest.CaptureFixture[str]) -> None:
-        self.root, self.hosts, self._capsys = folder / "example", hosts, capsys
-        shutil.copytree(EXAMPLE, self.root)
-        password = str(self.root / ".vault-password")
-        self.environment = {"ANSIBLE_VAULT_PASSWORD_FILE": password, "XDG_STATE_HOME": str(folder / "state")}
-
-    def run(self, *arguments: str, **environment: str) -> int:
-        return run(["-i", str(self.root), *arguments], self.environment | environment)
+class Person(RecordingController):
+    """A person with the program."""
 
     def verify(self, *arguments: str) -> dict[str, Any]:
-        self._capsys.readouterr()
-        run(["-i", str(self.root), "--output", "json", "verify", *FACILITY, *arguments], self.environment)
-        document: dict[str, Any] = json.loads(self._capsys.readouterr().out)
-        return document
+        return self.run("--output", "json", "verify", *FACILITY, *arguments).document
 
     def path(self, *arguments: str) -> dict[str, Any]:
         """What a verification says of one path."""
         return next(one for one in self.verify(*arguments)["paths"] if one["path"] == PATH)
 
+    def show(self, view: PictureView) -> None:
+        """Let the camera of the path show another view."""
+        assert isinstance(self.hosts, SeeingHosts)
+        self.hosts.views[PATH] = view
+
 
 @pytest.fixture
-def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Person:
+def person(tmp_path: Path) -> Person:
     """A person whose hosts hold what the example says."""
-    hosts, program = SeeingHosts(), tmp_path / "mediamtx"
-    program.touch()
-    monkeypatch.setattr("provisioner.operations.pipeline.session.AnsibleRunner", lambda *_arguments: hosts)
-    monkeypatch.setattr(execution, "fetch", lambda *_arguments: program)
-    one = Person(tmp_path, hosts, capsys)
-    assert one.run("apply", "--yes", "--allow", "trust=4") == 0
-    return one
+    hosts = SeeingHosts()
+    hosts.hosts = applied_controller(tmp_path).hosts.hosts
+    return Person(tmp_path, hosts)
 
 
 def test_what_was_accepted_is_kept_and_compared(person: Person) -> None:
@@ -81,7 +64,7 @@ def test_what_was_accepted_is_kept_and_compared(person: Person) -> None:
     assert all(one["accepted"] for one in document["accepted"]), document["accepted"]
     after = person.path()
     assert (after["reference"]["count"], after["picture"]["suspects"], after["to_look_at"]) == (1, [], [])
-    person.hosts.views[PATH] = view_of(3)
+    person.show(view_of(3))
     moved = person.path()
     assert (moved["verdict"], moved["picture"]["suspects"]) == ("up", ["moved"])
     # Three checks at once are one moment: nobody is sent out.
@@ -90,9 +73,7 @@ def test_what_was_accepted_is_kept_and_compared(person: Person) -> None:
 
 def test_the_record_says_who_accepted_what(person: Person) -> None:
     person.verify("--accept")
-    history = find_history(state_folder_of(person.environment, "example"))
-    assert history is not None
-    with closing(history):
+    with closing(person.history) as history:
         latest = history.runs()[0]
         document = history.document(latest.run.id)
     assert document is not None
@@ -103,7 +84,7 @@ def test_the_record_says_who_accepted_what(person: Person) -> None:
 
 def test_a_suspect_view_is_accepted_only_anew(person: Person) -> None:
     person.verify("--accept")
-    person.hosts.views[PATH] = view_of(3)
+    person.show(view_of(3))
     refused = next(one for one in person.verify("--accept")["accepted"] if one["path"] == PATH)
     assert (refused["accepted"], "--renew" in refused["refused"]) == (False, True)
     renewed = next(one for one in person.verify("--accept", "--renew")["accepted"] if one["path"] == PATH)
@@ -118,7 +99,7 @@ def test_another_view_of_a_camera_that_turns_is_accepted_beside_the_first(person
     assert turning.count("tour: true") == 1
     file.write_text(turning)
     person.verify("--accept")
-    person.hosts.views[PATH] = view_of(3)
+    person.show(view_of(3))
     again = next(one for one in person.verify("--accept")["accepted"] if one["path"] == PATH)
     assert (again["accepted"], again["refused"]) == (True, "")
     assert person.path()["reference"]["count"] == 2
@@ -143,12 +124,11 @@ def test_what_is_not_up_is_not_accepted(person: Person) -> None:
 def test_a_word_that_nobody_can_give_is_refused(
     person: Person, arguments: tuple[str, ...], environment: dict[str, str]
 ) -> None:
-    assert person.run(*arguments, **environment) == 2
+    assert person.run(*arguments, **environment).code == 2
     assert person.path()["reference"] is None
 
 
-def test_text_tells_of_references_and_acceptances(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    person.run("verify", "--accept", "--details", *FACILITY)
-    said = capsys.readouterr().out
+def test_text_tells_of_references_and_acceptances(person: Person) -> None:
+    said = person.run("verify", "--accept", "--details", *FACILITY).out
     assert f"  {PATH}: it has references by" in said or f"  {PATH}: accepted" in said
     assert "references: " in said
