@@ -3,6 +3,7 @@
 Private halves and passwords are typed without echo or read from standard input; they are never arguments.
 """
 
+import sys
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BeforeValidator
 
 from provisioner.base.document import HeldRow, Known, Messages, Printed, of
 from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
+from provisioner.base.files import read_regular
 from provisioner.base.git import Checkout
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
@@ -24,11 +26,20 @@ from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning, show
 from provisioner.cli.support.question import is_attended, piped_text
 from provisioner.cli.support.session import session_of
-from provisioner.cli.support.terminal import DAY
+from provisioner.cli.support.terminal import DAY, ValidPath
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import KEYS_MISSING
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
-from provisioner.operations.edit.logins import LoginsFile, LoginsRequest, LoginsWritten, forget_old_logins, set_logins
+from provisioner.operations.edit.logins import (
+    MOST_LISTED,
+    DeviceLogin,
+    LoginsFile,
+    LoginsRequest,
+    LoginsWritten,
+    forget_old_logins,
+    listed_logins,
+    set_logins,
+)
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.keys.relay_key import progress_of_own_key
 from provisioner.operations.keys.rotation import recorded_key_ages
@@ -290,7 +301,14 @@ def secrets() -> None:
 
 
 @secrets.command("set")
-@click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
+@click.argument("devices", nargs=-1, metavar="[FACILITY/DEVICE…]")
+@click.option(
+    "--from",
+    "listed",
+    type=ValidPath(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="A list with a login a device, as CSV or YAML; `-` reads standard input.",
+)
 @click.option("--username", default="", metavar="NAME", help="The user. Default: the device's present one.")
 @click.option(
     "--accept-old-until", type=DAY, metavar="DATE", help="The last day on which the present login is valid too."
@@ -298,12 +316,20 @@ def secrets() -> None:
 @texts.commit_option
 @click.pass_obj
 def set_(
-    invocation: Invocation, devices: tuple[str, ...], username: str, accept_old_until: datetime | None, *, commits: bool
+    invocation: Invocation,
+    devices: tuple[str, ...],
+    username: str,
+    accept_old_until: datetime | None,
+    *,
+    listed: Path | None,
+    commits: bool,
 ) -> int:
     """Set the login of cameras and recorders in their encrypted file.
 
     The command asks for the password twice, without echo; without a terminal it reads one line of standard input. All
-    named devices get the same password. A recorder has the login of its channels. The file keeps its vault id, comments
+    named devices get the same password. --from sets a login a device: CSV with the columns device (FACILITY/DEVICE),
+    username and password, or YAML as in the vault's file. Delete that list afterwards. A recorder has the login of its
+    channels. The file keeps its vault id, comments
     and order, and is written only if a value changes. Hosts get the login with the next apply.
 
     With --accept-old-until you may change the password on the device on any day until then. Relays use the old login
@@ -313,12 +339,19 @@ def set_(
     """
     session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     until = accept_old_until.date() if accept_old_until else None
-    request = LoginsRequest(devices, _password(invocation), username, until)
+    if bool(devices) == (listed is not None) or (listed is not None and username):
+        hint = "name FACILITY/DEVICE…, with one password for all, or --from FILE, with users and passwords"
+        raise UsageError("name the devices, or a list of their logins", hint=hint)
+    if listed is None:
+        password = _password(invocation)
+        request = LoginsRequest({name: DeviceLogin(password, username) for name in devices}, until)
+    else:
+        request = LoginsRequest(_listed(invocation, listed), until)
     env = invocation.env
     written = set_logins(invocation.inventory, session.passwords, request, today=today(), environment=env)
     files = written.files
     changed = [file.file for file in files if file.changed] + [edit.path for edit in written.accepted if edit.changed]
-    texts.commit_written(invocation, checkout, changed, f"logins of {', '.join(devices)}")
+    texts.commit_written(invocation, checkout, changed, f"logins of {named([*request.logins])}")
     if invocation.json:
         print_document(LoginsDocument.model_validate(written).plain)
         return 0
@@ -330,6 +363,19 @@ def set_(
         commit = "" if checkout else ", commit"
         click.echo(f"next: provisioner validate{commit}, then provisioner plan")
     return 0
+
+
+def _listed(invocation: Invocation, file: Path) -> dict[str, DeviceLogin]:
+    """Read a list of logins, or raise `UsageError`."""
+    if file == Path("-"):
+        return listed_logins(sys.stdin.buffer.read(MOST_LISTED + 1))
+    if file.resolve().is_relative_to(invocation.inventory.resolve()):
+        hint = "move it out, and change these passwords if it was ever committed"
+        raise UsageError("the list of logins is inside the inventory, in the clear", hint=hint)
+    try:
+        return listed_logins(read_regular(file, most=MOST_LISTED + 1))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a list of logins") from None
 
 
 def _password(invocation: Invocation) -> Secret:

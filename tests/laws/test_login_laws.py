@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from provisioner.base.secret import Secret
 from provisioner.base.vault import VaultPasswords, decrypt
 from provisioner.inventory.files.yaml import parse
-from provisioner.operations.edit.logins import LoginsRequest, set_logins
+from provisioner.operations.edit.logins import DeviceLogin, LoginsRequest, set_logins
 from tests import inventories as make
 
 ROOT = Path("inventories/example")
@@ -41,7 +41,7 @@ def test_a_given_login_is_the_files_and_no_other_changes(devices: list[str], use
         for name in devices:
             facility, _, device = name.partition("/")
             expected[facility][device] = {"username": username, "password": password}
-        request = LoginsRequest(tuple(devices), Secret(password), username)
+        request = LoginsRequest(dict.fromkeys(devices, DeviceLogin(Secret(password), username)))
         set_logins(root, passwords(), request, today=make.TODAY, environment={})
         after = opened(root)
         assert parse(after).value == expected

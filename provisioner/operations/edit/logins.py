@@ -1,9 +1,12 @@
 """A device's login, set in its vault file by the smallest edit."""
 
+import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -25,17 +28,67 @@ from provisioner.inventory.model.secrets import Credentials, FormerCredentials
 from provisioner.operations.edit.cameras import day_to_come, login_accepted
 from provisioner.operations.edit.file_edit import Edits, FileEdit, device_named
 
+MOST_LISTED: Final = 1024 * 1024  #: Bytes of a list of logins.
+_COLUMNS = ["device", "password", "username"]
+_DEVICE = re.compile(r"[a-z0-9-]{1,64}/[a-z0-9-]{1,64}")
 _HEADER = "# Logins of cameras and recorders, by facility and device; encrypted with the vault id `{vault_id}`.\n"
 
 
 @dataclass(frozen=True, slots=True)
-class LoginsRequest:
-    """A requested login."""
+class DeviceLogin:
+    """A device's new login; without `username` it keeps its own."""
 
-    devices: tuple[str, ...]  #: Each as `FACILITY/DEVICE`; all get the same login.
     password: Secret = field(repr=False)
-    username: str = ""  #: Empty if each device keeps its own.
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsRequest:
+    """Requested logins."""
+
+    logins: Mapping[str, DeviceLogin]  #: By `FACILITY/DEVICE`.
     accept_old_until: date | None = None  #: The last day on which present logins are accepted too, or `None`.
+
+
+def listed_logins(data: bytes) -> dict[str, DeviceLogin]:
+    """Read a list with a login a device; `UsageError` has a line, never its content.
+
+    The list is CSV with the columns device, username and password, or YAML as in the vault's own file.
+    """
+    hint = "write CSV with the columns device,username,password, or YAML: FACILITY: { DEVICE: { username, password } }"
+    if len(data) > MOST_LISTED:
+        raise UsageError("the list has more than 1 MiB", hint="divide it")
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UsageError("the list is no UTF-8 text", hint=hint) from None
+    head = lines[0] if lines else ""
+    delimiter = ";" if ";" in head else ","
+    columns = [column.strip().lower() for column in head.split(delimiter)]
+    if sorted(columns) != _COLUMNS:
+        try:
+            by_site = _logins(Path("-"), data)
+        except InventoryError:
+            raise UsageError("the list is neither of the two forms", hint=hint) from None
+        if not by_site or any(login.old for logins in by_site.values() for login in logins.values()):
+            raise UsageError("the list has no login, or a former one", hint=hint)
+        return {
+            f"{site}/{device}": DeviceLogin(login.password, login.username)
+            for site, logins in by_site.items()
+            for device, login in logins.items()
+        }
+    listed: dict[str, DeviceLogin] = {}
+    for number, cells in enumerate(csv.reader(lines[1:], delimiter=delimiter), 2):
+        row = dict(zip(columns, cells, strict=False)) if len(cells) == len(columns) else {}
+        device, password = row.get("device", "").strip(), row.get("password", "")
+        if cells and (not _DEVICE.fullmatch(device) or not password or not password.isprintable() or device in listed):
+            message = f"row {number} of the list has no FACILITY/DEVICE of its own, or no password in one line"
+            raise UsageError(message, hint=hint)
+        if cells:
+            listed[device] = DeviceLogin(Secret(password), row.get("username", "").strip())
+    if not listed:
+        raise UsageError("the list has no login", hint=hint)
+    return listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +117,7 @@ def set_logins(
     prepared before the first is written. Raises `InventoryError` or `SecretsError` for a file; `UsageError` if there is
     no such device, its user is not known, or its login is under change already.
     """
-    by_file = _by_file(root, passwords, request.devices, today, environment)
+    by_file = _by_file(root, passwords, tuple(request.logins), today, environment)
     texts = [
         _Edit.with_new_logins(root, passwords, owner, devices, request) for owner, devices in sorted(by_file.items())
     ]
@@ -160,7 +213,8 @@ class _Edit:
         after, changed = before.decode("utf-8-sig"), []
         for facility, device in devices:
             of_site = logins.setdefault(facility.id, {})
-            new = _new_login(f"{facility.id}/{device}", request, of_site.get(device))
+            name = f"{facility.id}/{device}"
+            new = _new_login(name, request.logins[name], request.accept_old_until, of_site.get(device))
             if new != of_site.get(device):
                 after = _with_login(path, after, (facility.id, device), new, of_site)
                 of_site[device] = new
@@ -217,21 +271,23 @@ def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
     return secret_files.vault_id_for(below[0], passwords) if len(below) > 1 else SECRETS_ID
 
 
-def _new_login(name: str, request: LoginsRequest, old: Credentials | None) -> Credentials:
-    username = request.username or (old.username if old else "")
+def _new_login(name: str, login: DeviceLogin, until: date | None, old: Credentials | None) -> Credentials:
+    username = login.username or (old.username if old else "")
     if not username:
         raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
-    old_login = _former_login(name, request, old)
+    old_login = _former_login(name, login, until, old)
     try:
-        return Credentials(username=username, password=request.password, old=old_login)
+        return Credentials(username=username, password=login.password, old=old_login)
     except ValidationError:
         # pydantic's message has the given value.
         message = "a user's name is one line of at most 300 characters"
         raise UsageError(message, hint="see --username", object=name) from None
 
 
-def _former_login(name: str, request: LoginsRequest, old: Credentials | None) -> FormerCredentials | None:
-    if request.accept_old_until is None:
+def _former_login(
+    name: str, login: DeviceLogin, until: date | None, old: Credentials | None
+) -> FormerCredentials | None:
+    if until is None:
         return old.old if old else None
     if old is None:
         hint = "leave --accept-old-until out"
@@ -239,7 +295,7 @@ def _former_login(name: str, request: LoginsRequest, old: Credentials | None) ->
     if old.old is not None:
         hint = f"finish that first: provisioner camera accept {name} --finish, then provisioner secrets forget {name}"
         raise UsageError(f"the login of {name} is under change already", hint=hint, object=name)
-    if request.username in {"", old.username} and request.password == old.password:
+    if login.username in {"", old.username} and login.password == old.password:
         raise UsageError(f"{name} has this login already", hint="type the new one", object=name)
     return FormerCredentials(username=old.username, password=old.password)
 

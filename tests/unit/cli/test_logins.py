@@ -12,6 +12,7 @@ import pytest
 
 from provisioner.base.vault import VaultPasswords, decrypt, encrypt, vault_id_of
 from provisioner.cli.main import run
+from provisioner.inventory.files.yaml import parse
 
 EXAMPLE = Path("inventories/example")
 CANARY = 'Sup3r-s3cret: "ăn cơm" #'
@@ -183,3 +184,64 @@ def test_logins_under_an_older_id_are_renamed_first(root: Path, set_login: Set) 
     code, out = set_login("kcl-bg-001/nvr-01")
     assert (code, "rename kcl-bg-old to kcl-bg-001 there first" in out) == (3, True), out
     assert opened(root) == text
+
+
+# --- a list of logins ------------------------------------------------------------------------------
+CSV = f"""device,username,password
+kcl-bg-001/nvr-01,viewer,"{CANARY.replace('"', '""')}"
+kcl-hd-001/cam-01,,other-2
+"""
+YAML = f"""
+kcl-bg-001:
+  nvr-01: {{ username: viewer, password: {json.dumps(CANARY)} }}
+kcl-hd-001:
+  cam-01: {{ username: admin, password: other-2 }}
+"""
+
+
+@pytest.mark.parametrize("listed", [CSV, CSV.replace("\n", "\r\n"), f"\ufeff{CSV}", YAML])
+@pytest.mark.parametrize("piped", [True, False])
+def test_a_list_sets_a_login_a_device(root: Path, set_login: Set, tmp_path: Path, *, listed: str, piped: bool) -> None:
+    file = tmp_path / "logins"
+    file.write_text(listed, encoding="utf-8")
+    code, out = set_login("--from", "-", typed=listed) if piped else set_login("--from", str(file), typed="")
+    assert code == 0, out
+    ours = parse(opened(root).encode()).value
+    others = parse(opened(root, "secrets/cameras/hai-duong.yml").encode()).value
+    assert isinstance(ours, dict)
+    assert isinstance(others, dict)
+    assert ours["kcl-bg-001"]["nvr-01"] == {"username": "viewer", "password": CANARY}
+    assert others["kcl-hd-001"]["cam-01"]["password"] == "other-2"
+    assert validate(root) == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("", "the list has no login"),
+        ("device,username,password\n", "the list has no login"),
+        (f"device,username,password\n{CANARY},viewer,kcl-bg-001/nvr-01\n", "row 2 of the list"),
+        ("device,username,password\nkcl-bg-001/nvr-01,viewer,\n", "row 2 of the list"),
+        ("device,username,password\nkcl-bg-001/nvr-01,viewer\n", "row 2 of the list"),
+        (f"{CSV}kcl-bg-001/nvr-01,viewer,third\n", "row 4 of the list"),
+        ("device,username,password\nkcl-bg-001/nvr-99,viewer,x\n", "kcl-bg-001 has no device nvr-99"),
+        (f"kcl-bg-001: {{ nvr-01: {json.dumps(CANARY)} }}\n", "the list is neither of the two forms"),
+        ("x" * (1024 * 1024 + 1), "more than 1 MiB"),
+    ],
+)
+def test_a_list_that_is_wrong_is_refused_without_its_content(
+    root: Path, set_login: Set, listed: str, said: str
+) -> None:
+    before = {path: path.read_bytes() for path in (root / "secrets/cameras").iterdir()}
+    code, out = set_login("--from", "-", typed=listed)
+    assert (code, said in out) == (2, True), out
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_list_stands_alone_and_outside_of_the_inventory(root: Path, set_login: Set) -> None:
+    for words in ((), ("kcl-bg-001/nvr-01", "--from", "-"), ("--from", "-", "--username", "viewer")):
+        code, out = set_login(*words)
+        assert (code, "name the devices, or a list of their logins" in out) == (2, True), out
+    (root / "logins.csv").write_text(CSV, encoding="utf-8")
+    code, out = set_login("--from", str(root / "logins.csv"))
+    assert (code, "is inside the inventory, in the clear" in out) == (2, True), out
