@@ -40,6 +40,9 @@ _OF_FACILITY = in_order(
 )
 
 
+_TO_CHANGE = field_options(Facility, name="", kind="", managing_body="", location="", capacity="")
+
+
 @click.command("next")
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option("--commit", "commits", is_flag=True, help="Commit the files that each step writes, and no other ones.")
@@ -170,6 +173,21 @@ def add(invocation: Invocation, /, identifier: str, *, same_name: bool, **words:
     }
     edit = facility_edits.added(edits_of(invocation), words | answers, identifier=identifier, same_name=same_name)
     return edit, f"{edit.facility}: registered"
+
+
+@facility.command("set")
+@click.argument("identifier", metavar="FACILITY", shell_complete=facilities_like)
+@in_order(_TO_CHANGE)
+@edits_file
+def set_(invocation: Invocation, /, identifier: str, **words: object) -> Edited:
+    """Correct a facility's name, use, body, address or capacity.
+
+    Name only the values that changed. The id and the province never change, as paths and addresses contain them. No
+    host changes, and no sign-off is needed. `camera move` sets the zone and location of a camera.
+
+    Example: provisioner -i DIR facility set kcl-bg-001 --name "Trường THPT Ví Dụ 1"
+    """
+    return facility_edits.described(edits_of(invocation), identifier, words), f"{identifier}: its description"
 
 
 @facility.command()

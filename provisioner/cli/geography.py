@@ -1,16 +1,20 @@
-"""`provisioner geography`."""
+"""`provisioner geography`, and the designations of provinces."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import click
 
 from provisioner.base.document import Day, Printed, Row, absent
 from provisioner.base.text import counted
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.completion import carriers_like, provinces_like
+from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import show
-from provisioner.cli.support.terminal import ListedWord
+from provisioner.cli.support.terminal import DAY, ListedWord
+from provisioner.cli.support.texts import EditedWithNext, edits_file, edits_of
 from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province
+from provisioner.operations.edit import shared_files
 
 _scheme = ListedWord(SCHEMES)
 
@@ -131,3 +135,61 @@ class GeographyDocument(Printed, name="geography", title="Provinces"):
 
 def _entries(listed: Iterable[Province]) -> list[ProvinceRow]:
     return [ProvinceRow.made_of(province, other=_others(province)) for province in listed]
+
+
+# --- designations ----------------------------------------------------------------------------------
+@click.group(cls=NamedGroup)
+def designation() -> None:
+    """Record which carrier serves a province, from and until which day."""
+
+
+@designation.command()
+@click.argument("province", metavar="PROVINCE", shell_complete=provinces_like)
+@click.argument("carrier", metavar="CARRIER", shell_complete=carriers_like)
+@click.option("--since", type=DAY, help="The first day. Default: today.")
+@click.option("--until", type=DAY, help="The last day. Default: open.")
+@click.option("--source", required=True, metavar="TEXT", help="The document that designates.")
+@click.option("--scheme", type=_scheme, help="The list of provinces with this slug. Default: the inventory's.")
+@edits_file
+def add(
+    invocation: Invocation,
+    province: str,
+    carrier: str,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    source: str,
+    scheme: str | None,
+) -> EditedWithNext:
+    """Designate a carrier for a province.
+
+    A province may have two carriers for a time. No path is cut on the first or last day. Facilities change their
+    carrier one by one (`facility move`), and `validate` warns of those that are late.
+
+    Example: provisioner -i DIR designation add hai-duong vnpt --since 2021-06-07 --source "letter 12"
+    """
+    first, last = since.date() if since else today(), until.date() if until else None
+    request = shared_files.DesignationRequest(
+        province=province, carrier=carrier, since=first, until=last, source=source, scheme=scheme
+    )
+    edit = shared_files.designated(edits_of(invocation), request)
+    return edit, f"{province}: {carrier} from {first}", _then(invocation)
+
+
+@designation.command()
+@click.argument("province", metavar="PROVINCE", shell_complete=provinces_like)
+@click.argument("carrier", metavar="CARRIER", shell_complete=carriers_like)
+@click.option("--on", "day", type=DAY, help="The last day. Default: today.")
+@edits_file
+def end(invocation: Invocation, province: str, carrier: str, day: datetime | None) -> EditedWithNext:
+    """Set the last day of a carrier in a province.
+
+    Example: provisioner -i DIR designation end hai-duong viettel --on 2021-06-30
+    """
+    last = day.date() if day else today()
+    edit = shared_files.designation_ended(edits_of(invocation), province, carrier, last)
+    return edit, f"{province}: {carrier} until {last}", _then(invocation)
+
+
+def _then(invocation: Invocation) -> str:
+    return invocation.say("next: {command}", command="provisioner validate")

@@ -18,7 +18,7 @@ from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.edit.file_edit import FileEdit
-from provisioner.operations.edit.keys import KeyedHost, keyed_host, with_host_key
+from provisioner.operations.edit.keys import KeyedHost, keyed_host, step_after_host_key, with_host_key
 from provisioner.operations.hosts import decommission as ownership
 from provisioner.operations.hosts import prepare as preparation
 from provisioner.operations.questions.packages import packages_naming
@@ -140,16 +140,23 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     """
     texts.refuse_both(dry_run=dry_run, commits=commits)
     keyed = keyed_host(texts.edits_of(invocation), host)
-    named_key = _named_fingerprint(host, compared)
-    if preparation.is_host_key(named_key):
-        key = SshHostKey(named_key)
-    else:
-        key = preparation.scanned_key(invocation.env, invocation.inventory, keyed)
-        _ask_to_compare(invocation, keyed, key, named_key, dry_run=dry_run)
+    key = compared_key(invocation, keyed, compared, dry_run=dry_run)
     edit = with_host_key(keyed, key.host_key)
     commit = texts.write_edit(invocation, edit, f"Host key of {host}", commits=commits) if not dry_run else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
     return 0
+
+
+def compared_key(
+    invocation: Invocation, keyed: KeyedHost, compared: str | None, *, dry_run: bool = False
+) -> SshHostKey:
+    """Return a host's named key, or the key that it shows once compared."""
+    named_key = _named_fingerprint(keyed.id, compared)
+    if preparation.is_host_key(named_key):
+        return SshHostKey(named_key)
+    key = preparation.scanned_key(invocation.env, invocation.inventory, keyed)
+    _ask_to_compare(invocation, keyed, key, named_key, dry_run=dry_run)
+    return key
 
 
 def _named_fingerprint(host: str, named: str | None) -> str:
@@ -206,7 +213,8 @@ def _show_scanned(
     lines = [f"{edit.path}: {keyed.id} has this key already: {_key_text(key)}"]
     if edit.changed:
         next_ = "dry run: no files were written; repeat without --dry-run"
-        next_ = next_ if dry_run else f"next: provisioner plan --limit host={keyed.id}"
+        step = step_after_host_key(texts.edits_of(invocation), keyed.id)
+        next_ = next_ if dry_run else f"next: provisioner {step}"
         of_commit = [f"committed as {commit[:12]}"] if commit else []
         lines = [*texts.diff_lines(edit), f"{keyed.id}: {_key_text(key)}", *of_commit, next_]
     written = edit.changed and not dry_run

@@ -1,6 +1,6 @@
 """`provisioner init`: a new inventory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from provisioner.base.errors import InventoryError, PolicyError, UsageError
 from provisioner.base.text import Document, endpoint_text, printable
 from provisioner.cli.support.configuration import file_of
 from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.options import split_host_and_port
 from provisioner.cli.support.output import print_document
 from provisioner.cli.support.question import answer, is_attended
 from provisioner.cli.support.terminal import ListedWord, ValidPath
@@ -19,7 +20,6 @@ from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.operations.edit import init as new_inventory
 
 _SHOWN = 80
-_SSH_PORT = "22"
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -51,6 +51,12 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--centre", default="", metavar="ID@ADDRESS[:PORT]", help="The monitoring centre.")
 @click.option("--centre-name", default="", metavar="TEXT", help="The centre's name.")
 @click.option("--relay", "relays", multiple=True, metavar="[CARRIER/]ID@ADDRESS[:PORT]", help="A relay of a carrier.")
+@click.option(
+    "--endpoint", "endpoints", multiple=True, metavar="RELAY=ADDRESS", help="A relay's public address for WireGuard."
+)
+@click.option(
+    "--jump", "jumps", multiple=True, metavar="CARRIER=USER@ADDRESS[:PORT]", help="The jump host of a carrier's relays."
+)
 @click.option("--user", default="", metavar="NAME", help="The login on the hosts: a normal user with sudo.")
 @click.option("--host-key", "known", multiple=True, metavar="HOST=KEY", help="A host's key, or its SHA256 fingerprint.")
 @click.option(
@@ -177,9 +183,14 @@ class _Questions:
         first = next(iter(carriers))
         provinces = dict(self._named(options["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
         host_keys = dict(_split_pairs(options["known"], "--host-key"))
+        jumps = {
+            carrier: self._jump(carrier, text, host_keys) for carrier, text in _split_pairs(options["jumps"], "--jump")
+        }
+        endpoints = dict(_split_pairs(options["endpoints"], "--endpoint"))
         user = options["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
         centre = options["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
         relays = options["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
+        _refuse_relays(relays, first, jumps, endpoints, host_keys)
         networks = options["networks"] or (
             self._answer("--management", "From where SSH to the hosts comes: a network"),
         )
@@ -193,7 +204,11 @@ class _Questions:
             management_networks=networks,
             centre=self._host_from(centre, user, host_keys, tuple(carriers)),
             centre_name=options["centre_name"] or centre.partition("@")[0],
-            relays=[self._relay_from(relay, user, host_keys, first) for relay in relays],
+            relays=[
+                replace(relay, endpoint=endpoints.get(relay.id, ""))
+                for relay in (self._relay_from(text, user, host_keys, first) for text in relays)
+            ],
+            jumps=jumps,
             version=options["version"],
             artefact=options["artefact"],
             sha256=dict(_split_pairs(options["sums"], "--mediamtx-sha256")) or dict(new_inventory.RELEASE_SHA256),
@@ -202,6 +217,11 @@ class _Questions:
     def _named(self, texts: Iterable[str], option: str, question: str) -> list[tuple[str, str]]:
         listed = list(texts) or [self._answer(option, question)]
         return [(text.partition("=")[0], text.partition("=")[2]) for text in listed]
+
+    def _jump(self, carrier: str, text: str, host_keys: Mapping[str, str]) -> new_inventory.FirstHost:
+        user, _, place = text.rpartition("@")
+        address, _ = split_host_and_port(place)
+        return self._host_from(f"{address}@{place}", user, host_keys, (carrier,))
 
     def _relay_from(self, text: str, user: str, host_keys: Mapping[str, str], first: str) -> new_inventory.FirstHost:
         carrier, slash, rest = text.partition("/")
@@ -216,7 +236,7 @@ class _Questions:
         self, text: str, user: str, host_keys: Mapping[str, str], carriers: tuple[str, ...], *, is_relay: bool = False
     ) -> new_inventory.FirstHost:
         name, at, place = text.partition("@")
-        address, digits = _split_host_and_port(place)
+        address, digits = split_host_and_port(place)
         port = int(digits) if digits.isascii() and digits.isdigit() else 0
         if not at or not name or not address or not port:
             raise UsageError(
@@ -255,15 +275,21 @@ class _Questions:
         return answer(self._invocation, option, question, subject="a new inventory", default=default)
 
 
-def _split_host_and_port(place: str) -> tuple[str, str]:
-    """Split host and port; IPv6 with a port has brackets."""
-    bracket, closed, after = place.partition("]")
-    if bracket.startswith("[") and closed:
-        return bracket[1:], after.removeprefix(":") if after.startswith(":") else "" if after else _SSH_PORT
-    if place.count(":") > 1:
-        return place, _SSH_PORT
-    address, colon, digits = place.partition(":")
-    return address, digits if colon else _SSH_PORT
+def _refuse_relays(
+    relays: Iterable[str],
+    first: str,
+    jumps: Collection[str],
+    endpoints: Collection[str],
+    host_keys: Mapping[str, str],
+) -> None:
+    """Refuse an unknown relay's endpoint, and an unknown key behind a jump host."""
+    places = {text.rpartition("/")[2].partition("@")[0]: text.rpartition("/")[0] or first for text in relays}
+    for name in sorted(set(endpoints) - places.keys()):
+        raise UsageError(f"--endpoint names {printable(name, _SHOWN)}, which is no relay here", hint="see --relay")
+    for name, carrier in places.items():
+        if carrier in jumps and host_keys.get(name, "SHA256:").startswith("SHA256:"):
+            hint = f"read it there (ssh_host_ed25519_key.pub), and add --host-key {name}='ssh-ed25519 …'"
+            raise UsageError(f"relay {name} is behind a jump host: its whole host key is needed", hint=hint)
 
 
 def _split_pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:

@@ -9,17 +9,21 @@ from provisioner.base.document import Known, Printed, Truth, of
 from provisioner.base.errors import UsageError
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
+from provisioner.cli.hosts import compared_key
 from provisioner.cli.keys import recovery_pair
 from provisioner.cli.relay_drain import drain, keep
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.options import split_host_and_port
 from provisioner.cli.support.output import echo_lines, print_warning, show
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.render.site import USUAL_DAYS, valid_for
+from provisioner.operations.edit.keys import jump_host_of
+from provisioner.operations.edit.shared_files import NONE, relay_changed
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.hosts.replace import (
     Replaced,
@@ -38,6 +42,53 @@ from provisioner.plan.guards.policy import TRUST, parse_allowances
 from provisioner.record.entries import Operation
 from provisioner.record.state_folder import who, who_text
 from provisioner.report.tables import some_of
+
+
+@click.command("set")
+@click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
+@click.option("--address", metavar="ADDRESS", help="The address for SSH, and for WireGuard without an endpoint.")
+@click.option("--endpoint", metavar="ADDRESS", help="The public address or name for WireGuard; `none` removes it.")
+@click.option("--endpoint-address", metavar="ADDRESS", help="The address of an endpoint that is a name, or `none`.")
+@click.option("--jump", metavar="USER@ADDRESS[:PORT]", help="Its own jump host for SSH; `none` removes it.")
+@click.option("--jump-inside", "inside", metavar="ADDRESS", help="The jump host's address behind it, if another one.")
+@click.option("--host-key", "compared", metavar="ADDRESS=SHA256:…", help="The jump host's key or fingerprint.")
+@texts.edits_file
+def set_(
+    invocation: Invocation,
+    /,
+    relay: str,
+    *,
+    jump: str | None,
+    inside: str | None,
+    compared: str | None,
+    **places: str | None,
+) -> texts.EditedWithNext:
+    """Change a relay's address, public endpoint or jump host.
+
+    Name only the values that change. The command asks a new jump host for its key, and you compare it as in
+    `hosts scan-key`. The next plan lists the sites whose gateways need a new package.
+
+    Example: provisioner -i DIR relay set relay-viettel-1 --endpoint 203.0.113.12
+    """
+    edits = texts.edits_of(invocation)
+    values: dict[str, object] = {name: value for name, value in places.items() if value is not None}
+    if (compared or inside) and jump in {None, NONE}:
+        message = "--host-key and --jump-inside are about a new jump host"
+        raise UsageError(message, hint="name it with --jump USER@ADDRESS")
+    if jump == NONE:
+        values["jump"] = NONE
+    elif jump is not None:
+        user, _, place = jump.rpartition("@")
+        address, digits = split_host_and_port(place)
+        port = int(digits) if digits.isascii() and digits.isdigit() else 0
+        keyed = jump_host_of(edits, relay, user, address, port)
+        ssh = keyed.ssh.model_dump(exclude_defaults=True)
+        key = compared_key(invocation, keyed, compared).host_key
+        values["jump"] = {"address": address, **({"inside": inside} if inside else {}), "ssh": ssh | {"host_key": key}}
+    if not values:
+        raise UsageError("no value is named", hint="name what changes: --address, --endpoint or --jump")
+    then = invocation.say("next: {command}", command=f"provisioner plan --limit host={relay}")
+    return relay_changed(edits, relay, values), f"{relay}: {', '.join(sorted(values))}", then
 
 
 @click.command()
@@ -190,11 +241,12 @@ def _replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> I
 
 @click.group(cls=NamedGroup)
 def relay() -> None:
-    """Drain a relay onto another one, or keep it; replace a dead relay."""
+    """Change a relay's addresses; drain it, or keep it; replace a dead relay."""
 
 
 relay.add_command(drain)
 relay.add_command(keep)
+relay.add_command(set_)
 relay.add_command(replace)
 
 

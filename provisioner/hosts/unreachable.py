@@ -49,7 +49,7 @@ _NOT_NOW = Unreachable(
 )
 _NOT_THE_KEY = Unreachable(
     "its SSH host key is not the one that the inventory has",
-    "compare ssh.host_key in the inventory with the key at the host's console",
+    "compare it at the host's console; provisioner hosts scan-key writes the key that the host shows",
 )
 _OF_KEYS = (_ANOTHER_KEY, _ANOTHER_TYPE, _ANOTHER_NAME, _NOT_NOW, _NO_CERTIFICATE)
 _NO_METHOD = Unreachable(

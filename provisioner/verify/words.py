@@ -69,7 +69,7 @@ _SOURCES = _table(
         (r"bad status code: 453\b", "the device has no bandwidth left for one more viewer"),
         (r"bad status code: (?P<c>5\d\d)\b", "the device fails inside (RTSP status {c})"),
         (r"bad status code: (?P<c>\d{3})\b", "the device refuses the stream (RTSP status {c})"),
-        (r"connection refused", "the device refuses the connection"),
+        (r"connection refused", "the device or its gateway refuses the connection"),
         (r"no route to host|network is unreachable", "there is no way to the device"),
         (r"request timed out", "the device takes the connection and does not answer"),
         (r"tcp timeout", "the device stopped sending"),

@@ -127,6 +127,7 @@ def _names_like(kind: str, ctx: click.Context, param: click.Parameter, incomplet
 
 
 facilities_like = partial(_names_like, "facility")
+carriers_like = partial(_names_like, "carrier")
 hosts_like = partial(_names_like, "host")
 provinces_like = partial(_names_like, "province")  #: With facilities.
 

@@ -28,6 +28,7 @@ hosts_limit_option = _limit(help="Only these hosts: carrier, host, …")
 _MOMENT_FORMS: Final = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M%z")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 _SHOWN_MOMENT = 80
+_SSH_PORT: Final = "22"
 _WEEK = timedelta(days=7)
 _MOST_DAMAGED = 5
 C = TypeVar("C", bound=Callable[..., object])
@@ -78,6 +79,17 @@ def span_of(begin: datetime | None, until: datetime | None, as_of: datetime) -> 
     if first >= end:
         raise UsageError("the span ends before it begins", hint="--from is earlier than --until, and than --as-of")
     return Span(first, end)
+
+
+def split_host_and_port(place: str) -> tuple[str, str]:
+    """Split host and port; IPv6 with a port has brackets."""
+    bracket, closed, after = place.partition("]")
+    if bracket.startswith("[") and closed:
+        return bracket[1:], after.removeprefix(":") if after.startswith(":") else "" if after else _SSH_PORT
+    if place.count(":") > 1:
+        return place, _SSH_PORT
+    address, colon, digits = place.partition(":")
+    return address, digits if colon else _SSH_PORT
 
 
 def warn_of_damage(invocation: Invocation, damaged: Sequence[str]) -> None:

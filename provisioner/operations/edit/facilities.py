@@ -80,6 +80,19 @@ def added(edits: Edits, options: Mapping[str, object], *, identifier: str = "", 
     return edits.edit(loaded, name, None, text.with_values({(key,): value for key, value in values.items()}))
 
 
+def described(edits: Edits, facility: str, options: Mapping[str, object]) -> FileEdit:
+    """Return an edit of a facility's description."""
+    values = named_values(Facility, options)
+    if not values:
+        raise UsageError("no value is named", hint="name what changed, e.g. --name; the id never changes")
+    opened = edits.open(facility)
+    places: dict[KeyPath, object] = {}
+    for key, value in values.items():
+        below = value if isinstance(value, dict) and getattr(opened.site, key) is not None else None
+        places |= {(key,): value} if below is None else {(key, name): inner for name, inner in below.items()}
+    return opened.edited(opened.text.with_values(places))
+
+
 def _next_id(loaded: Loaded, province: str) -> str:
     owners = (owner.partition("/")[2] for owner in loaded.places.sources)
     return next_facility(province, (*loaded.outlines, *_retired(loaded), *owners))

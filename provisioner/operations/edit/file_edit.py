@@ -15,7 +15,7 @@ from pathlib import Path
 
 from provisioner.base.errors import InventoryError, LockedError, Problem, Severity, UsageError
 from provisioner.base.files import read_regular, write_atomic
-from provisioner.base.text import counted, did_you_mean, printable
+from provisioner.base.text import counted, did_you_mean, msg, printable
 from provisioner.base.vietnamese import clean
 from provisioner.inventory import rules
 from provisioner.inventory.allocation import devices_of
@@ -30,6 +30,7 @@ from provisioner.inventory.model.base import Model, inner_model, use_of
 from provisioner.inventory.model.devices import Camera, Recorder, device_of
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import text_keys
+from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.rules import SIGN_OFFS, UNFINISHED
 from provisioner.inventory.rules.view import without_consequences
@@ -376,6 +377,16 @@ def frame_of(loaded: Loaded) -> BaseInventory:
         hint = "run `provisioner validate` and correct what it lists"
         raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)
     return loaded.frame
+
+
+def relay_named(base_inventory: BaseInventory, name: str) -> tuple[Carrier, int]:
+    """Return a relay's carrier and its index there, or raise `UsageError`."""
+    relays = base_inventory.relays
+    if name not in relays:
+        hint = did_you_mean(name, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
+        raise UsageError(msg("there is no relay {name}", printable(name, _SHOWN)), hint=hint, object=name)
+    carrier, _ = relays[name]
+    return carrier, next(index for index, relay in enumerate(carrier.relays) if relay.id == name)
 
 
 def _problems_after(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> Collection[Problem]:

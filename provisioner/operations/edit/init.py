@@ -110,6 +110,12 @@ centre: centre-hn@203.0.113.31
 centre-name: Monitoring centre
 relay:
   - relay-1@203.0.113.11
+# A relay's public address for WireGuard, and the jump host of a carrier's relays, if they have one. The host key of a
+# relay behind it is named whole below.
+# endpoint:
+#   relay-1: 203.0.113.12
+# jump:
+#   viettel: ops@203.0.113.7
 # The SSH key that each host shows, or its fingerprint: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the host.
 host-key:
   centre-hn: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILLxxTLNWIvTOqfEHsYPptl1mrfK9Gmz7ymtR1zfHdv5
@@ -140,6 +146,7 @@ class FirstHost:
     port: int
     host_key: str
     carrier: str = ""
+    endpoint: str = ""  #: A relay's public address for WireGuard; empty if it is `address`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,7 @@ class Beginning:
     centre: FirstHost
     centre_name: str
     relays: Sequence[FirstHost]  #: The first relays, at least one a carrier.
+    jumps: Mapping[str, FirstHost] = field(default_factory=dict)  #: The jump host of a carrier's relays, by carrier.
     version: str = RELEASE
     artefact: str = "release"
     sha256: Mapping[str, str] = field(default_factory=lambda: dict(RELEASE_SHA256))
@@ -332,14 +340,25 @@ name: {scalar(beginning.carriers[carrier])}
 management_networks: [{", ".join(map(_plain, beginning.management_networks))}]
 # Networks of the carrier itself that a tunnel pool must not cover go into own_networks, e.g. [100.64.0.0/10].
 centres: [{beginning.centre.id}]
-relays:
+{_jump_block(beginning.jumps.get(carrier))}relays:
 {relays}
 """
 
 
+def _jump_block(jump: FirstHost | None) -> str:
+    if jump is None:
+        return ""
+    ssh = "".join(f"    {line}\n" for line in _ssh_lines(jump))
+    return f"jump: # SSH to the relays goes through this host\n  address: {_plain(jump.address)}\n  ssh:\n{ssh}"
+
+
 def _relay_lines(relay: FirstHost) -> Iterator[str]:
     yield f"  - id: {relay.id}"
-    yield f"    address: {_plain(relay.address)} # SSH goes here; add `endpoint` if WireGuard goes elsewhere"
+    if relay.endpoint:
+        yield f"    address: {_plain(relay.address)} # SSH goes here"
+        yield f"    endpoint: {_plain(relay.endpoint)} # gateways and centres send WireGuard here"
+    else:
+        yield f"    address: {_plain(relay.address)} # SSH goes here; add `endpoint` if WireGuard goes elsewhere"
     yield "    ssh:"
     yield from (f"      {line}" for line in _ssh_lines(relay))
 
@@ -427,6 +446,8 @@ def _refuse_hosts(beginning: Beginning) -> None:
         if not _ID.fullmatch(name):
             hint = "an id is of small letters, digits and single hyphens, e.g. viettel"
             raise UsageError(f"{printable(name, _SHOWN)} is no id", hint=hint)
+    for carrier in sorted(beginning.jumps.keys() - beginning.carriers.keys()):
+        raise UsageError(f"--jump names {printable(carrier, _SHOWN)}, which is no carrier here", hint="see --carrier")
     with_relays = {relay.carrier for relay in beginning.relays}
     if without := next((carrier for carrier in beginning.carriers if carrier not in with_relays), ""):
         hint = f"add --relay {without}/ID@ADDRESS, or leave the carrier out until it has one"

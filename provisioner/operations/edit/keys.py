@@ -12,10 +12,11 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from provisioner.base.addresses import host_address
 from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.files import write_atomic
 from provisioner.base.recovery_key import RecoveryPair, new_pair, vouched
-from provisioner.base.text import did_you_mean, printable
+from provisioner.base.text import did_you_mean, endpoint_text, msg, printable
 from provisioner.base.vault import VaultPasswords
 from provisioner.hosts.call_target import TargetHost
 from provisioner.inventory.files.positions import KeyPath
@@ -146,10 +147,8 @@ def _is_changing(facility: Facility) -> bool:
 
 def relay_named(inventory: Inventory, name: str) -> host_models.Relay:
     """Return the relay of an id, or raise `UsageError`."""
-    if name not in inventory.relays:
-        hint = did_you_mean(name, inventory.relays, f"relays are: {', '.join(sorted(inventory.relays)) or 'none'}")
-        raise UsageError(f"there is no relay {printable(name, _SHOWN)}", hint=hint, object=name)
-    return inventory.relays[name][1]
+    carrier, index = file_edit.relay_named(inventory, name)
+    return carrier.relays[index]
 
 
 def refuse_begin(inventory: Inventory, relay: host_models.Relay, port: int) -> None:
@@ -335,6 +334,28 @@ def _keyed_centre(root: Path, base_inventory: BaseInventory, host: str) -> Keyed
     carriers = tuple(name for name, carrier in base_inventory.carriers.items() if host in carrier.centres)
     target = host, carriers, centre.address, centre.ssh_to, centre.jump_to
     return KeyedHost(*target, file=file, place=("ssh", "host_key"))
+
+
+def jump_host_of(edits: file_edit.Edits, relay: str, user: str, address: str, port: int) -> KeyedHost:
+    """Return a relay's future jump host for its key, or raise `UsageError`."""
+    carrier, index = file_edit.relay_named(file_edit.frame_of(edits.load()), relay)
+    try:
+        target = address, (carrier.id,), host_address(address.lower()), host_models.Ssh(user=user, port=port)
+    except ValueError:
+        hint = "write --jump USER@ADDRESS or USER@ADDRESS:PORT; none removes it"
+        shown = printable(f"{user}@{endpoint_text(address, port)}", _SHOWN)
+        raise UsageError(msg("no jump host can be called at {shown}", shown), hint=hint, object=relay) from None
+    return KeyedHost(*target, None, file=edits.root / "carriers" / f"{carrier.id}.yml", place=("relays", index, "jump"))
+
+
+def step_after_host_key(edits: file_edit.Edits, host: str) -> str:
+    """Return the command that follows a host's new SSH key."""
+    lock = file_edit.frame_of(edits.load()).allocations
+    entry = lock.relays.get(host) or lock.centres.get(host)
+    if entry is None:
+        return "allocate"
+    new = sum(known.public_key is None for known in (*lock.relays.values(), *lock.centres.values()))
+    return f"plan --limit host={host}" if entry.public_key else f"keys init --allow trust={new}"
 
 
 def with_host_key(keyed: KeyedHost, host_key: str) -> file_edit.FileEdit:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from provisioner.base.errors import UsageError
-from provisioner.base.text import did_you_mean, msg, printable
+from provisioner.base.text import msg
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.connection import Access, ConnectionPlan, PlanState
 from provisioner.inventory.model.facility import Facility, Operating
@@ -21,7 +21,6 @@ from provisioner.operations.edit.facilities import backup_beside
 from provisioner.operations.edit.keys import refuse_changing
 from provisioner.operations.edit.sign_off import claimed_by_all, refuse_claims
 
-_SHOWN = 80
 _FAULTY = "its file has errors: correct what provisioner validate lists"
 
 
@@ -64,9 +63,7 @@ def refuse_pair(base_inventory: BaseInventory, request: DrainRequest) -> Carrier
     """
     relays = base_inventory.relays
     for name in (request.relay, request.to):
-        if name not in relays:
-            hint = did_you_mean(name, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
-            raise UsageError(msg("there is no relay {name}", printable(name, _SHOWN)), hint=hint, object=name)
+        file_edit.relay_named(base_inventory, name)
     for name in (request.relay, request.to):
         refuse_changing(base_inventory.allocations, name, "take part in a drain")
     (carrier, relay), (target_carrier, target) = relays[request.relay], relays[request.to]
@@ -220,11 +217,8 @@ def _judged(edits: file_edit.Edits, loaded: Loaded, changed: Collection[file_edi
 def drain_taken_back(edits: file_edit.Edits, relay: str) -> DrainUndone:
     """Return edits that keep a relay's remaining sites."""
     loaded = edits.load()
-    relays = file_edit.frame_of(loaded).relays
-    if relay not in relays:
-        hint = did_you_mean(relay, relays, msg("relays are: {relays}", ", ".join(sorted(relays)) or "none"))
-        raise UsageError(msg("there is no relay {relay}", printable(relay, _SHOWN)), hint=hint, object=relay)
-    carrier, drained = relays[relay]
+    carrier, at = file_edit.relay_named(file_edit.frame_of(loaded), relay)
+    drained = carrier.relays[at]
     if drained.drain_to is None:
         return DrainUndone(relay, "", (), (), {})
     changed = []
@@ -236,9 +230,8 @@ def drain_taken_back(edits: file_edit.Edits, relay: str) -> DrainUndone:
     judged = file_edit.all_checked_against_rules(loaded, edits.root, changed, edits.today)
     stays = dict.fromkeys(_faulty_facilities(edits, loaded, drained.drain_to), _FAULTY)
     stays |= {name: problems[0].message.partition(": ")[2] for name, problems in judged.refused.items()}
-    index = next(index for index, candidate in enumerate(carrier.relays) if candidate.id == relay)
     file = file_edit.text_of_file(edits.root / "carriers" / f"{carrier.id}.yml")
-    mark = file_edit.FileEdit(relay, file.path, file.data, file.without(("relays", index, "drain_to")).data)
+    mark = file_edit.FileEdit(relay, file.path, file.data, file.without(("relays", at, "drain_to")).data)
     sites = tuple(edit.facility for edit in judged.edits)
     # While a site stays behind, the word does too: the same command goes on.
     return DrainUndone(relay, drained.drain_to, (*judged.edits, *(() if stays else (mark,))), sites, stays)

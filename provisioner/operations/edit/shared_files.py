@@ -2,23 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import TypedDict
 
 from provisioner.base.errors import UsageError
-from provisioner.base.text import VIETNAM, msg
+from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
 from provisioner.desired.limit import Limit
+from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.facility import MaintenanceWindow
 from provisioner.inventory.outline import Outline, OutlinedInventory
-from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of, text_of_file
+from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of, relay_named, text_of_file
 
 _WINDOWS = "maintenance.yml"
+_DESIGNATIONS = "designations.yml"
 _NEW = b"version: 1\nwindows: []\n"
 _LISTS = {"facility": "facilities", "host": "hosts", "carrier": "carriers"}
 _LISTED = 20
+_SHOWN = 80
+NONE = "none"  #: Value that removes a setting of a relay.
 
 
 class WindowRequest(TypedDict):
@@ -150,3 +154,57 @@ def window_ended(edits: Edits, number: int | None, now: datetime) -> tuple[FileE
     text = text_of_file(edits.root / _WINDOWS)
     edit = edits.edit(loaded, f"window {number}", text.data, text.without(("windows", number - 1)))
     return edit, windows[number - 1]
+
+
+# --- designations ----------------------------------------------------------------------------------
+class DesignationRequest(TypedDict):
+    """A designation, in the words of designations.yml."""
+
+    province: str
+    carrier: str
+    since: date
+    until: date | None
+    source: str
+    scheme: str | None  #: The list with the province's slug; `None` for the inventory's.
+
+
+def designated(edits: Edits, request: DesignationRequest) -> FileEdit:
+    """Return an edit that adds a designation, or raise `InventoryError`."""
+    loaded = edits.load()
+    count = len(frame_of(loaded).designations)
+    scheme = {"province_scheme": request["scheme"]} if request["scheme"] else {}
+    row: dict[str, object] = {"province": request["province"], **scheme, "carrier": request["carrier"]}
+    row["since"] = request["since"].isoformat()
+    row |= {"until": request["until"].isoformat()} if request["until"] else {}
+    row["source"] = request["source"]
+    text = text_of_file(edits.root / _DESIGNATIONS)
+    changes: dict[KeyPath, object] = {("designations", count): Flow(row)} if count else {("designations",): [row]}
+    return edits.edit(loaded, request["province"], text.data, text.with_values(changes))
+
+
+def designation_ended(edits: Edits, province: str, carrier: str, day: date) -> FileEdit:
+    """Return an edit that sets the last day of a designation, or raise `UsageError`."""
+    loaded = edits.load()
+    rows = frame_of(loaded).designations
+    named = [(n, row) for n, row in enumerate(rows) if (row.province, row.carrier) == (province, carrier)]
+    found = [n for n, row in named if row.since <= day and (row.until is None or row.until >= day)]
+    if len(found) != 1:
+        listed = sorted({f"{row.province} {row.carrier}" for row in rows})
+        wanted = f"{printable(province, _SHOWN)} {printable(carrier, _SHOWN)}"
+        message = msg("no single designation of {wanted} is in force on {day}", wanted, day)
+        raise UsageError(message, hint=did_you_mean(wanted, listed, f"there are {', '.join(listed[:_LISTED])}"))
+    text = text_of_file(edits.root / _DESIGNATIONS)
+    return edits.edit(
+        loaded, province, text.data, text.with_values({("designations", found[0], "until"): day.isoformat()})
+    )
+
+
+# --- relays ----------------------------------------------------------------------------------------
+def relay_changed(edits: Edits, relay: str, values: Mapping[str, object]) -> FileEdit:
+    """Return an edit of a relay's settings; `none` removes one."""
+    loaded = edits.load()
+    carrier, index = relay_named(frame_of(loaded), relay)
+    text, at = text_of_file(edits.root / "carriers" / f"{carrier.id}.yml"), ("relays", index)
+    after = text.without(*((*at, key) for key, value in values.items() if value == NONE))
+    after = after.with_values({(*at, key): value for key, value in values.items() if value != NONE})
+    return edits.edit(loaded, relay, text.data, after)

@@ -146,7 +146,7 @@ def _own_cause(absence: Absence, path: MediaPath, touched: Touched, watch: Watch
     is_separate = is_separate and touched.planned and not touched.everything and not touched.link
     match absence.port:
         case "refused" if not _is_moved(watch):
-            return "its device refuses connections"
+            return "its device or gateway refuses connections"
         case "no-route" if not _is_moved(watch):
             return "its gateway has no way to it"
         case "timeout" if others_flow and is_separate and not touched.bars and _is_clear(watch):

@@ -18,6 +18,7 @@ from provisioner.base.git import OWN_HOOK
 from provisioner.base.ssh_signature import fingerprint_of
 from provisioner.cli.main import run
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
+from provisioner.inventory.files.yaml import parse
 from provisioner.nodes import settings
 from provisioner.nodes.controller import RoutedRunner
 from provisioner.operations.apply import execution
@@ -81,6 +82,35 @@ def test_all_of_it_is_there_and_the_password_is_nobody_elses(call: Call, home: P
     code, out, _ = call("--output", "json", "validate")
     problems = json.loads(out)["problems"]
     assert {problem["code"] for problem in problems} == {"host-keys-missing", "secrets-missing"}
+
+
+def test_an_endpoint_and_a_jump_host_are_written_and_the_jump_host_s_key_is_compared(
+    call: Call, tmp_path: Path
+) -> None:
+    more = ("--endpoint", "relay-1=203.0.113.12", "--jump", "viettel=ops@198.51.100.7:2222")
+    scanned = ("--host-key", f"198.51.100.7={fingerprint_of(KEY)}")
+    code, out, err = call("init", "first", *WORDS, *KNOWN, *more, *scanned)
+    assert code == 0, out + err
+    document = parse((tmp_path / "first/carriers/viettel.yml").read_bytes()).value
+    assert isinstance(document, dict)
+    assert document["jump"] == {"address": "198.51.100.7", "ssh": {"user": "ops", "port": 2222, "host_key": KEY}}
+    assert document["relays"][0]["endpoint"] == "203.0.113.12"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((*KNOWN, "--endpoint", "relay-2=203.0.113.12"), "--endpoint names relay-2, which is no relay here"),
+        ((*KNOWN, "--jump", "vnpt=ops@198.51.100.7", "--host-key", f"198.51.100.7={KEY}"), "is no carrier here"),
+        ((*KNOWN, "--jump", "viettel=ops@198.51.100.7"), "nobody is here to compare the key of 198.51.100.7"),
+        ((*KNOWN[:2], "--jump", "viettel=ops@198.51.100.7", "--host-key", f"198.51.100.7={KEY}"), "whole host key"),
+    ],
+)
+def test_an_endpoint_or_a_jump_host_that_cannot_be_is_refused(
+    call: Call, tmp_path: Path, more: tuple[str, ...], said: str
+) -> None:
+    code, _, err = call("init", "first", *WORDS, *more)
+    assert (code, said in err, (tmp_path / "first").exists()) == (2, True, False), err
 
 
 def test_a_secret_in_the_clear_is_not_committed_and_an_encrypted_one_is(call: Call, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from difflib import ndiff
@@ -192,3 +193,18 @@ def test_it_is_committed_alone(hosts: Hosts) -> None:
     ).stdout  # fmt: skip
     assert shown.splitlines()[0] == f"Host key of {RELAY}"
     assert "1 file changed" in shown
+
+
+def test_the_next_command_is_the_one_that_the_host_lacks(hosts: Hosts) -> None:
+    hosts.shown.says(ip_address(ADDRESS), f"x {NEW}\n")
+    words = (RELAY, "--host-key", f"{RELAY}={PRINT}", "--dry-run")
+    whole = (RELAY, "--host-key", f"{RELAY}={NEW}")
+    assert hosts.call(*words).out.splitlines()[-1].startswith("dry run")
+    assert hosts.call(*whole).out.splitlines()[-1] == f"next: provisioner plan --limit host={RELAY}"
+    lock = hosts.root / "allocations.lock.yml"
+    text = lock.read_text(encoding="utf-8")
+    lock.write_text(re.sub(r"(?m)^    public_key: .*\n", "", text), encoding="utf-8")
+    again = (RELAY, "--host-key", f"{RELAY}={key_of(79)}")
+    assert hosts.call(*again).out.splitlines()[-1] == "next: provisioner keys init --allow trust=3"
+    lock.write_text("version: 1\n", encoding="utf-8")
+    assert hosts.call(*whole).out.splitlines()[-1] == "next: provisioner allocate"

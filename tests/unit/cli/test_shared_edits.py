@@ -1,17 +1,21 @@
 """Edits of files that are no facility's: announced work, designations and relays, shown and checked."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from provisioner.base.ssh_signature import fingerprint_of
 from provisioner.base.text import VIETNAM
 from provisioner.cli.main import run
 from provisioner.inventory.files.yaml import parse
 from tests.example_terminal import EXAMPLE
+from tests.nodes.test_host_keys import Shown, key_of
 
 Call = Callable[..., tuple[int, str, str]]
 SOURCE = Path(__file__).parents[3] / EXAMPLE
@@ -168,3 +172,117 @@ def test_the_document_of_an_edit_names_its_object(root: Path, call: Call) -> Non
     document = json.loads(out)
     assert (code, document["schema"], document["object"]) == (0, "provisioner/file-edit", "window 2")
     assert (document["written"], document["file"]) == (True, str(root / WINDOWS))
+
+
+# --- designations ----------------------------------------------------------------------------------
+def test_a_designation_is_added_and_ended_on_a_line_of_its_own(root: Path, call: Call) -> None:
+    before = (root / "designations.yml").read_bytes()
+    code, out, err = call("designation", "end", "hai-duong", "vnpt", "--on", "2030-12-31")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "next: provisioner validate"
+    words = ("hai-duong", "vnpt", "--since", "2031-01-01", "--source", "letter 12")
+    assert call("designation", "add", *words)[0] == 0
+    lines = [line for line in (root / "designations.yml").read_bytes().splitlines() if line not in before.splitlines()]
+    assert lines == [
+        b'  - { province: hai-duong, carrier: vnpt, since: 2021-06-07, source: "illustrative", until: 2030-12-31 }',
+        b"  - { province: hai-duong, carrier: vnpt, since: 2031-01-01, source: letter 12 }",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("add", "hai-duon", "vnpt", "--source", "x"), 3, "did you mean hai-duong?"),
+        (("add", "hai-duong", "vnp", "--source", "x"), 3, "carrier vnp has no file"),
+        (("add", "hai-duong", "vnpt", "--since", "2031-01-02", "--until", "2031-01-01", "--source", "x"), 3, "invalid"),
+        (("end", "hai-duong", "vnp"), 2, "did you mean hai-duong vnpt"),
+        (("end", "hai-duong", "vnpt", "--on", "2020-01-01"), 2, "is in force on 2020-01-01"),
+    ],
+)
+def test_a_designation_that_cannot_be_is_refused(
+    root: Path, call: Call, words: tuple[str, ...], code: int, message: str
+) -> None:
+    before = (root / "designations.yml").read_bytes()
+    ended, _, err = call("designation", *words)
+    assert (ended, message in err) == (code, True), err
+    assert (root / "designations.yml").read_bytes() == before
+
+
+# --- facilities ------------------------------------------------------------------------------------
+def test_a_name_changes_and_neither_the_id_nor_the_sign_offs_do(root: Path, call: Call) -> None:
+    file = "facilities/bac-giang/kcl-bg-001.yml"
+    before = values(root, file)
+    words = ("--name", "Trường Mới", "--ward", "Phường A", "--people", "50")
+    code, out, err = call("facility", "set", "kcl-bg-001", *words)
+    assert code == 0, err
+    changed = {"name": "Trường Mới", "location": {"ward": "Phường A"}, "capacity": {"people": 50}}
+    assert values(root, file) == before | changed
+    assert ("is held" in out, out.splitlines()[-1]) == (False, "next: provisioner facility next kcl-bg-001")
+    assert call("facility", "set", "kcl-bg-001", "--ward", "Phường B", "--street", "Số 2")[0] == 0
+    assert values(root, file)["location"] == {"ward": "Phường B", "street": "Số 2"}
+    code, _, err = call("facility", "set", "kcl-bg-001")
+    assert (code, "no value is named" in err) == (2, True)
+
+
+# --- relays ----------------------------------------------------------------------------------------
+RELAYS = "carriers/viettel.yml"
+JUMP, JUMP_KEY = "203.0.113.7", key_of(78)
+
+
+def relay_in(root: Path) -> Mapping[str, object]:
+    relays = values(root, RELAYS)["relays"]
+    assert isinstance(relays, list)
+    relay = relays[0]
+    assert isinstance(relay, dict)
+    return relay
+
+
+def test_an_endpoint_changes_and_goes_and_the_rest_of_the_file_stays(root: Path, call: Call) -> None:
+    before = relay_in(root)
+    code, out, err = call("relay", "set", "relay-viettel-1", "--endpoint", "203.0.113.99", "--address", "203.0.113.98")
+    assert code == 0, err
+    assert relay_in(root) == {**before, "endpoint": "203.0.113.99", "address": "203.0.113.98"}
+    assert out.splitlines()[-1] == "next: provisioner plan --limit host=relay-viettel-1"
+    assert call("relay", "set", "relay-viettel-1", "--endpoint", "none")[0] == 0
+    assert relay_in(root) == {**{k: v for k, v in before.items() if k != "endpoint"}, "address": "203.0.113.98"}
+
+
+def test_a_jump_host_is_asked_for_its_key_and_its_fingerprint_is_compared(
+    tmp_path: Path, root: Path, call: Call
+) -> None:
+    Shown(tmp_path).says(ip_address(JUMP), f"x {JUMP_KEY}\n")
+    path = f"{tmp_path / 'programs'}:{os.environ['PATH']}"
+    words = ("relay", "set", "relay-viettel-1", "--jump", f"ops@{JUMP}:2222", "--jump-inside", "198.51.100.9")
+    before = (root / RELAYS).read_bytes()
+    code, _, err = call(*words, PATH=path, HOME=str(tmp_path))
+    assert (code, fingerprint_of(JUMP_KEY) in err, (root / RELAYS).read_bytes()) == (2, True, before), err
+    code, _, err = call(*words, "--host-key", f"{JUMP}=SHA256:another", PATH=path, HOME=str(tmp_path))
+    assert (code, "shows another key" in err, (root / RELAYS).read_bytes()) == (6, True, before), err
+    code, _, err = call(*words, "--host-key", f"{JUMP}={fingerprint_of(JUMP_KEY)}", PATH=path, HOME=str(tmp_path))
+    assert code == 0, err
+    ssh = {"user": "ops", "port": 2222, "host_key": JUMP_KEY}
+    assert relay_in(root)["jump"] == {"address": JUMP, "inside": "198.51.100.9", "ssh": ssh}
+    assert call("relay", "set", "relay-viettel-1", "--jump", "none")[0] == 0
+    assert "jump" not in relay_in(root)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("relay-viettel-2", "--endpoint", "203.0.113.9"), 2, "did you mean relay-viettel-1"),
+        (("relay-viettel-1",), 2, "no value is named"),
+        (("relay-viettel-1", "--endpoint", "203"), 3, "would be invalid"),
+        (("relay-viettel-1", "--endpoint", "relay.example.com"), 3, "endpoint_address"),
+        (("relay-viettel-1", "--jump", "ops@203"), 2, "no jump host can be called at ops@203:22"),
+        (("relay-viettel-1", "--jump", "203.0.113.7"), 2, "no jump host can be called"),
+        (("relay-viettel-1", "--host-key", "203.0.113.7=SHA256:x"), 2, "are about a new jump host"),
+        (("relay-viettel-1", "--jump", f"ops@{JUMP}", "--host-key", f"{JUMP}={JUMP_KEY}"), 3, "jump.inside"),
+    ],
+)
+def test_a_relay_that_cannot_be_so_is_refused(
+    root: Path, call: Call, words: tuple[str, ...], code: int, message: str
+) -> None:
+    before = (root / RELAYS).read_bytes()
+    ended, _, err = call("relay", "set", *words)
+    assert (ended, message in err) == (code, True), err
+    assert (root / RELAYS).read_bytes() == before
