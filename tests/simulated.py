@@ -432,7 +432,7 @@ def _tunnel(host: SimulatedHost, key: str) -> dict[str, Any] | None:
             "public_key": name,
             **peer,
             "psk": host_files.keyed_digest(key, peer["psk"].encode()),
-            "handshake": 1,
+            "handshake": peer.get("handshake", 1),
             "received_bytes": 0,
             "sent_bytes": 0,
         }

@@ -13,10 +13,11 @@ from provisioner.desired.spec import LEFT, NEXT, SITE, Peer
 from provisioner.hosts.answers import wire
 from provisioner.plan.change import NOBODY, Action, Audience, Change, Impact, Resource
 from provisioner.plan.diff.comparison import Comparison, owner_of_path
-from provisioner.plan.diff.packages import psk_is_renewed
+from provisioner.plan.diff.packages import psk_is_renewed, rewrites
 
 _CENTRE, _RELAY = "centre/", "relay/"
 _SHORT = 8
+_ANSWERS_S = 180  #: WireGuard ends a session without a handshake after this time.
 
 
 def peer_changes(comparison: Comparison) -> Iterator[Change]:
@@ -100,9 +101,20 @@ def _peer_differences(comparison: Comparison, peer: Peer, live: wire.PeerAnswer)
     if live["keepalive_s"] != peer.keepalive_s:
         differing.append(f"keepalive {live['keepalive_s'] or 'off'} → {peer.keepalive_s or 'off'}")
     # A peer without an endpoint of its own roams: its last address is not configuration.
-    if peer.endpoint is not None and live["endpoint"] != endpoint_text(*peer.endpoint):
+    if (
+        peer.endpoint is not None
+        and live["endpoint"] != endpoint_text(*peer.endpoint)
+        and not _roamed(comparison, live)
+    ):
         differing.append(f"endpoint {live['endpoint'] or 'none'} → {endpoint_text(*peer.endpoint)}")
     return differing
+
+
+def _roamed(comparison: Comparison, live: wire.PeerAnswer) -> bool:
+    """Return whether an unchanged peer that answers sends from another address."""
+    clock = comparison.facts.clock
+    answers = clock is not None and max(clock) - live["handshake"] < _ANSWERS_S
+    return answers and bool(live["endpoint"]) and not rewrites(comparison, comparison.spec.names.wg_file)
 
 
 def _listed(values: Iterable[str]) -> str:

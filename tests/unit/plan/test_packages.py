@@ -1,5 +1,6 @@
 """What makes the packages of sites old: a plan says which sites it is, and why."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,6 +105,24 @@ def test_another_address_or_port_names_every_site(world: World, changes: Mapping
     found = needs(world, of(SITES, **relays(**changes)))
     assert found.keys() == set(BOTH)
     assert all(reason in words for words in found.values())
+
+
+def test_a_relay_that_answers_from_another_address_is_no_drift(world: World) -> None:
+    inventory = of(SITES, **relays(endpoint="198.51.100.77"))
+    world.apply(inventory)
+    centre = world.hosts.hosts["centre"]
+    (peer,) = [peer for peer in centre.peers.values() if peer["endpoint"]]
+    assert peer["endpoint"] == "198.51.100.77:51820"
+    peer["endpoint"], peer["handshake"] = "203.0.113.11:51820", int(time.time()) - 60
+    assert world.plan(inventory).plan.pending == (), "its packets came from there"
+    peer["handshake"] -= 200
+    (silent,) = world.plan(inventory).plan.pending
+    assert (silent.resource, silent.reason) == (
+        Resource.PEER,
+        "endpoint 203.0.113.11:51820 → 198.51.100.77:51820",
+    )
+    other = world.plan(of(SITES, **relays(endpoint="198.51.100.78"))).plan.pending
+    assert "endpoint 203.0.113.11:51820 → 198.51.100.78:51820" in {change.reason for change in other}
 
 
 def dialling(*sites: str, port: int = 443, **changes: Any) -> Inventory:
