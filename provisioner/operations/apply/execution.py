@@ -139,9 +139,12 @@ def _finish_run(
     applied = Applied(
         run.id, results, done.ended, done.cause, remaining, (), notes, frozen, run.plan, approvals=run.approvals
     )
-    log.write(JournalStep("", "run", done.ended, {"cause": done.cause}))
-    if done.ended in {"done", "stopped"}:
-        document = applied.document | {"journal": log.digest()}
+    # An interrupt after the last host leaves nothing to resume.
+    is_whole = done.ended == "interrupted" and not done.cause and not log.broken
+    recorded = replace(applied, ended="done") if is_whole else applied
+    log.write(JournalStep("", "run", recorded.ended, {"cause": done.cause}))
+    if recorded.ended in {"done", "stopped"}:
+        document = recorded.document | {"journal": log.digest()}
         holdings = holdings_after(session, run.operation, done.results, differing)
         head = log.end(str(document["outcome"]), document, holdings)
         warning = note_head(session.root, session.environment, session.inventory.settings.id, session.commit, head)
