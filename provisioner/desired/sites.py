@@ -125,7 +125,7 @@ def link_ends(inventory: BaseInventory, facility: Facility | Outline) -> tuple[L
     )
 
 
-def package_digest(inventory: Inventory, facility: Facility) -> str:
+def package_digest(inventory: BaseInventory, facility: Facility) -> str:
     """Return a site package's hash, without secrets; errors as `link_ends`."""
     ends = link_ends(inventory, facility)
     connections = facility.connections
@@ -149,7 +149,7 @@ def package_digest(inventory: Inventory, facility: Facility) -> str:
     return _digest(["site-package", facility.id, *lan, _plain(ends), _plain(devices)])
 
 
-def _program(inventory: Inventory) -> list[str]:
+def _program(inventory: BaseInventory) -> list[str]:
     artefact = inventory.settings.mediamtx
     return [artefact.version, *(f"{arch} {artefact.sha256[arch]}" for arch in sorted(artefact.sha256))]
 

@@ -17,6 +17,8 @@ from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING,
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_GAPS, SECRETS_MISSING
 from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.operations.questions.overview import Overview, overview
+from provisioner.operations.questions.packages import waiting_package
+from provisioner.record.lifecycle.site_packages import PackageState
 from provisioner.record.lifecycle.state import ConnectionProgress, FacilityState
 from provisioner.record.lifecycle.status import FacilityStatus
 
@@ -74,7 +76,7 @@ def _next_step(overview: Overview, status: FacilityStatus, errors: Collection[Pr
     if site.operating.is_carried and not _is_waiting(status):
         signed = overview.inventory.settings.policy.sign_offs is SignOffs.SIGNED
         step = _plan_step(site, signed=signed) or _lock_step(overview, site, problems, errors)
-        step = step or _secrets_step(site, problems) or _gateway_step(site, problems)
+        step = step or _secrets_step(site, problems) or _gateway_step(site, problems) or _package_step(overview, site)
         if step:
             return step
         if _is_accepted(status):
@@ -179,7 +181,9 @@ def _secrets_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
     if devices:
         name = Placeholder("NAME", "the user on these devices")
         command: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
-        return f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault", command, ()
+        lack = f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault"
+        differ = "; one for all, or a list if they differ: secrets set --from FILE" if devices[1:] else ""
+        return f"{lack}{differ}", command, ()
     return None
 
 
@@ -193,6 +197,21 @@ def _gateway_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
         ("site-package", site.id, "--out", folder),
         ("gateway", "set-key", site.id, key),
     )
+
+
+def _package_step(overview: Overview, site: Outline) -> _Step | None:
+    """Return the step of a new package, which an apply would cut pictures without."""
+    if site.public_key is None or site.id in overview.unreadable:
+        return None
+    facility, today = overview.loaded.facility(site.id), overview.now.date()
+    package = waiting_package(overview.inventory, overview.place, overview.evidence, facility, today)
+    if package is None:
+        return None
+    installed = ("gateway", "installed", site.id)
+    if package.state is PackageState.HANDED_OUT:
+        return "a technician installs its new package on the gateway; then record that", (), installed
+    folder = Placeholder("DIR", "a new folder for its package")
+    return "its gateway needs a new package", ("site-package", site.id, "--out", folder), installed
 
 
 def _of_people(site: Outline, state: FacilityState) -> _Step | None:

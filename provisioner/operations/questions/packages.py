@@ -212,6 +212,27 @@ def _wanted_package(
         return None
 
 
+def waiting_package(
+    inventory: BaseInventory, folder: StateFolder, evidence: Evidence, facility: Facility, today: date
+) -> site_packages.PackageStatus | None:
+    """Return a site's recorded package that its gateway waits for, if any.
+
+    The first package needs no report: the key that its gateway printed proves it. A package that only lacks a relay of
+    the installed one can wait.
+    """
+    record = read_packages(folder).get(facility.id)
+    wanted = _wanted_package(inventory, facility, lambda site: package_digest(inventory, site))
+    if record is None or not record.handed or wanted is None or not wanted.relays:
+        return None
+    (status,) = _package_statuses([(facility.id, wanted)], {facility.id: record}, evidence, today)
+    is_first = len({package.digest for package in record.handed}) == 1 and facility.id not in evidence.connected
+    if status.state is site_packages.PackageState.CURRENT or (
+        status.state is site_packages.PackageState.HANDED_OUT and is_first
+    ):
+        return None
+    return None if set(wanted.relays) < set(record.handed[-1].relays) else status
+
+
 def packages_naming(session: Session, relay: str) -> tuple[site_packages.PackageStatus, ...]:
     """Return sites whose gateways may still name a relay, or are unknown."""
     inventory = session.part({GATEWAY_KEY_MISSING}).inventory

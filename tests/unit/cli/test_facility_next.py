@@ -95,6 +95,42 @@ def test_three_commands_take_a_surveyed_facility_onto_its_relay(
     ]
 
 
+def next_lines(example: ExampleTerminal) -> list[str]:
+    code, out, err = example("facility", "next", "kcl-bg-009")
+    assert code == 0, out + err
+    return out.splitlines()[1:]
+
+
+def test_a_new_package_waits_for_its_gateway_before_any_apply(
+    example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    typed(monkeypatch, "y", "y", "09/BB", "y", "y", "y", "viewer", "y", str(tmp_path / "first"))
+    assert example("facility", "next", "kcl-bg-009")[0] == 0
+    assert example("gateway", "set-key", "kcl-bg-009", make.public_key("nine"))[0] == 0
+    typed(monkeypatch)
+    apply = "  provisioner apply --limit facility=kcl-bg-009"
+    assert apply in next_lines(example)
+    camera = ("kcl-bg-009/cam-03", "--zone", "san", "--make", "axis", "--address", "192.168.1.33", "--sub", "640x360")
+    assert example("camera", "add", *camera)[0] == 0
+    assert example("sign-off", "kcl-bg-009", "--all-parties", "--source", "10/BB")[0] == 0
+    assert example("allocate")[0] == 0
+    typed(monkeypatch, "viewer")
+    assert example("secrets", "set", "kcl-bg-009/cam-03", "--username", "viewer")[0] == 0
+    typed(monkeypatch)
+    assert next_lines(example) == [
+        "next: its gateway needs a new package",
+        "  provisioner site-package kcl-bg-009 --out DIR",
+        "  then: provisioner gateway installed kcl-bg-009",
+    ]
+    assert example("site-package", "kcl-bg-009", "--out", str(tmp_path / "second"))[0] == 0
+    assert next_lines(example) == [
+        "next: a technician installs its new package on the gateway; then record that",
+        "  when that is so: provisioner gateway installed kcl-bg-009",
+    ]
+    assert example("gateway", "installed", "kcl-bg-009")[0] == 0
+    assert apply in next_lines(example)
+
+
 def test_who_says_no_changes_nothing(example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "n")
     code, out, _ = example("facility", "next", "kcl-bg-009")
