@@ -75,9 +75,11 @@ def applied(kind: type[T], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     def apply() -> None:
         program.touch()
         shutil.copytree(ROOT / EXAMPLE, tmp_path / EXAMPLE)
-        git(tmp_path, "init", "-q")
+        # As few files as possible: each test copies them.
+        git(tmp_path, "init", "-q", "--template=")
         git(tmp_path, "add", "inventories")
         git(tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qm", "A")
+        git(tmp_path, "gc", "-q")
         assert terminal("apply", "--yes", "--allow", "trust=4")[0] == 0
 
     prepared(tmp_path, hosts, "applied-example", apply)
