@@ -141,7 +141,7 @@ def neutral(text: str) -> str:
 
 
 def landscape(sheet: Worksheet, header_row: int, widths: Sequence[float] = (), repeated: int = 1) -> int:
-    """Set up printing on A4 with repeated header; return the first page's columns.
+    """Set up printing on A4; return the first page's columns.
 
     `widths` are those of columns. If they are too many for a page they are broken into pages, each with the first
     `repeated` columns. A spreadsheet program ignores such breaks if it has to fit pages, so a scale is set then.
@@ -166,7 +166,7 @@ def landscape(sheet: Worksheet, header_row: int, widths: Sequence[float] = (), r
 
 
 def in_times(book: Workbook) -> Workbook:
-    """Make Times New Roman a workbook's own font, by which columns are measured."""
+    """Make Times New Roman a workbook's font; it measures columns."""
     # Calibri is not on every machine: its stand-in is wider, and columns do not fit their pages.
     font = Font(name="Times New Roman", size=11)
     book._fonts[0] = font  # type: ignore[attr-defined] # noqa: SLF001 (there is no public name)
@@ -183,7 +183,7 @@ def page_edges(sheet: Worksheet) -> tuple[HeaderFooterItem, HeaderFooterItem]:
 
 
 def column_pages(widths: Sequence[float], repeated: int) -> list[range]:
-    """Return the columns of each printed page: at most twelve, and not too wide to read."""
+    """Return the columns of each printed page, at most twelve."""
     groups: list[range] = []
     start = 0
     for column in range(len(widths)):
@@ -195,7 +195,7 @@ def column_pages(widths: Sequence[float], repeated: int) -> list[range]:
 
 
 def _pixels(widths: Sequence[float]) -> float:
-    """Return the width of columns on a screen; a digit has seven pixels, and some."""
+    """Return the width of columns on a screen."""
     return sum(width * 7.5 for width in widths)
 
 

@@ -150,7 +150,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
 def compared_key(
     invocation: Invocation, keyed: KeyedHost, compared: str | None, *, dry_run: bool = False
 ) -> SshHostKey:
-    """Return a host's named key, or the key that it shows once compared."""
+    """Return a host's key: named, or fetched and compared."""
     named_key = _named_fingerprint(keyed.id, compared)
     if preparation.is_host_key(named_key):
         return SshHostKey(named_key)

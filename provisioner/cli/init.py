@@ -282,7 +282,7 @@ def _refuse_relays(
     endpoints: Collection[str],
     host_keys: Mapping[str, str],
 ) -> None:
-    """Refuse an unknown relay's endpoint, and an unknown key behind a jump host."""
+    """Refuse an unknown relay, and unknown keys behind jump hosts."""
     places = {text.rpartition("/")[2].partition("@")[0]: text.rpartition("/")[0] or first for text in relays}
     for name in sorted(set(endpoints) - places.keys()):
         raise UsageError(f"--endpoint names {printable(name, _SHOWN)}, which is no relay here", hint="see --relay")

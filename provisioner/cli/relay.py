@@ -241,7 +241,7 @@ def _replacement_lines(replacement: Replacement, say: Translator = ENGLISH) -> I
 
 @click.group(cls=NamedGroup)
 def relay() -> None:
-    """Change a relay's addresses; drain it, or keep it; replace a dead relay."""
+    """Change, drain, keep or replace a relay."""
 
 
 relay.add_command(drain)

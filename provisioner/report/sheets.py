@@ -56,7 +56,7 @@ def _header_points(columns: Sequence[tuple[str, int]]) -> int:
 
 
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page], source: str = "") -> bytes:
-    """Return a workbook with heading and basis on every page, and its source in the properties."""
+    """Return a workbook with heading and basis on every page."""
     # Rows go out as they are appended: a country's list is not held in memory cell by cell.
     book = in_times(Workbook(write_only=True))
     local = as_of.astimezone(VIETNAM)

@@ -133,7 +133,7 @@ def _state_of_unfinished(place: StateFolder, recorded: Recorded) -> str:
 
 
 def read_changes(place: StateFolder, run: str) -> Mapping[str, boards.HostChanges]:
-    """Return a run's changes by host, in short; empty if it has no readable journal."""
+    """Return a run's changes by host; empty without a readable journal."""
     log = EventLog(place, create=False)
     with closing(log):
         try:
@@ -204,7 +204,7 @@ def _hosts(
 
 @lru_cache(maxsize=2)
 def _keys_since(root: Path, _digest: str) -> Mapping[str, datetime]:
-    """Return when keys came into Git, read once for each content of the inventory."""
+    """Return when keys came into Git."""
     return keys_since(root)
 
 

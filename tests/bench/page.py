@@ -28,8 +28,8 @@ from provisioner.operations.questions.overview import overview
 from provisioner.operations.rollout.waves import Wave
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.plan import Basis
-from provisioner.record.entries import Ending, Operation, Run
-from provisioner.record.event_log import Event, EventLog
+from provisioner.record.entries import Ending, Event, Operation, Run
+from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from provisioner.web.board import rank
@@ -123,9 +123,9 @@ def record_year(place: StateFolder, relays: Sequence[str], now: datetime) -> Non
                 for host in hosts
             }
             intent = Intent(Basis("sha256:0", "sha256:0", digests, "1.2.3"), (Wave("all", hosts),), digests, changes)
-            history.begin(run, hosts, "", Event(at, "", "run", "begin", intent.plain()))
+            history.begin(run, hosts, "", Event("", "run", "begin", intent.plain(), at=at))
             for host in hosts:
-                log.add(run.id, Event(at, host, "end", "applied", {"seconds": 1.0}))
+                log.add(run.id, Event(host, "end", "applied", {"seconds": 1.0}, at=at))
             history.end(run, Ending(at + timedelta(minutes=1), "applied"))
 
 

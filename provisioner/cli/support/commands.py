@@ -302,7 +302,7 @@ class NamedGroup(click.Group):
 
 
 def _present_spellings(ctx: click.Context, former: Mapping[str, str], words: list[str]) -> Iterator[str]:
-    """Yield a command's words, and warn of each former spelling of an option."""
+    """Yield a command's words; warn of former spellings."""
     options = words.index("--") if "--" in words else len(words)
     for number, word in enumerate(words):
         spelling, equals, value = word.partition("=")

@@ -257,7 +257,7 @@ class _Cells(WorkSheetParser):
         return cells
 
     def is_struck(self, cell: Element) -> bool:
-        """Return whether a cell's text, or a piece of it, is crossed out."""
+        """Return whether any of a cell's text is crossed out."""
         if cell.get("s") in self.struck_styles:
             return True
         if cell.get("t") == "s":

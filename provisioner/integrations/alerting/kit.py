@@ -142,7 +142,7 @@ def _agents(places: tuple[str, ...]) -> Document:
 
 
 def dashboard_file(pages: str = "") -> str:
-    """Return the dashboard for an import into Grafana; `pages` is the address of `serve`."""
+    """Return Grafana's dashboard; `pages` is the address of `serve`."""
     grid = _Grid()
     _add_panels_of_now(grid)
     _add_panels_of_nights(grid)

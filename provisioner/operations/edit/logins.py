@@ -51,7 +51,7 @@ class LoginsRequest:
 
 
 def listed_logins(data: bytes) -> dict[str, DeviceLogin]:
-    """Read a list with a login a device; `UsageError` has a line, never its content.
+    """Read a list of logins; `UsageError` names a line only.
 
     The list is CSV with the columns device, username and password, or YAML as in the vault's own file.
     """

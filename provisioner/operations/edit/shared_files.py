@@ -183,7 +183,7 @@ def designated(edits: Edits, request: DesignationRequest) -> FileEdit:
 
 
 def designation_ended(edits: Edits, province: str, carrier: str, day: date) -> FileEdit:
-    """Return an edit that sets the last day of a designation, or raise `UsageError`."""
+    """Return an edit that ends a designation, or raise `UsageError`."""
     loaded = edits.load()
     rows = frame_of(loaded).designations
     named = [(n, row) for n, row in enumerate(rows) if (row.province, row.carrier) == (province, carrier)]

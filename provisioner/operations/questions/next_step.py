@@ -200,7 +200,7 @@ def _gateway_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
 
 
 def _package_step(overview: Overview, site: Outline) -> _Step | None:
-    """Return the step of a new package, which an apply would cut pictures without."""
+    """Return the step of a new package; it precedes an apply."""
     if site.public_key is None or site.id in overview.unreadable:
         return None
     facility, today = overview.loaded.facility(site.id), overview.now.date()
