@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import date, datetime
 from functools import partial, reduce
 from itertools import takewhile
@@ -82,6 +83,7 @@ Positive = Annotated[int, form(minimum=1)]
 Said = Annotated[str, form(minLength=1)]  #: A text that is not empty.
 OrNull = BeforeValidator(lambda value: value or None)  #: Writes an empty value of a field as `null`.
 Known = Annotated[str | None, OrNull]
+UnlessEmpty = Annotated[str, Field(exclude_if=lambda value: not value)]  #: A text that is left out if empty.
 Truth = Annotated[bool, BeforeValidator(bool)]
 Ordered = Annotated[tuple[str, ...], BeforeValidator(sorted)]  #: Texts in alphabetical order.
 InOrder = BeforeValidator(lambda value: dict(sorted(value.items())))  #: Writes a field's keys in alphabetical order.
@@ -216,9 +218,10 @@ def schema_of_document(name: str, model: type[Row]) -> Document:
     return {**head, **_with_inlined_refs(schema, parts), **({"$defs": titled} if titled else {})}
 
 
-def field_notes(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Yield the notes (`#:`) of a model's fields, by printed name."""
-    lines = dedent(inspect.getsource(model)).splitlines()
+def field_notes(kind: type) -> Iterator[tuple[str, str]]:
+    """Yield the notes (`#:`) of a model's or dataclass's fields, by printed name."""
+    lines = dedent(inspect.getsource(kind)).splitlines()
+    fields = kind.model_fields if issubclass(kind, BaseModel) else {}
     (body,) = ast.parse("\n".join(lines)).body
     for field in body.body if isinstance(body, ast.ClassDef) else ():
         match field:
@@ -226,7 +229,7 @@ def field_notes(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
                 above = [*takewhile(lambda line: line.lstrip().startswith("#:"), reversed(lines[: first - 1]))][::-1]
                 note = "\n".join(line.partition("#:")[2].strip() for line in above or (lines[last - 1],))
                 if note:
-                    yield model.model_fields[name].serialization_alias or name, note
+                    yield getattr(fields.get(name), "serialization_alias", None) or name, note
 
 
 class _Generator(GenerateJsonSchema):
@@ -236,14 +239,23 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def field_is_required(self, field: _Field, total: bool) -> bool:  # noqa: ARG002, FBT001 (as the base's)
-        schema = field["schema"]
-        return schema["type"] != "default" or schema.get("default", ()) not in (None, Ungiven)
+        return "serialization_exclude_if" not in field
+
+    def dataclass_field_schema(self, schema: core_schema.DataclassField) -> JsonSchemaValue:
+        return self._field_schema(schema)
+
+    def model_field_schema(self, schema: core_schema.ModelField) -> JsonSchemaValue:
+        return self._field_schema(schema)
+
+    def _field_schema(self, field: _Field) -> JsonSchemaValue:
+        inner = field["schema"]
+        if "serialization_exclude_if" in field and inner["type"] == "default" and inner.get("default", ()) is None:
+            inner = inner["schema"]
+            inner = inner["schema"] if inner["type"] == "nullable" else inner  # absent, never null
+        return self.generate_inner(inner)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        inner = schema["schema"]
-        if schema.get("default") is None and inner["type"] == "nullable":
-            inner = inner["schema"]  # absent, never null
-        return self.generate_inner(inner)
+        return self.generate_inner(schema["schema"])
 
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         values = [getattr(value, "value", value) for value in schema["expected"]]
@@ -253,22 +265,28 @@ class _Generator(GenerateJsonSchema):
         return {"enum": [member.value for member in schema["members"]]}
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
-        made = super().dataclass_schema(schema)
+        made, kind = super().dataclass_schema(schema), schema["cls"]
         del made["title"]
         made["description"] = " ".join(made["description"].partition("\n\n")[0].split())
-        return made
+        return _noted(made, kind)
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         made, model = super().model_schema(schema), schema["cls"]
         made["description"] = " ".join(made["description"].split())
         if not model.model_config.get("title"):
             made.pop("title", None)
-        for base in reversed(model.__mro__):
-            if issubclass(base, Row) and base is not Row:
-                for name, note in field_notes(base):
-                    if name in made["properties"]:
-                        made["properties"][name]["description"] = " ".join(note.split())
-        return made
+        if not issubclass(model, Row):
+            made.pop("additionalProperties", None)  # a file's object is closed; its printed form is not
+        return _noted(made, model)
+
+
+def _noted(made: JsonSchemaValue, kind: type) -> JsonSchemaValue:
+    for base in reversed(kind.__mro__):
+        if (is_dataclass(base) or issubclass(base, BaseModel)) and base not in {Row, BaseModel}:
+            for name, note in field_notes(base):
+                if name in made["properties"]:
+                    made["properties"][name]["description"] = " ".join(note.split())
+    return made
 
 
 def _with_inlined_refs(schema: Document, parts: Document) -> Document:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from provisioner.base.document import AsGiven, Count, Known, Moment, Printed, Row, absent, of
+from provisioner.base.document import AsGiven, Count, Moment, Printed, Row, absent, of
 from provisioner.base.errors import HostError
 from provisioner.base.text import Document, counted, local_time, printable
 from provisioner.cli.support.completion import checks_and_runs_like
@@ -28,6 +28,7 @@ from provisioner.operations.questions.history import (
     prune_expired,
     retention_preview,
 )
+from provisioner.record.chain import HistoryFault
 from provisioner.record.entries import OF_SINGLE_HOSTS, Event, Operation, RecordedApproval
 from provisioner.record.retention import RetentionClass
 from provisioner.report.tables import text_table
@@ -98,16 +99,6 @@ def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     return _FAULTY if check.faults else 0
 
 
-class FaultRow(Row):
-    """A fault of an entry, or of a run's journal if `number` is 0."""
-
-    number: Count
-    message: str
-    host: Known = absent()
-    run: Known = absent()
-    hint: Known = absent()
-
-
 class Unanswered(Row):
     """A host that was not read."""
 
@@ -125,8 +116,8 @@ class CheckDocument(_OfCommand, name="history", title="The history checked"):
     ok: bool
     entries: Count = of("length")
     head: str
-    faults: tuple[FaultRow, ...]
-    remarks: tuple[FaultRow, ...]
+    faults: tuple[HistoryFault, ...]
+    remarks: tuple[HistoryFault, ...]
     seals: dict[str, bool | int]  #: Whether seals were `checked`, and how many entries are proved by which kind.
     notes: Count
     hosts: tuple[str, ...] | None  #: Null if no host was read.

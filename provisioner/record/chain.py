@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection, Row, Table, UniqueConstraint, inspect, select
 from sqlalchemy.exc import DBAPIError
 
+from provisioner.base.document import Count, UnlessEmpty
 from provisioner.base.text import canonical_text
 from provisioner.record.database import BEFORE, REVISION, has_table, revision_of, seals_of
 from provisioner.record.entries import (
@@ -63,11 +64,11 @@ _NOT_OURS = (
 class HistoryFault:
     """A fault of a chain entry, or of something beside the chain."""
 
-    number: int  #: 0 beside the chain.
+    number: Count  #: 0 beside the chain, e.g. for a run's journal.
     message: str
-    host: str = ""  #: It has an entry of `run` that the record lacks, or a forged one.
-    run: str = ""
-    hint: str = ""
+    host: UnlessEmpty = ""  #: It has an entry of `run` that the record lacks, or a forged one.
+    run: UnlessEmpty = ""
+    hint: UnlessEmpty = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.makes import MAKES
-from provisioner.inventory.model.connection import BlockOwner, BlockReason, Survey
+from provisioner.inventory.model.connection import Blocked, ClaimedConnection, Survey
 from provisioner.inventory.model.devices import Camera, Make, Recorder
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.model.orders import ManagingBody
@@ -157,16 +157,6 @@ SinceText = Annotated[str, form(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}\
 Step = Annotated[FacilityState, form(enum=[state.value for state in STEPS])]
 
 
-class ClaimRow(Row):
-    """A reported connection that no run has proved."""
-
-    connected_on: Day
-    source: Said
-    carrier: str | None
-    cameras: Count | None
-    note: str | None
-
-
 class SurveyedCameras(Row):
     """Cameras in a survey."""
 
@@ -181,16 +171,6 @@ class DutyRow(Row):
     order: Said = of("order", "ref")
     before: Day  #: The first day after the deadline.
     deadline: Moment  #: The first time after the deadline.
-
-
-class BlockedRow(Row):
-    """A recorded reason that a facility cannot be connected."""
-
-    reason: BlockReason
-    owner: BlockOwner
-    since: Day
-    next_action: Said
-    due: Day
 
 
 class SignedRow(Row):
@@ -235,12 +215,12 @@ class FacilityRow(Row):
     looked_at: Moment | None  #: The time of that verification.
     last_proved: Moment | None  #: The last time that all its pulled paths were up at level 7.
     down_since: Moment | None  #: The first later verification with a path that was not up; null while all are up.
-    claimed_connection: ClaimRow | None = of("claimed")  #: Null once a run has proved a connection.
+    claimed_connection: ClaimedConnection | None = of("claimed")  #: Null once a run has proved a connection.
     recorders: Count = of("facility", "recorders")  #: The number in its file.
     surveyed_cameras: SurveyedCameras | None
     deadline: DutyRow | None = of("duty")  #: The earliest deadline that binds the facility.
     timeliness: Timeliness
-    blocked: BlockedRow | None
+    blocked: Blocked | None
     sign_offs: SignedRow
     warnings: tuple[OpeningRow, ...]
     next: Said  #: The next step.

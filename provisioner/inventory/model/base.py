@@ -113,6 +113,7 @@ Day = Annotated[
     date,
     PlainValidator(_day, json_schema_input_type=date),
     PlainSerializer(date.isoformat, return_type=str, when_used="json"),
+    Field(json_schema_extra={"format": "date"}),
 ]
 
 

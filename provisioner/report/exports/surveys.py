@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated
 
-from provisioner.base.document import Count, Day, Row, Said, form, of
+from provisioner.base.document import Count, Row, Said, form, of
 from provisioner.base.text import Document, counted
 from provisioner.inventory.model import connection
 from provisioner.inventory.model.devices import Camera, Zone
@@ -13,7 +13,7 @@ from provisioner.inventory.outline import Outline
 from provisioner.record.labels import day_label, label, mbps_label
 from provisioner.report import progress
 from provisioner.report.exports.report import FacilityList, Report
-from provisioner.report.facilities import FacilityReader, SurveyedCameras, device_words
+from provisioner.report.facilities import FacilityReader, device_words
 from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
 COVER_LABELS = {
@@ -25,38 +25,13 @@ COVER_LABELS = {
 }
 
 
-class UplinkRow(Row):
-    """A site's line."""
-
-    kind: connection.UplinkKind
-    provider: str | None
-    upload_mbps: float | None
-    address: connection.UplinkAddress | None
-    router: str | None
-
-
-class SurveyRow(Row):
-    """Cameras in a survey."""
-
-    surveyed_on: Day
-    by: tuple[connection.Party, ...]
-    uplink: UplinkRow
-    rtsp: connection.RtspState | None
-    logins: connection.LoginState | None
-    cameras: SurveyedCameras
-    gaps: tuple[Zone, ...]
-    verdict: connection.SurveyVerdict
-    obstacles: str | None
-    advice: str | None
-
-
 class SurveyedRow(Row):
     """A facility of the report on surveys."""
 
     facility: Said
     name: Said
     province: Said
-    survey: SurveyRow | None
+    survey: connection.Survey | None
 
 
 class DeviceRow(Row):
