@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import click
@@ -92,10 +92,10 @@ def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Ite
 
 def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> list[str]:
     """Return a sentence for each setting with two valid values."""
-    by_setting: dict[AcceptedSetting, set[str]] = defaultdict(set)
+    by_setting: dict[AcceptedSetting, set[str | None]] = defaultdict(set)
     for path in paths:
         for setting in path.settings:
-            by_setting[AcceptedSetting(setting.setting, setting.object, setting.until, "")].add(setting.seen)
+            by_setting[replace(setting, seen=None)].add(setting.seen)
     return [
         printable(f"{_named(setting, say)}: {_setting_state(setting, states, say)}")
         for setting, states in sorted(by_setting.items(), key=lambda item: (item[0].object, item[0].setting))
@@ -108,7 +108,7 @@ def _named(setting: AcceptedSetting, say: Translator) -> str:
     return say("login of {object}", object=setting.object)
 
 
-def _setting_state(setting: AcceptedSetting, states: set[str], say: Translator) -> str:
+def _setting_state(setting: AcceptedSetting, states: set[str | None], say: Translator) -> str:
     until = setting.until.isoformat()
     if {OLD, NEW} <= states:
         return say("the old one on some paths, the new one on others; either is taken until {until}", until=until)

@@ -2,22 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import StrEnum
 from functools import cache
 from types import NoneType
-from typing import Annotated, Final, Literal, TypeVar, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
-    BeforeValidator,
     Field,
     ValidationError,
     model_validator,
 )
 from pydantic import WithJsonSchema as Schema
 
-from provisioner.base.document import Count, Day, HeldRow, Positive, Printed, Row, Seconds, absent, form
+from provisioner.base.document import Count, HeldRow, Positive, Printed, Row, Seconds, absent, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable
 from provisioner.hosts.facts import Condition, engine_name
@@ -27,29 +24,16 @@ from provisioner.verify.incidents import in_a_row
 from provisioner.verify.judge import HIGHEST, LEVELS
 
 _SHOWN: Final = 200
-_Word = TypeVar("_Word", bound=StrEnum)
-
-
-def _choice_or_default(choices: type[_Word], default: _Word) -> BeforeValidator:
-    """Replace an unknown word of a later version with another."""
-    values = frozenset(choices)
-    return BeforeValidator(lambda value: default if isinstance(value, str) and value not in values else value)
-
-
-def _one_of(*words: str) -> Schema:
-    """Put today's words into the schema; words of later versions stay valid."""
-    return Schema({"enum": list(words)})
 
 
 Number = Annotated[int | float, Schema({"type": "number"})]
 Level = Annotated[int, form(minimum=0, maximum=7)]
 Proved = Annotated[int, form(minimum=1, maximum=7)]
 Name = Annotated[str, AfterValidator(printable)]
-SaidVerdict = Annotated[results.Verdict, _choice_or_default(results.Verdict, results.Verdict.UNKNOWN)]
 SaidCause = Annotated[
-    results.Cause, _choice_or_default(results.Cause, results.Cause.UNKNOWN), Schema({"type": "string"})
+    results.Cause, results.choice_or_default(results.Cause, results.Cause.UNKNOWN), Schema({"type": "string"})
 ]
-SaidLayer = Annotated[results.Layer, _choice_or_default(results.Layer, results.Layer.STREAM)]
+SaidLayer = Annotated[results.Layer, results.choice_or_default(results.Layer, results.Layer.STREAM)]
 
 
 _GIVEN: Final = set[str]()
@@ -84,18 +68,7 @@ class ProofRow(Row):
     age_s: Count
 
 
-class WindowRow(Row):
-    """A maintenance window."""
-
-    begin: results.Moment = Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")
-    until: results.Moment
-    reason: str
-    would_be: Annotated[
-        SaidVerdict, _one_of(*(one for one in results.Verdict if one is not results.Verdict.MAINTENANCE))
-    ]
-
-
-_SUSPECTS: Final = _one_of(
+_SUSPECTS: Final = results.one_of(
     "covered", "blurred", "frozen", "moved", "swapped", "partly covered", "partly veiled", "colour cast"
 )
 
@@ -103,7 +76,7 @@ _SUSPECTS: Final = _one_of(
 class PictureRow(Row):
     """Results of a picture check."""
 
-    state: Annotated[str, _one_of("good", "faulty", "dark: cannot judge", "not measured", "not due")]
+    state: Annotated[str, results.one_of("good", "faulty", "dark: cannot judge", "not measured", "not due")]
     look: Literal["quick", "full"] | None
     seconds: Number
     fps: Number | None
@@ -111,16 +84,6 @@ class PictureRow(Row):
     suspects: tuple[Annotated[str, _SUSPECTS], ...]
     labels: tuple[str, ...]
     undecided: str = ""  #: The reason that the view was not compared, or that no statement about it is possible.
-
-
-class SettingRow(Row):
-    """A setting under change."""
-
-    setting: Literal["login", "picture"]
-    object: str  #: The device or camera within its facility.
-    until: Day  #: The last day on which both values are accepted.
-    #: The value in use, by the picture; null without a picture.
-    seen: Annotated[Literal["old", "new"] | None, BeforeValidator(lambda seen: seen or None)]
 
 
 class ReferenceRow(Row):
@@ -142,7 +105,7 @@ class PathRow(_Older):
     facility: str
     camera: str = ""
     relay: Name
-    verdict: SaidVerdict
+    verdict: results.SaidVerdict
     level: Level = 0  #: The highest level that the path passed together with all lower levels; 0 if it passed no level.
     cause: SaidCause = results.Cause.NONE  #: Empty if the path is up.
     checked_at: results.Moment | None
@@ -154,13 +117,13 @@ class PathRow(_Older):
     failing: results.LastingFailure | None
     #: For a path that is not up: the highest level ever proved, and the time of its last proof.
     last_proof: ProofRow | None
-    maintenance: WindowRow | None  #: The path's maintenance window, and its verdict without the window.
+    maintenance: results.InMaintenance | None  #: The path's maintenance window, and its verdict without the window.
     picture: PictureRow | None
     #: Suspected faults for a person to check, seen in several checks over time. They change no verdict.
     to_look_at: tuple[results.ToLookAt, ...] = ()
     reference: ReferenceRow | None  #: The accepted references of its picture; null without one.
     #: Settings under change, of which the old and the new value are accepted; absent without one.
-    accept: Annotated[tuple[SettingRow, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
+    accept: Annotated[tuple[results.AcceptedSetting, ...] | None, Field(json_schema_extra={"minItems": 1})] = absent()
 
 
 class IncidentRow(_Older):
@@ -223,7 +186,7 @@ class HostRow(_Older):
 class DeviceFindingRow(Row):
     """A finding about a device."""
 
-    cause: Annotated[SaidCause, _one_of("profile differs", "device clock off", "device tells nothing")]
+    cause: Annotated[SaidCause, results.one_of("profile differs", "device clock off", "device tells nothing")]
     detail: str
 
 

@@ -313,13 +313,13 @@ def _settings_in_use(case: Case) -> Iterator[result.AcceptedSetting]:
     path, frame = case.target.path, case.frame
     if (change := path.login_change) is not None:
         has_picture = bool(frame or case.flowed)
-        in_use = result.NEW if change.done else result.OLD
+        by_login: result.InUse = result.NEW if change.done else result.OLD
         yield result.AcceptedSetting(
-            "login", f"{path.facility}/{path.device}", change.until, in_use if has_picture else ""
+            "login", f"{path.facility}/{path.device}", change.until, by_login if has_picture else None
         )
     if (former := path.former) is not None:
         is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
-        in_use = "" if is_new == is_old else result.NEW if is_new else result.OLD
+        in_use: result.InUse = None if is_new == is_old else result.NEW if is_new else result.OLD
         yield result.AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, in_use)
 
 

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, PlainSerializer
+from pydantic import AliasChoices, AwareDatetime, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from provisioner.base.document import Count, Positive, form
+from provisioner.base.document import Count, Day, Positive, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.language import marked
@@ -46,6 +46,7 @@ Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str), fo
 
 OLD: Final = "old"
 NEW: Final = "new"
+InUse = Literal["old", "new"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,20 @@ class DeviceAccount:
     profile: wire.MediaProfileAnswer | None = None
 
 
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def choice_or_default(choices: type[_Word], default: _Word) -> BeforeValidator:
+    """Replace an unknown word of a later version with another."""
+    values = frozenset(choices)
+    return BeforeValidator(lambda value: default if isinstance(value, str) and value not in values else value)
+
+
+def one_of(*words: str) -> WithJsonSchema:
+    """Put today's words into the schema; words of later versions stay valid."""
+    return WithJsonSchema({"enum": list(words)})
+
+
 class Verdict(StrEnum):
     """The state of a path."""
 
@@ -100,6 +115,9 @@ class Verdict(StrEnum):
     DOWN = "down"
     MAINTENANCE = "maintenance"
     QUARANTINED = "quarantined"
+
+
+SaidVerdict = Annotated[Verdict, choice_or_default(Verdict, Verdict.UNKNOWN)]  #: A verdict of any version.
 
 
 class Layer(StrEnum):
@@ -295,10 +313,10 @@ class LastProof:
 class InMaintenance:
     """A path's maintenance window, and its verdict without it."""
 
-    begin: datetime
-    until: datetime
+    begin: Annotated[Moment, Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")]
+    until: Moment
     reason: str
-    would_be: Verdict
+    would_be: Annotated[SaidVerdict, one_of(*(one for one in Verdict if one is not Verdict.MAINTENANCE))]
 
 
 _RANKS: Final[Mapping[str | None, int]] = MappingProxyType({layer: rank for rank, layer in enumerate(Layer)})
@@ -446,10 +464,10 @@ class PictureReport:
 class AcceptedSetting:
     """A setting under change, with old and new value accepted."""
 
-    setting: str  #: `login` of a device, or `picture` of a stream.
+    setting: Literal["login", "picture"]  #: The login of a device, or the picture of a stream.
     object: str  #: The device or camera within its facility.
-    until: date  #: The last day of the change (`accept` in a facility's file).
-    seen: str  #: `old` or `new`; empty if unknown.
+    until: Day  #: The last day on which both values are accepted.
+    seen: InUse  #: The value in use, by the picture; null without a picture.
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 from provisioner.base.document import Row
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
 from provisioner.record.state_folder import StateFolder
-from provisioner.verify.document import Name, SaidCause, SaidLayer, SaidVerdict
+from provisioner.verify.document import Name, SaidCause, SaidLayer
 from provisioner.verify.path_history import APART
-from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Moment, Verdict, WithFinding
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Moment, SaidVerdict, Verdict, WithFinding
 from provisioner.verify.watch_states import WatchView
 
 COUNTS_FOR: Final = timedelta(minutes=1)  #: The age from which a report counts no longer.

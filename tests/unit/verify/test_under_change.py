@@ -16,7 +16,7 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.paths import PathToCheck, select, with_logins_in_use
-from provisioner.verify.result import AcceptedSetting, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import AcceptedSetting, InUse, PathVerdict, Verdict, VerifyResult
 from provisioner.verify.rotation import content_of
 
 from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, answers, documents, packets, picture, state
@@ -61,7 +61,7 @@ NEW_FRAME = {"codec": "h264", "width": 640, "height": 360, "seconds": 1.2}
 
 
 @pytest.mark.parametrize(("frame", "seen"), [(OLD_FRAME, "old"), (NEW_FRAME, "new")])
-def test_a_path_is_up_by_either_picture_and_tells_which(frame: dict[str, Any], seen: str) -> None:
+def test_a_path_is_up_by_either_picture_and_tells_which(frame: dict[str, Any], seen: InUse) -> None:
     one = verdicts(targets(former=FORMER), shown(documents(), frame))[PATH]
     assert one.verdict is Verdict.UP
     assert one.settings == (AcceptedSetting("picture", OWN, UNTIL, seen),)
@@ -72,7 +72,7 @@ def test_a_picture_that_is_neither_differs_from_both() -> None:
     one = verdicts(targets(former=FORMER), shown(documents(), frame))[PATH]
     assert (one.verdict, one.cause.value) == (Verdict.DEGRADED, "picture differs")
     assert one.detail == "h265 640x288 instead of h264 640x360, or h265 352x288 as before"
-    assert one.settings == (AcceptedSetting("picture", OWN, UNTIL, ""),)
+    assert one.settings == (AcceptedSetting("picture", OWN, UNTIL, None),)
 
 
 def test_without_a_change_the_former_picture_differs() -> None:
@@ -116,7 +116,7 @@ def with_file(hosts: dict[str, dict[str, Any]], *, new: bool) -> dict[str, dict[
 
 
 @pytest.mark.parametrize(("new", "seen"), [(False, "old"), (True, "new")])
-def test_a_path_is_up_by_the_login_that_its_relay_has(*, new: bool, seen: str) -> None:
+def test_a_path_is_up_by_the_login_that_its_relay_has(*, new: bool, seen: InUse) -> None:
     one = verdicts(targets(login_change=login_change()), with_file(documents(), new=new))[PATH]
     assert one.verdict is Verdict.UP
     assert one.settings == (AcceptedSetting("login", OWN, UNTIL, seen),)
@@ -135,7 +135,7 @@ def test_an_old_login_that_is_refused_is_quarantined_with_what_to_do() -> None:
     one = verdicts(targets(login_change=login_change()), hosts)[PATH]
     assert (one.verdict, one.cause.value) == (Verdict.QUARANTINED, "wrong password")
     assert one.detail.endswith("its login is under change until 2021-06-20: provisioner apply tries the new one")
-    assert one.settings == (AcceptedSetting("login", OWN, UNTIL, ""),)
+    assert one.settings == (AcceptedSetting("login", OWN, UNTIL, None),)
     before = verdicts(targets(), hosts)[PATH]
     assert (before.cause.value, before.detail) == (
         "wrong password",
@@ -158,9 +158,8 @@ def result_of(*settings: AcceptedSetting) -> VerifyResult:
 
 def test_a_report_says_of_each_setting_which_it_is_and_what_comes_next() -> None:
     picture_seen = AcceptedSetting("picture", OWN, UNTIL, "old")
-    logins = [
-        AcceptedSetting("login", f"kcl-00{n}/nvr-1", UNTIL, seen) for n, seen in ((1, "new"), (2, ""), (3, "old"))
-    ]
+    states: tuple[InUse, ...] = ("new", None, "old")
+    logins = [AcceptedSetting("login", f"kcl-00{n}/nvr-1", UNTIL, seen) for n, seen in enumerate(states, 1)]
     text = text_report(result_of(picture_seen, *logins, replace(logins[2], seen="new")))
     assert (
         """settings under change: 4
@@ -189,7 +188,7 @@ def test_the_page_and_the_comment_list_settings_too() -> None:
 
 def test_the_document_has_it_where_there_is_a_change() -> None:
     document = verify_document(
-        result_of(AcceptedSetting("login", OWN, UNTIL, "new"), AcceptedSetting("login", OWN, UNTIL, ""))
+        result_of(AcceptedSetting("login", OWN, UNTIL, "new"), AcceptedSetting("login", OWN, UNTIL, None))
     ).plain
     assert [path["accept"] for path in document["paths"]] == [
         [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": "new"}],
