@@ -1,7 +1,7 @@
 """Pasts: what runs recorded, drawn at random, and a plain reading of it that says what the evidence has to be."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
@@ -173,8 +173,7 @@ def _declined(checks: Sequence[tuple[FacilityCheck, str]]) -> dict[tuple[str, st
 
 
 def _last_check(check: FacilityCheck, run: str) -> LastCheck:
-    shown = ProvedAt(check.at, run)
-    return LastCheck(shown, check.relay, check.content, check.pulled, check.checked, check.proved)
+    return LastCheck(**asdict(check), run=run)
 
 
 def _whole(check: FacilityCheck) -> bool:

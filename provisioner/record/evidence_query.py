@@ -106,10 +106,10 @@ def _checks_of(connection: sa.Connection, inventory: str, acceptance: timedelta,
             )
         if row.declined is not None:
             declined[content] = ProvedAt(moment(row.declined), runs[row.declined_entry])
-        newest = ProvedAt(moment(row.newest), runs[row.newest_entry])
         if None in (row.relay, row.pulled, row.checked, row.proved):
             raise TypeError("a check says all of it")
-        latest[content] = LastCheck(newest, row.relay, row.content, row.pulled, row.checked, row.proved)
+        counts = row.pulled, row.checked, row.proved
+        latest[content] = LastCheck(*content, row.relay, moment(row.newest), *counts, runs[row.newest_entry])
     return _Checked(proofs, declined, latest)
 
 

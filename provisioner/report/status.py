@@ -372,8 +372,8 @@ class LastCheckRow(Row):
     """The latest verification on a relay, with numbers of paths: pulled, checked, and up at level 7."""
 
     relay: Said
-    at: Moment = of("observed", "at")  #: A time with Vietnam's zone.
-    run: Said = of("observed", "run")
+    at: Moment  #: A time with Vietnam's zone.
+    run: Said
     pulled: Count
     checked: Count
     proved: Count

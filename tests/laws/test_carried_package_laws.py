@@ -60,7 +60,7 @@ class Site:
             for one in self.carried or ():
                 if self.live.setdefault(one.relay, one.public_key) != one.public_key:
                     continue
-                self.checks[one.relay] = LastCheck(now, one.relay, "", 4, 4, 4)
+                self.checks[one.relay] = LastCheck("", "", one.relay, now.at, 4, 4, 4, now.run)
                 self.connected = self.connected or now
 
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
+from provisioner.record.entries import FacilityCheck
 
 #: A facility is accepted if it is up again at least so long after it was first up. The time spans a day and a night:
 #: cameras and lines fail by the hour (infrared light, evening traffic, devices switched off at night).
@@ -109,15 +110,15 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
-class LastCheck:
-    """The latest verification of a facility on one relay, as `FacilityCheck`."""
+class LastCheck(FacilityCheck):
+    """The latest verification of a facility on one relay, with its run."""
 
-    observed: ProvedAt
-    relay: str
-    content: str
-    pulled: int
-    checked: int
-    proved: int
+    run: str
+
+    @property
+    def observed(self) -> ProvedAt:
+        """Its time and run."""
+        return ProvedAt(self.at, self.run)
 
 
 @dataclass(frozen=True)
