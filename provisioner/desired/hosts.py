@@ -51,8 +51,8 @@ def hub_service(
     return spec.HubService(
         hub.address,
         (*own_users(entry, centre.id, hub.address), *_viewer_users(hub_secrets, centre)),
-        tuple(_paths(inventory, secrets, centre, connections)),
         inventory.settings.mediamtx,
+        tuple(_paths(inventory, secrets, centre, connections)),
         required.encryption_of(hub.reader_tls, key, entry.certificates, centre.id),
         tuple(networks),
     )

@@ -257,13 +257,17 @@ class ReaderEncryption:
 
 
 @dataclass(frozen=True, slots=True)
-class RelayService:
-    """Desired MediaMTX of a relay."""
-
+class _MediaService:
     address: IPv4Address
     users: tuple[User, ...]
-    paths: tuple[MediaPath, ...]
     artefact: MediamtxArtefact
+
+
+@dataclass(frozen=True, slots=True)
+class RelayService(_MediaService):
+    """Desired MediaMTX of a relay."""
+
+    paths: tuple[MediaPath, ...]
     asked: tuple[ProbedDevice, ...] = ()  #: Devices whose ONVIF is verified.
     tls: ReaderEncryption | None = None  #: For readers, if not only the tunnel encrypts.
     publishing: ReaderEncryption | None = None  #: For pushing sites, at all addresses.
@@ -296,13 +300,10 @@ class HubPath(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class HubService:
+class HubService(_MediaService):
     """Desired MediaMTX of a hub, with its readers' address and networks."""
 
-    address: IPv4Address
-    users: tuple[User, ...]
     paths: tuple[HubPath, ...]
-    artefact: MediamtxArtefact
     tls: ReaderEncryption
     networks: tuple[IPv4Network, ...]
 

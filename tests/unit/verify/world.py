@@ -115,7 +115,7 @@ def relay_spec(access: Access = Access.PULL_PORTMAP) -> HostSpec:
             routed=(SITES,) if access is Access.ROUTED else (),
             publishers=(ANYWHERE,) if access.is_pushed else (),
         ),
-        relay=RelayService(address, tuple(_publishers(paths)), paths, MediamtxArtefact(version="1.20.1", sha256={})),
+        relay=RelayService(address, tuple(_publishers(paths)), MediamtxArtefact(version="1.20.1", sha256={}), paths),
     )
 
 
@@ -148,7 +148,7 @@ def hub_spec() -> HostSpec:
         strict=True, server=Secret(CANARY), fingerprint="ab" * 32, until=datetime(2031, 1, 1, tzinfo=UTC), warn_days=30
     )
     artefact = MediamtxArtefact(version="1.20.1", sha256={})
-    return replace(centre_spec(), hub=HubService(IPv4Address("192.0.2.2"), (), (), artefact, tls, ()), is_hub=True)
+    return replace(centre_spec(), hub=HubService(IPv4Address("192.0.2.2"), (), artefact, (), tls, ()), is_hub=True)
 
 
 def state(access: Access = Access.PULL_PORTMAP, *, hub: bool = False) -> DesiredState:
