@@ -376,6 +376,17 @@ class WithFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedFinding(WithFinding):
+    """A fault with its paths, and their places."""
+
+    finding: Finding
+    paths: tuple[str, ...] = ()
+    facilities: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = ()
+    carriers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PathLook:
     """The result of one look at a path, for its memory (`verify.memory`)."""
 

@@ -17,7 +17,7 @@ from provisioner.record.availability.measured import LONGEST_STANDING
 from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.record.lifecycle.state import AHEAD
 from provisioner.verify.document import PathRow, VerifyDocument, finding_of, latest_rows
-from provisioner.verify.result import NO_FINDING, Finding, ToLookAt, WithFinding
+from provisioner.verify.result import NO_FINDING, Finding, PlacedFinding, ToLookAt, WithFinding
 from provisioner.verify.watch_report import WatchWord
 
 WARNING: Final = "warning"  #: Shown for a finding of a host or device, which degrades no path.
@@ -99,17 +99,12 @@ class FacilityRow:
     paths: tuple[BoardPath, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentRow(WithFinding):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRow(PlacedFinding):
     """An incident with its paths."""
 
-    finding: Finding
-    verdict: str  #: The worst of its paths; `WARNING` without paths.
+    verdict: str = ""  #: The worst of its paths; `WARNING` without paths.
     since: datetime | None = None  #: The earliest of its paths.
-    paths: tuple[str, ...] = ()
-    facilities: tuple[str, ...] = ()
-    provinces: tuple[str, ...] = ()
-    carriers: tuple[str, ...] = ()
     by_watch: bool = False  #: Whether only a watch knows of it.
 
 
@@ -350,7 +345,7 @@ def _findings(document: VerifyDocument) -> Iterator[IncidentRow]:
     for incident in document.incidents:
         if not incident.paths:
             found, own = facilities.get(incident.object), carriers.get(incident.object, set())
-            row = IncidentRow(finding_of(incident), WARNING, carriers=tuple(sorted(own - {""})))
+            row = IncidentRow(finding_of(incident), verdict=WARNING, carriers=tuple(sorted(own - {""})))
             yield replace(row, facilities=(found,)) if found else row
 
 

@@ -15,7 +15,7 @@ from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
 from provisioner.base.text import VIETNAM
 from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDocument, finding_of
 from provisioner.verify.incidents import incident_causes
-from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Verdict, WithFinding, summary_of
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, PlacedFinding, Verdict, WithFinding, summary_of
 
 HOST_ITEM: Final = "host:"  #: The prefix of hosts' names.
 DEVICE_ITEM: Final = "device:"  #: The prefix of names of devices with own findings.
@@ -251,20 +251,17 @@ class NewsChange(StrEnum):
     STANDING = "standing"
 
 
-@dataclass(frozen=True, slots=True)
-class NewsItem(WithFinding):
-    """A present or ended fault with its paths."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewsItem(PlacedFinding):
+    """A present or ended fault with its paths.
+
+    If ended, its object is the facility or host, and its cause the former one. It has evidence only for receivers who
+    may see a site's network.
+    """
 
     change: NewsChange  #: The change since the last notice.
     verdict: Verdict  #: The worst of its paths; `up` if ended.
-    #: The fault; if ended, the facility or host with the former cause. Evidence only for receivers who may see a site's
-    #: network.
-    finding: Finding
-    paths: tuple[str, ...]
     first: date  #: The date of its first night.
-    provinces: tuple[str, ...] = ()
-    facilities: tuple[str, ...] = ()
-    carriers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()  #: The relays of its paths.
 
     def nights(self, day: date) -> int:
@@ -446,9 +443,14 @@ def _news_item_of(key: _Key, items: Sequence[_ComparedItem], places: _Places) ->
 
 def _mended(mended: Mapping[str, NotifiedProblem]) -> tuple[NewsItem, ...]:
     return tuple(
-        NewsItem(NewsChange.BACK, Verdict.UP, Finding(problem.cause, Layer.HOST, host_in(name)), (), problem.first)
-        if name.startswith(HOST_ITEM)
-        else NewsItem(NewsChange.BACK, Verdict.UP, Finding(problem.cause, None, device_in(name)), (), problem.first)
+        NewsItem(
+            Finding(problem.cause, Layer.HOST, host_in(name))
+            if name.startswith(HOST_ITEM)
+            else Finding(problem.cause, None, device_in(name)),
+            change=NewsChange.BACK,
+            verdict=Verdict.UP,
+            first=problem.first,
+        )
         for name, problem in sorted(mended.items())
     )
 
