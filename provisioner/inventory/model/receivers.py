@@ -1,6 +1,5 @@
 """Receivers of notices, and keys for plans: of posts, never of persons."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -159,16 +158,12 @@ class Signers(Model):
 
 
 class Signer(NamedTuple):
-    """A key that may sign, comparable and printable, for all parties."""
+    """A key that may sign, for all parties."""
 
     party: Party  #: The party.
     of: str  #: The province's slug, or the carrier's id.
     province_scheme: str  #: The slug's list; empty if it is the inventory's, or for a carrier.
-    key: str  #: Type and key, as in the file.
-    since: date  #: The first day.
-    until: date | None  #: The last day, or `None`.
-    office: str  #: The office.
-    source: str  #: The document with the key.
+    signs_by: SigningKey
 
 
 def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
@@ -177,24 +172,25 @@ def signers_in(signers: Signers | None) -> tuple[Signer, ...]:
         return ()
     listed = [_of_province(Party.DIC, item) for item in signers.dic]
     listed += [_of_province(Party.HEALTH, item) for item in signers.health]
-    listed += [Signer(Party.CARRIER, k.carrier, "", *_fields_without_id(k)) for k in signers.carriers]
-    return tuple(sorted(listed, key=lambda signer: tuple(str(part) for part in signer)))
+    listed += [Signer(Party.CARRIER, item.carrier, "", item) for item in signers.carriers]
+    return tuple(sorted(listed, key=lambda signer: (*signer[:3], signer.signs_by.key, signer.signs_by.since)))
 
 
 def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str, ...]:
     """Return facts that decide whose sign-offs count, a line each, sorted."""
     lines = [msg("sign-offs have to be {value}", sign_offs.value)]
     for entry in signers_in(signers):
-        until = (" " + msg("until {until}", entry.until)) if entry.until else ""
+        terms = entry.signs_by
+        until = (" " + msg("until {until}", terms.until)) if terms.until else ""
         area = f"{entry.of} ({entry.province_scheme})" if entry.province_scheme else entry.of
         lines.append(
             msg(
                 "{value} of {of}: {office} signs by {key} since {since}{until}",
                 entry.party.value,
                 area,
-                entry.office,
-                entry.key,
-                entry.since,
+                terms.office,
+                terms.key,
+                terms.since,
                 until,
             )
         )
@@ -207,8 +203,4 @@ def signing_facts_of(signers: Signers | None, sign_offs: SignOffs) -> tuple[str,
 
 
 def _of_province(party: Party, item: ProvinceKey) -> Signer:
-    return Signer(party, item.province, item.province_scheme or "", *_fields_without_id(item))
-
-
-def _fields_without_id(item: SigningKey) -> tuple[str, date, date | None, str, str]:
-    return item.key, item.since, item.until, item.office, item.source
+    return Signer(party, item.province, item.province_scheme or "", item)

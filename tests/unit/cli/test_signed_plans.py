@@ -538,6 +538,6 @@ def test_the_keys_of_an_inventory_are_listed_in_one_order(tmp_path: Path) -> Non
     loaded = load(root, today=make.TODAY).partial
     assert loaded
     assert [signer.party for signer in loaded.signers] == [Party.CARRIER, Party.DIC, Party.HEALTH]
-    assert [signer.key for signer in loaded.signers] == [
+    assert [signer.signs_by.key for signer in loaded.signers] == [
         signatures.public_line(p) for p in ("carrier", "dic", "health")
     ]
