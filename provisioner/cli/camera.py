@@ -1,5 +1,6 @@
 """`provisioner camera`: edits of cameras and recorders in a facility file."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import click
@@ -171,7 +172,7 @@ def _request(options: Document) -> camera_edits.DeviceRequest:
     return camera_edits.DeviceRequest(named_values(Camera, options), options.get("serial") or "", _streams(options))
 
 
-def _streams(options: Document) -> dict[StreamName, camera_edits.StreamRequest]:
+def _streams(options: Document) -> dict[StreamName, Mapping[str, object]]:
     """Return the named streams; a path without size raises `UsageError`."""
     named = {name: (options.get(name.value), options.get(f"{name.value}_path") or "") for name in StreamName}
     for stream, (size, path) in named.items():

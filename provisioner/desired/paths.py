@@ -103,15 +103,8 @@ def former_picture(stream: Stream, today: date) -> FormerPicture | None:
     accept = stream.accept
     if accept is None or not accept.holds_on(today):
         return None
-    old = accept.old
-    return FormerPicture(
-        accept.until,
-        old.codec or stream.codec,
-        old.width or stream.width,
-        old.height or stream.height,
-        old.fps or stream.fps,
-        old.least_kbps or stream.least_kbps,
-    )
+    old = {name: value for name, value in accept.old if value}
+    return FormerPicture(accept.until, stream.model_copy(update=old))
 
 
 def probed_devices(inventory: Inventory, connection: Connection, today: date | None = None) -> Iterator[ProbedDevice]:
@@ -147,5 +140,5 @@ def _probed_device(
         onvif.serial,
         onvif.profile,
         size,
-        (former.width, former.height) if former else None,
+        (former.stream.width, former.stream.height) if former else None,
     )

@@ -16,7 +16,7 @@ from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
 from provisioner.inventory.model.connection import Access, GatewaySystem
-from provisioner.inventory.model.devices import StreamName
+from provisioner.inventory.model.devices import Stream, StreamName
 from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.inventory.model.policy import MediamtxArtefact
 
@@ -73,16 +73,17 @@ class FormerPicture(NamedTuple):
     """A stream's former picture, and the last day of its validity."""
 
     until: date
-    codec: str
-    width: int
-    height: int
-    fps: int | None = None
-    least_kbps: int | None = None
+    stream: Stream  #: With the former values.
+
+    @property
+    def frame(self) -> tuple[str, int, int]:
+        """Codec, width and height."""
+        return self.stream.codec.value, self.stream.width, self.stream.height
 
     @property
     def words(self) -> str:
         """Codec and size, e.g. `h264 640x360`."""
-        return f"{self.codec} {self.width}x{self.height}"
+        return "{} {}x{}".format(*self.frame)
 
 
 class MediaPath(NamedTuple):
@@ -119,13 +120,12 @@ class MediaPath(NamedTuple):
 
     def with_former_picture(self, frame: tuple[str, int, int]) -> "MediaPath":
         """Return the path with its former values if that picture is shown."""
-        old = self.former
-        if old is None or frame != old[1:4]:
+        if self.former is None or frame != self.former.frame:
             return self
+        old = self.former.stream
         if frame != (self.codec, self.width, self.height):
-            return self._replace(
-                codec=old.codec, width=old.width, height=old.height, fps=old.fps, least_kbps=old.least_kbps
-            )
+            codec, width, height = frame
+            return self._replace(codec=codec, width=width, height=height, fps=old.fps, least_kbps=old.least_kbps)
         # The picture does not show which of two rates applies: the lower one is enough.
         return self._replace(fps=_lower(self.fps, old.fps), least_kbps=_lower(self.least_kbps, old.least_kbps))
 

@@ -318,7 +318,7 @@ def _settings_in_use(case: Case) -> Iterator[result.AcceptedSetting]:
             "login", f"{path.facility}/{path.device}", change.until, by_login if has_picture else None
         )
     if (former := path.former) is not None:
-        is_new, is_old = frame == (path.codec, path.width, path.height), frame == former[1:4]
+        is_new, is_old = frame == (path.codec, path.width, path.height), frame == former.frame
         in_use: result.InUse = None if is_new == is_old else result.NEW if is_new else result.OLD
         yield result.AcceptedSetting("picture", f"{path.facility}/{path.camera}", former.until, in_use)
 

@@ -24,32 +24,12 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class StreamRequest:
-    """Contracted settings of a stream."""
-
-    width: int
-    height: int
-    codec: Codec | None = None
-    fps: int | None = None
-    rtsp_path: str = ""  #: Path and query of its RTSP address; empty for the make's own.
-
-    @property
-    def values(self) -> dict[str, object]:
-        """Its values in a facility file."""
-        values: dict[str, object] = {"codec": self.codec.value} if self.codec else {}
-        values |= {"width": self.width, "height": self.height}
-        if self.fps is not None:
-            values["fps"] = self.fps
-        return values | ({"rtsp_path": self.rtsp_path} if self.rtsp_path else {})
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceRequest:
     """Requested settings of a camera or recorder."""
 
     values: Mapping[str, object]
     serial: str = ""  #: The serial number that it reports over ONVIF.
-    streams: Mapping[StreamName, StreamRequest] = field(default_factory=dict)
+    streams: Mapping[StreamName, Mapping[str, object]] = field(default_factory=dict)  #: Values in a facility's file.
 
     @property
     def recorder(self) -> str:
@@ -121,15 +101,15 @@ def _streams(device: Camera | Recorder) -> list[tuple[str, Stream]]:
     return [] if isinstance(device, Recorder) else [(name.value, stream) for name, stream in device.streams.named]
 
 
-def stream_of(text: str, rtsp_path: str = "") -> StreamRequest:
+def stream_of(text: str, rtsp_path: str = "") -> Mapping[str, object]:
     """Parse `640x360`, `1920x1080/h265` or `640x360@15`, or raise `UsageError`."""
     match = _STREAM.fullmatch(text)
-    codec = match["codec"] if match else None
-    if match is None or (codec and codec not in set(Codec)):
+    if match is None or (match["codec"] and match["codec"] not in set(Codec)):
         hint = f"write WIDTHxHEIGHT[/CODEC][@FPS], e.g. 640x360/h264@15; codecs are {', '.join(Codec)}"
         raise UsageError(f"{printable(text, _SHOWN)} is no stream", hint=hint)
-    fps = int(match["fps"]) if match["fps"] else None
-    return StreamRequest(int(match["width"]), int(match["height"]), Codec(codec) if codec else None, fps, rtsp_path)
+    values: dict[str, object] = {"codec": match["codec"]} if match["codec"] else {}
+    values |= {name: int(match[name]) for name in ("width", "height", "fps") if match[name]}
+    return values | ({"rtsp_path": rtsp_path} if rtsp_path else {})
 
 
 def camera_added(
@@ -153,7 +133,7 @@ def camera_added(
     if new_recorder:
         text = _with_recorder(text, site, request, new_recorder)
         values = {key: value for key, value in values.items() if key not in {"make", "model", "port"}}
-    streams = {stream.value: Flow(wanted.values) for stream, wanted in request.streams.items()}
+    streams = {stream.value: Flow(wanted) for stream, wanted in request.streams.items()}
     new: dict[str, object] = {"id": name, **values, "streams": streams}
     if request.serial and not request.recorder:
         new["onvif"] = Flow(serial=request.serial)
@@ -201,9 +181,9 @@ def _device_changes(key_path: KeyPath, entry: Camera | Recorder, request: Device
     for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
         if old is None:
-            changes[*key_path, "streams", stream.value] = Flow(wanted.values)
+            changes[*key_path, "streams", stream.value] = Flow(wanted)
         else:
-            changes |= {(*key_path, "streams", stream.value, key): value for key, value in wanted.values.items()}
+            changes |= {(*key_path, "streams", stream.value, key): value for key, value in wanted.items()}
     if request.serial:
         changes |= (
             {(*key_path, "onvif", "serial"): request.serial}
@@ -220,7 +200,7 @@ def _former_streams_edit(
     for stream, wanted in request.streams.items():
         old = getattr(entry.streams, stream.value) if isinstance(entry, Camera) else None
         if old is not None:
-            former |= former_stream((*key_path, "streams", stream.value), old, wanted.values, until)
+            former |= former_stream((*key_path, "streams", stream.value), old, wanted, until)
     if not former:
         hint = "an old codec, size or rate is taken: name --sub or --main; of a login: provisioner secrets set"
         raise UsageError("nothing was named of which the old one is taken as well", hint=hint)

@@ -10,6 +10,7 @@ import pytest
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath
+from provisioner.inventory.model.devices import Codec, Stream
 from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import text_report
 from provisioner.verify.document import verify_document
@@ -24,7 +25,9 @@ from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, answers, documents, 
 UNTIL = date(2021, 6, 20)
 PATH = "bac-giang/kcl-002/cam-01/sub"
 OWN = "kcl-002/cam-01"
-FORMER = FormerPicture(UNTIL, "h265", 352, 288)
+OLD_STREAM = Stream(codec=Codec.H265, width=352, height=288)
+FORMER = FormerPicture(UNTIL, OLD_STREAM)
+SLOWER = FormerPicture(UNTIL, OLD_STREAM.model_copy(update={"fps": 5}))
 OLD_FRAME = {"codec": "hevc", "width": 352, "height": 288, "seconds": 1.2}
 
 
@@ -86,10 +89,10 @@ SLOW = {"packets": packets(count=16, step_s=0.2), "frames": 16, "owed": 16}
 @pytest.mark.parametrize(
     ("path", "frame", "verdict"),
     [
-        ({"fps": 15, "former": FORMER._replace(fps=5)}, OLD_FRAME, Verdict.UP),
-        ({"fps": 15, "former": FORMER._replace(fps=5)}, NEW_FRAME, Verdict.DEGRADED),
+        ({"fps": 15, "former": SLOWER}, OLD_FRAME, Verdict.UP),
+        ({"fps": 15, "former": SLOWER}, NEW_FRAME, Verdict.DEGRADED),
         # Of the same picture at another rate nobody sees which it is to be.
-        ({"fps": 15, "former": FormerPicture(UNTIL, "h264", 640, 360, fps=5)}, NEW_FRAME, Verdict.UP),
+        ({"fps": 15, "former": FormerPicture(UNTIL, Stream(width=640, height=360, fps=5))}, NEW_FRAME, Verdict.UP),
         ({"fps": 15}, NEW_FRAME, Verdict.DEGRADED),
     ],
 )
