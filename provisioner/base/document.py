@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar,
 
 from pydantic import (
     AliasPath,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -30,7 +31,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from provisioner.base.errors import Severity
-from provisioner.base.text import Document, local_iso
+from provisioner.base.text import Document, local_iso, utc_text
 
 if TYPE_CHECKING:
     from pydantic_core import core_schema
@@ -49,6 +50,7 @@ def form(**keywords: JsonValue) -> FieldInfo:
 absent = partial(Field, default=None, exclude_if=lambda value: value is None)
 
 
+unprinted = Field(exclude=True)  #: Leaves a field of a dataclass out of documents.
 _T = TypeVar("_T")
 LeftOut = Annotated[_T | None, absent()]  #: The same for a field of a dataclass.
 
@@ -97,6 +99,8 @@ KeyedDigest = Annotated[str, form(pattern="^hmac-sha256:[0-9a-f]{64}$")]
 MomentText = Annotated[str, form(format="date-time")]
 #: A time, written in Vietnam's time zone.
 Moment = Annotated[datetime, PlainSerializer(local_iso, return_type=str), form(format="date-time")]
+#: A time, written in UTC.
+UtcMoment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str), form(format="date-time")]
 #: A time, written in its own time zone.
 AsGiven = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str), form(format="date-time")]
 Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str), form(format="date")]

@@ -22,7 +22,6 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.change import Resource
 from provisioner.plan.diff.paths import Quarantined
-from provisioner.plan.document import QuarantinedRow
 
 
 @click.group(cls=NamedGroup)
@@ -37,7 +36,7 @@ def quarantine() -> None:
 class QuarantineDocument(Printed, name="quarantine", title="Quarantined paths"):
     """Output of `provisioner quarantine list --output json`."""
 
-    quarantined: tuple[QuarantinedRow, ...]
+    quarantined: tuple[Quarantined, ...]
     unreadable: Messages
 
 

@@ -12,6 +12,7 @@ from provisioner.inventory.model.policy import ApprovedChanges, Limits
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff.packages import SitePackageNeed
+from provisioner.plan.diff.paths import Quarantined
 from provisioner.plan.guards.policy import TRUST
 from provisioner.plan.plan import FrozenInPlan, Plan, Totals, totals_of
 
@@ -156,18 +157,6 @@ class HeldInPlanRow(documents.HeldRow):
     chosen: bool  #: Whether it is within `--limit`. Otherwise the command does not exit with 3 because of it.
 
 
-class QuarantinedRow(documents.Row):
-    """A quarantined path: the relay does not pull it, since the device refuses the login. It is not a change."""
-
-    host: str
-    path: str
-    province: str
-    facility: str
-    device: str  #: Address and port in the tunnel.
-    since: documents.MomentText = of("since_text")
-    renewed: bool  #: Whether the inventory has a newer login, with which an apply restores the path.
-
-
 class NeedRow(documents.Row):
     """A number of different people with a role (empty: any role), for hosts of a carrier (empty: of no carrier)."""
 
@@ -227,7 +216,7 @@ class PlanDocument(documents.Printed, name="plan", title="A plan"):
     notes: tuple[str, ...]  #: Notes for the reader.
     warnings: tuple[WarningRow, ...]  #: Warnings from facts of hosts, each with its place in the inventory's files.
     held: tuple[HeldInPlanRow, ...]
-    quarantined: tuple[QuarantinedRow, ...]
+    quarantined: tuple[Quarantined, ...]
     approvals: tuple[NeedRow, ...]  #: Approvals that the plan needs before apply.
     rego: RegoRow | None  #: Null without Rego rules. Their denials are in `refused`, their warnings in `warnings`.
 

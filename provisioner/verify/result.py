@@ -8,13 +8,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, AwareDatetime, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
-from provisioner.base.document import Count, Day, Positive, form
+from provisioner.base.document import Count, Day, Positive, UtcMoment
 from provisioner.base.errors import UnreadableError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.language import marked
-from provisioner.base.text import msg, utc_text
+from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.facts import HostFacts
 from provisioner.plan.change import Change
@@ -41,8 +41,7 @@ _SHOWN_S = 0.1
 TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
 REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
 
-#: A time, written in UTC.
-Moment = Annotated[AwareDatetime, PlainSerializer(utc_text, return_type=str), form(format="date-time")]
+Moment = UtcMoment
 
 OLD: Final = "old"
 NEW: Final = "new"

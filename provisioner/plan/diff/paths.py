@@ -11,8 +11,10 @@ from its relay's file after its device refused the password. It counts as desire
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from typing import Annotated
 
+from provisioner.base.document import UtcMoment, unprinted
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import local_time, msg, utc_text
@@ -51,17 +53,18 @@ _Judged = tuple[Impact, Audience, str]  #: Impact, cut readers and reason.
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A path that is not pulled since its device refused the password."""
+    """A path that is not pulled, since its device refused the password. It is not a change."""
 
     host: str
     path: str
     province: str
     facility: str
     device: str  #: The device's address and port in the tunnel.
-    since: datetime  #: Time by the host's clock.
+    since: UtcMoment  #: Time by the host's clock.
     renewed: bool = False  #: Whether the inventory has another login by now; the next apply tries it.
-    lifted: bool = False  #: Whether the same login is to be tried again.
-    until: date | None = None  #: The last day of both logins, if the other login is part of a change.
+    lifted: Annotated[bool, unprinted] = False  #: Whether the same login is to be tried again.
+    #: The last day of both logins, if the other login is part of a change.
+    until: Annotated[date | None, unprinted] = None
 
     @property
     def why(self) -> str:
