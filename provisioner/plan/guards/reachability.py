@@ -170,7 +170,9 @@ def host_warnings(inventory: Inventory, places: Places, spec: HostSpec, facts: H
         )
         hint, pool = "move the pool, or remove the route", _pool_path(inventory, spec, network)
         yield warning("pool-routed-elsewhere", message, hint, ("inventory", pool) if pool else None)
-    if spec.adopted is not None and spec.owner is not None and facts.owner and facts.owner.is_same(spec.owner):
+    # An entry with a mark takes over that mark alone, so that it has no effect any more.
+    unmarked = spec.adopted is not None and not spec.adopted.inventory
+    if unmarked and spec.owner is not None and facts.owner and facts.owner.is_same(spec.owner):
         message = msg("{id} is this inventory's: what the lock says of taking it over is spent", spec.id)
         hint = msg("remove it: provisioner hosts adopt {id}", spec.id)
         yield warning("adoption-spent", message, hint, ("allocations", ("adopted", spec.id)))
