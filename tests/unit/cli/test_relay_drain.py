@@ -101,7 +101,11 @@ class DrainTerminal(Terminal):
 
     def both(self) -> None:
         """Bring it to where both relays carry every site and every gateway is at both."""
-        assert self(*DRAIN, "--yes", *SIGNED)[0] == 0
+
+        def drain() -> None:
+            assert self(*DRAIN, "--yes", *SIGNED)[0] == 0
+
+        prepared(self.root, self.hosts, "over-both-relays", drain)
         self.knock(*SITES)
 
 
