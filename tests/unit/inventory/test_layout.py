@@ -95,6 +95,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytes
             raise PermissionError
         return scan(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    (problem,) = layout_of(tmp_path).problems
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        (problem,) = layout_of(tmp_path).problems
     assert (problem.code, problem.file) == ("folder-unreadable", f"{tmp_path}/facilities/ha-nam")
