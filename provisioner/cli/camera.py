@@ -8,7 +8,7 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.base.text import Document
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.completion import facilities_like
+from provisioner.cli.support.completion import devices_like, facilities_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.terminal import DAY
@@ -82,7 +82,7 @@ def add(invocation: Invocation, /, name: str, *, recorder_address: str, **words:
 
 
 @camera.command()
-@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
+@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=devices_like)
 @_OF_DEVICE
 @_OF_STREAMS
 @click.option(
@@ -107,7 +107,7 @@ def replace(invocation: Invocation, /, name: str, *, accept_old_until: datetime 
 
 
 @camera.command()
-@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
+@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=devices_like)
 @click.option("--finish", is_flag=True, help="End the change: only the new settings are valid.")
 @click.option("--accept-old-until", "until", type=DAY, metavar="DATE", help="Another last day on which both are valid.")
 @edits_file
@@ -121,7 +121,7 @@ def accept(invocation: Invocation, name: str, *, finish: bool, until: datetime |
     """
     facility, device = _facility_and_device(name)
     if finish == (until is not None):
-        raise UsageError("say what becomes of the change", hint="name --finish, or --until DATE")
+        raise UsageError("say what becomes of the change", hint="name --finish, or --accept-old-until DATE")
     edits = edits_of(invocation)
     if until is not None:
         edit = camera_edits.change_prolonged(edits, facility, device, until.date())
@@ -133,7 +133,7 @@ def accept(invocation: Invocation, name: str, *, finish: bool, until: datetime |
 
 
 @camera.command()
-@click.argument("name", metavar="FACILITY/CAMERA", shell_complete=facilities_like)
+@click.argument("name", metavar="FACILITY/CAMERA", shell_complete=devices_like)
 @_OF_MOVE
 @edits_file
 def move(invocation: Invocation, /, name: str, **words: object) -> Edited:
@@ -149,7 +149,7 @@ def move(invocation: Invocation, /, name: str, **words: object) -> Edited:
 
 
 @camera.command()
-@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=facilities_like)
+@click.argument("name", metavar="FACILITY/DEVICE", shell_complete=devices_like)
 @edits_file
 def remove(invocation: Invocation, name: str) -> Edited:
     """Remove a camera from a facility, or a recorder without channels.

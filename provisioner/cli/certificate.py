@@ -11,6 +11,7 @@ from provisioner.base.document import AsGiven, Printed, Row, of
 from provisioner.base.errors import UsageError
 from provisioner.base.text import in_vietnam
 from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import show
 from provisioner.cli.support.session import session_of
@@ -43,7 +44,7 @@ def list_(invocation: Invocation) -> int:
 
 
 @certificate.command()
-@click.argument("relay")
+@click.argument("relay", shell_complete=hosts_like)
 @click.option("--finish", "finishes", is_flag=True, help="Replace the present certificate with the next one.")
 @click.option("--cancel", "cancels", is_flag=True, help="Keep the present certificate; drop the next one.")
 @click.option(
@@ -92,7 +93,7 @@ def _refuse_flags_together(*, finishes: bool, cancels: bool, leaves: tuple[str, 
 
 
 @certificate.command()
-@click.argument("relay")
+@click.argument("relay", shell_complete=hosts_like)
 @click.pass_obj
 def request(invocation: Invocation, relay: str) -> int:
     """Print a certificate request for a CA, as PEM.
@@ -108,7 +109,7 @@ def request(invocation: Invocation, relay: str) -> int:
 
 
 @certificate.command("set")
-@click.argument("relay")
+@click.argument("relay", shell_complete=hosts_like)
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--at-once", is_flag=True, help="Refuse clients that know only the present certificate, from the next apply on."

@@ -42,7 +42,7 @@ _IN: Final[Mapping[str, str]] = {
     "cli.keys": "keys keys-recovery keys-recovery-check secrets-set",
     "cli.keys_rotate": "keys-rotate keys-rotate-relay keys-status-relay",
     "cli.maintenance": "maintenance-list",
-    "cli.man": "man",
+    "cli.man": "completion man",
     "cli.monitoring": "metrics monitoring",
     "cli.nightly": "notify",
     "cli.node": "node-broker node-key",

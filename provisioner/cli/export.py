@@ -125,7 +125,7 @@ def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis
 
 
 @click.command()
-@click.argument("what", type=ListedWord(list(REPORTS)))
+@click.argument("what", metavar="KIND", type=ListedWord(list(REPORTS)))
 @click.option("--out", type=ValidPath(), metavar="FILE.xlsx", help="Write a spreadsheet too.")
 @click.option("--docx", type=ValidPath(), metavar="FILE", help="Write an official document too.")
 @click.option(
@@ -158,11 +158,19 @@ def export(
 ) -> int:
     """Count the progress of the work, for provinces and the ministry.
 
-    progress: facilities ever connected, up now, claimed, blocked by reason and overdue, by province, carrier and
-    managing body, with the age of the verification first. surveys: surveyed facilities and the results. zones: zones
-    without a camera. scorecard: each carrier's work in time, current state, broken paths, and the share of time
-    (--from, --until) as in `availability`. acceptance: facilities proved twice. survey-minutes: the results of each
-    survey, with the devices.
+    KIND progress: facilities ever connected, up now, claimed, blocked by reason and overdue, by province, carrier and
+    managing body, with the age of the verification first.
+
+    KIND surveys: surveyed facilities and the results.
+
+    KIND zones: zones without a camera.
+
+    KIND scorecard: each carrier's work in time, current state, broken paths, and the share of time (--from, --until) as
+    in `availability`.
+
+    KIND acceptance: facilities proved twice.
+
+    KIND survey-minutes: the results of each survey, with the devices.
 
     The command prints the counts. --out writes a Vietnamese spreadsheet with every facility. --docx writes progress as
     a report, acceptance and survey-minutes as minutes to sign, in the layout of Decree 30/2020. The command calls no

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from click.shell_completion import CompletionItem
 
 from provisioner.base.document import AsGiven, Count, Moment, Printed, Row, absent, of
 from provisioner.base.errors import HostError
 from provisioner.base.text import Document, counted, local_time, printable
-from provisioner.cli.support.completion import checks_and_runs_like
+from provisioner.cli.support import output
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import runs_like
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document, print_warning, show
+from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -45,52 +48,78 @@ _NONE_EXPIRED = "no record is older than policy.retention allows"
 _KIB = 1024
 
 
-@click.command()
-@click.argument("what", required=False, metavar="[RUN|verify]", shell_complete=checks_and_runs_like)
+class _Runs(NamedGroup):
+    """A group in which a word that is no command names a run."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; `history RUN` is `history show RUN`."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands and recorded runs."""
+        return super().shell_complete(ctx, incomplete) + runs_like(ctx, self.params[0], incomplete)
+
+
+@click.group(cls=_Runs, invoke_without_command=True, subcommand_metavar="[COMMAND|RUN]")
 @click.option("--rows", "number", type=click.IntRange(min=1), default=20, show_default=True, help="The number of runs.")
-@click.option("--hosts", is_flag=True, help="With verify: compare with the hosts' copies of the record, over SSH.")
+@click.pass_context
+def history(ctx: click.Context, /, *, number: int) -> int:
+    """Show runs: time, author, outcome and steps.
+
+    Without an argument it lists runs, newest first. `history RUN` is `history show RUN`.
+
+    Example: provisioner -i DIR history verify
+    """
+    if ctx.invoked_subcommand is None:
+        with past_runs(session_of(ctx.obj)) as runs:
+            _show_runs(ctx.obj, runs, number)
+    return 0
+
+
+@history.command()
+@click.argument("run", metavar="RUN", shell_complete=runs_like)
+@click.pass_obj
+def show(invocation: Invocation, /, run: str) -> int:
+    """Show the hosts, steps and causes of a run, also of a run in progress.
+
+    Example: provisioner -i DIR history show 20210615T010000Z-aaaaaa
+    """
+    with past_runs(session_of(invocation)) as runs:
+        _show_run(invocation, runs, run)
+    return 0
+
+
+@history.command()
+@click.option("--hosts", is_flag=True, help="Compare with the hosts' copies of the record, over SSH.")
 @click.option(
     "--public-key",
     "public",
     multiple=True,
     type=ValidPath(),
     metavar="FILE",
-    help="With verify: check signatures with this key. May be repeated.",
+    help="Check signatures with this key. May be repeated.",
 )
-@click.option(
-    "--lost", default="", metavar="FIRST-LAST", help="With verify: entries that were lost when a backup was restored."
-)
+@click.option("--lost", default="", metavar="FIRST-LAST", help="Entries that were lost when a backup was restored.")
 @click.pass_obj
-def history(
-    invocation: Invocation, /, what: str | None, number: int, *, hosts: bool, public: tuple[Path, ...], lost: str
-) -> int:
-    """Show runs: time, author, outcome and steps.
+def verify(invocation: Invocation, /, *, hosts: bool, public: tuple[Path, ...], lost: str) -> int:
+    """Prove that no entry of the history was changed, forged or cut off.
 
-    Without an argument it lists runs, newest first. With a RUN it shows the run's hosts, steps and causes, also of a
-    run in progress. `history verify` proves that no entry was changed, forged or cut off; exit code 1: one was. It
-    checks the entries against their hashes and seals, and against the copies on this machine, in Git notes and (with
-    --hosts) on hosts.
+    The command checks the entries against their hashes and seals, and against the copies on this machine, in Git notes
+    and (with --hosts) on hosts. Exit code 1: an entry was changed, forged or cut off.
 
-    Example: provisioner -i DIR history verify
+    Example: provisioner -i DIR history verify --hosts
     """
-    session = session_of(invocation)
-    if what == "verify":
-        return _show_check(invocation, check_history(session, CheckOptions(hosts, public, _lost_entries(lost))))
-    if hosts or public or lost:
-        raise click.UsageError("--hosts, --public-key and --lost are for history verify")
-    with past_runs(session) as runs:
-        if what:
-            _show_run(invocation, runs, what)
-        else:
-            _show_runs(invocation, runs, number)
-    return 0
+    check = check_history(session_of(invocation), CheckOptions(hosts, public, _lost_entries(lost)))
+    return _show_check(invocation, check)
 
 
 def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     seals = {"checked": not check.closed, **asdict(check.seals)}
     unanswered = [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())]
     of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
-    show(invocation, CheckDocument.made_of(check, **of_check), _check_lines(check))
+    output.show(invocation, CheckDocument.made_of(check, **of_check), _check_lines(check))
     if check.closed:
         message = f"the seals of entries were not checked: {check.closed}"
         print_warning(message, "set the vault's password, as for apply", color=invocation.color)
@@ -297,7 +326,9 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
 def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
     days = _days(policy)
     classes = [RetentionClassRow.made_of(record_class, days=days[record_class.name]) for record_class in stored]
-    show(invocation, RetentionDocument(pruned=done, classes=classes), _retention_lines(policy, stored, done=done))
+    output.show(
+        invocation, RetentionDocument(pruned=done, classes=classes), _retention_lines(policy, stored, done=done)
+    )
 
 
 class RetentionClassRow(Row):

@@ -14,7 +14,7 @@ from provisioner.base.git import commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
-from provisioner.cli.support.completion import facilities_like
+from provisioner.cli.support.completion import carriers_like, facilities_like, hosts_like
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.output import echo_lines, print_warning, show
 from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
@@ -355,8 +355,22 @@ class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' 
 
 @click.command()
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
-@click.option("--carrier", "carriers", multiple=True, metavar="CARRIER", help="All sites of this carrier.")
-@click.option("--relay", "relay", default="", metavar="RELAY", help="This relay's own key, instead of gateways' keys.")
+@click.option(
+    "--carrier",
+    "carriers",
+    multiple=True,
+    metavar="CARRIER",
+    shell_complete=carriers_like,
+    help="All sites of this carrier.",
+)
+@click.option(
+    "--relay",
+    "relay",
+    default="",
+    metavar="RELAY",
+    shell_complete=hosts_like,
+    help="This relay's own key, instead of gateways' keys.",
+)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),

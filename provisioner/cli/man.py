@@ -1,6 +1,6 @@
-"""Manual pages: `provisioner(1)`, and one a command with its subcommands.
+"""Manual pages, `provisioner(1)` and one a command with its subcommands; the installation of completion.
 
-The text is in man(7)'s language and plain ASCII, for every system's `man`. Pure.
+The text of pages is in man(7)'s language and plain ASCII, for every system's `man`.
 """
 
 import inspect
@@ -18,9 +18,11 @@ from provisioner.base.document import Ordered, Printed
 from provisioner.base.errors import MEANINGS, UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.text import counted
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import INSTRUCTION, SHELLS, script_of
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.output import show
-from provisioner.cli.support.terminal import ValidPath
+from provisioner.cli.support.terminal import ListedWord, ValidPath
 
 _NAMED: Final = {"…": "...", "→": "->", "“": '"', "”": '"', "`": "'"}
 _WIDTH: Final = 72
@@ -295,3 +297,57 @@ def man(ctx: click.Context, /, *, out: Path) -> int:
         raise UsageError(f"{out} cannot be written: {error.strerror}", hint=hint) from None
     show(invocation, ManDocument(folder=out, pages=pages), [f"wrote {counted(len(pages), 'page')} into {out}"])
     return 0
+
+
+class CompletionDocument(Printed, name="completion", title="Installed completion"):
+    """Output of `provisioner completion install --output json`."""
+
+    shell: str
+    file: Path
+
+
+@click.group(cls=NamedGroup)
+def completion() -> None:
+    """Complete commands, options and ids in your shell."""
+
+
+@completion.command()
+@click.argument("shell", type=ListedWord(SHELLS), required=False)
+@click.pass_context
+def install(ctx: click.Context, /, shell: str | None) -> int:
+    """Write the completion script into the folder from which your shell loads such files.
+
+    The command writes that one file and changes no other one. Without an argument it takes the shell in SHELL. bash
+    needs the package bash-completion; zsh needs the folder in fpath, and the command prints that line for ~/.zshrc.
+
+    Example: provisioner completion install bash
+    """
+    invocation: Invocation = ctx.obj
+    shell = shell or invocation.env.get("SHELL", "").rpartition("/")[2]
+    if shell not in SHELLS:
+        raise UsageError("the shell is not known", hint=f"name it: {', '.join(SHELLS)}")
+    file = _completion_file(shell, invocation.env)
+    invocation.refuse_tracked_links(file, here=True)
+    try:
+        if file.exists() and INSTRUCTION not in file.read_text(encoding="utf-8", errors="replace"):
+            raise UsageError(f"{file} is another program's file", hint="move it away, then run the command again")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, script_of(ctx.find_root().command, shell).encode(), mode=0o644)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}", hint="see who may write there") from None
+    lines = [f"wrote {file}: new shells complete provisioner"]
+    if shell == "zsh":
+        lines.append(f"put it above compinit in ~/.zshrc, unless it is there: fpath+=({file.parent})")
+    show(invocation, CompletionDocument(shell=shell, file=file), lines)
+    return 0
+
+
+def _completion_file(shell: str, env: Mapping[str, str]) -> Path:
+    home = Path(env.get("HOME") or Path.home())
+    data = Path(env.get("XDG_DATA_HOME") or home / ".local/share")
+    configuration = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+    return {
+        "bash": data / "bash-completion/completions/provisioner",
+        "fish": configuration / "fish/completions/provisioner.fish",
+        "zsh": data / "zsh/site-functions/_provisioner",
+    }[shell]

@@ -9,6 +9,7 @@ from provisioner.base.document import Printed, absent
 from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import carriers_like
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.output import log, show
 from provisioner.cli.support.question import ended_by_signal
@@ -91,7 +92,14 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
 @node.command("broker")
 @click.argument("folder", type=ValidPath(file_okay=False), metavar="FOLDER")
 @click.option("--place", "places", multiple=True, required=True, help="A host name or address of the broker.")
-@click.option("--carrier", "carriers", multiple=True, required=True, help="A carrier that has a node.")
+@click.option(
+    "--carrier",
+    "carriers",
+    multiple=True,
+    required=True,
+    shell_complete=carriers_like,
+    help="A carrier that has a node.",
+)
 @click.option("--port", type=click.IntRange(1, 65_535), default=4222, show_default=True, help="The broker's port.")
 @click.option(
     "--valid-days",

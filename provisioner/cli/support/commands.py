@@ -173,71 +173,70 @@ def _invocation_of(ctx: click.Context) -> Invocation:
     return invocation
 
 
-#: Commands by task, in the order of work: module below `provisioner.cli`, its click object, help.
+#: Commands by job, in the order of work: module below `provisioner.cli`, its click object, help with each subcommand.
 _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
-    "Inventory": {
+    "Set up an inventory": {
         "init": ("init", "init", "Create an inventory: files, vault, Git repository."),
         "validate": ("validate", "validate", "Check the inventory and list every problem."),
         "allocate": ("validate", "allocate", "Assign tunnel addresses and ports to new objects."),
-        "import": ("import_", "import_", "Check a province's spreadsheet cell by cell; write its sites."),
-        "facility": ("facility", "facility", "Add, plan, move, close facilities; show their next step."),
-        "camera": ("camera", "camera", "Add, replace, move and remove cameras and recorders."),
-        "gateway": ("gateway", "gateway", "Record the keys and installed packages of gateways."),
-        "sign-off": ("sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),
-        "designation": (
-            "geography",
-            "designation",
-            "Record the carriers of provinces and their days.",
-        ),
-        "maintenance": ("maintenance", "maintenance", "Announce work, whose outages raise no alarm; list and end it."),
-        "contacts": ("contacts", "contacts", "Check, list, find and erase contacts (personal data)."),
-        "policy": ("policy", "policy", "Test the Rego rules that judge plans; print their input."),
-        "prove": ("prove", "prove", "Show the allowed connections; check reachability intents."),
-        "readers": ("prove", "readers", "List the addresses at which a reader gets each path."),
-        "geography": ("geography", "geography", "Look up provinces in the lists of 2021 and 2025."),
+        "designation": ("geography", "designation", "Record the carriers of provinces and their days."),
+        "geography": ("geography", "geography", "Look up, list and convert provinces of 2021 and 2025."),
         "schema": ("config", "schema", "Print JSON Schemas of inventory files and documents."),
     },
-    "Change": {
-        "plan": ("plan", "plan", "Show the changes of the next apply, and the viewers they cut."),
+    "Bring sites and their people in": {
+        "import": ("import_", "import_", "Check a province's spreadsheet cell by cell; write its sites."),
+        "facility": ("facility", "facility", "Add, survey, plan, move, close, reopen; contact, next step."),
+        "camera": ("camera", "camera", "Add, replace, move, accept and remove cameras and recorders."),
+        "secrets": ("keys", "secrets", "Set and forget logins of cameras and recorders in the vault."),
+        "sign-off": ("sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),
+        "site-package": ("render", "site_package", "Write the install package of a site's gateway."),
+        "gateway": ("gateway", "gateway", "Set the key of a gateway; record an installed package."),
+        "contacts": ("contacts", "contacts", "Check, list, find and erase contacts (personal data)."),
+    },
+    "Change hosts": {
+        "plan": ("plan", "plan", "Show the changes of the next apply; diff, push, fetch plans."),
         "approve": ("sign_off", "approve", "Approve a saved plan with your own key."),
         "apply": ("apply", "apply", "Change hosts to match the inventory, in waves."),
         "rollback": ("apply", "rollback", "Return hosts to the state before a run."),
-        "hosts": ("hosts", "hosts", "Prepare, adopt, release and decommission hosts."),
-        "relay": ("relay", "relay", "Change a relay's addresses; drain or replace a relay."),
-        "quarantine": ("quarantine", "quarantine", "List devices that refused their login; retry them."),
+        "maintenance": ("maintenance", "maintenance", "Announce work, whose outages raise no alarm; list and end it."),
+        "policy": ("policy", "policy", "Test the Rego rules that judge plans; print their input."),
+        "prove": ("prove", "prove", "Show the allowed connections; check reachability intents."),
         "render": ("render", "render", "Write the config files of each host into a folder."),
-        "site-package": ("render", "site_package", "Write the install package of a site's gateway."),
     },
-    "Look": {
+    "Look after hosts and keys": {
+        "hosts": ("hosts", "hosts", "Scan keys of hosts; prepare, adopt, release, decommission."),
+        "relay": ("relay", "relay", "Set a relay's addresses; drain, keep, replace or restore it."),
+        "keys": ("keys", "keys", "Init, rotate, keep tunnel keys; their status; a recovery key."),
+        "certificate": ("certificate", "certificate", "List, renew, request and set the TLS certificates of relays."),
+        "quarantine": ("quarantine", "quarantine", "List devices that refused their login; lift their quarantine."),
+    },
+    "See how it goes": {
         "status": ("status", "status", "Show the state of facilities and their deadlines."),
         "verify": ("verify", "verify", "Prove that every camera path is up."),
         "watch": ("watch", "watch", "Check every few seconds that every path flows."),
         "drift": ("plan", "drift", "Check whether hosts match the inventory."),
+        "readers": ("prove", "readers", "List the addresses at which a reader gets each path."),
+    },
+    "Account for it": {
         "availability": ("status", "availability", "Show the share of time in which paths were up."),
         "export": ("export", "export", "Count progress; write the ministry's documents."),
-        "report": ("export", "report", "Write web pages of all provinces and facilities."),
-    },
-    "Record": {
-        "history": ("history", "history", "Show runs: time, author, outcome, steps."),
+        "report": ("export", "report", "Write HTML pages of all provinces and facilities."),
+        "history": ("history", "history", "Show runs with author, outcome and steps; verify the record."),
         "retention": ("history", "retention", "Show the documents in the history; delete expired ones."),
-    },
-    "Keys and secrets": {
-        "keys": ("keys", "keys", "Create and rotate tunnel keys; show their age."),
-        "secrets": ("keys", "secrets", "Write logins of cameras and recorders into the vault."),
-        "certificate": ("certificate", "certificate", "Renew the TLS certificates of relays."),
     },
     "Run as a service": {
         "nightly": ("nightly", "nightly", "Verify, find drift, write reports, notify receivers."),
         "notify": ("nightly", "notify", "Send the last verification to receivers."),
         "agent": ("agent", "agent", "Follow a Git branch and apply its signed commits."),
         "serve": ("serve", "serve", "Serve the web pages, read-only."),
-        "node": ("node", "node", "Call hosts from inside their carrier's network."),
+        "node": ("node", "node", "Run a node in a carrier's network; set up its key and broker."),
         "metrics": ("monitoring", "metrics", "Write Prometheus metrics of the last verification."),
         "monitoring": ("monitoring", "monitoring", "Write alert rules, routes and a dashboard."),
-        "forge": ("forge", "forge", "Comment on merge requests; set labels and commit statuses."),
+        "forge": ("forge", "forge", "Comment on merge requests; set labels and commit status."),
     },
-    "This program": {
+    "Use this program": {
         "config": ("config", "config", "Show each setting and its source."),
+        "completion": ("man", "completion", "Install completion of commands, options and ids in your shell."),
         "man": ("man", "man", "Write the manual pages."),
     },
 }

@@ -1,14 +1,18 @@
 """Shell completion: scripts, and words for the shell.
 
-A shell asks during typing: no output to standard error, no vault, no hosts, and no words on any failure.
+A shell asks during typing: no output to standard error, no vault, no hosts, and no words on any failure or if an
+inventory or a history takes longer than two seconds. Without a named inventory the present folder counts if it is one:
+completion only lists names.
 """
 
 import contextlib
 import io
 import os
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import click
@@ -30,6 +34,7 @@ _WRONG_USAGE = 2
 _KINDS = ("carrier", "province", "facility", "host")
 _MOST = 1_000  #: More words than a person reads.
 _RUNS = 50
+_LONGEST_S = 2.0  #: A slow disk or database must not hold up a shell.
 
 
 class _Bash(BashComplete):
@@ -86,16 +91,16 @@ def _joined(words: Iterable[str]) -> list[str]:
     return joined
 
 
-_SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": _Bash, "fish": FishComplete, "zsh": ZshComplete}
+SHELLS: Final[Mapping[str, type[ShellComplete]]] = {"bash": _Bash, "fish": FishComplete, "zsh": ZshComplete}
 
 
 def complete(cli: click.Command, instruction: str, configuration: Configuration) -> int:
     """Answer a shell; return 0, or 2 for an unknown instruction."""
     name, _, action = instruction.partition("_")
-    shell = _SHELLS.get(name)
+    shell = SHELLS.get(name)
     if shell is None or action not in {"source", "complete"}:
         if action != "complete":
-            instructions = ", ".join(f"{shell_name}_source" for shell_name in _SHELLS)
+            instructions = ", ".join(f"{shell_name}_source" for shell_name in SHELLS)
             click.echo(
                 f"error: {INSTRUCTION} names no shell that there is\nhint: it is one of {instructions}", err=True
             )
@@ -114,6 +119,27 @@ def complete(cli: click.Command, instruction: str, configuration: Configuration)
     return 0
 
 
+def script_of(cli: click.Command, shell: str) -> str:
+    """Return a shell's script."""
+    return SHELLS[shell](cli, {}, _PROGRAM, INSTRUCTION).source()
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """Raise `TimeoutError` in a block that takes too long."""
+
+    def on_alarm(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def limits_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 (click's)
     """Complete `--limit`: a kind, then names of that kind."""
     kind, equals, prefix = incomplete.partition("=")
@@ -126,10 +152,24 @@ def _names_like(kind: str, ctx: click.Context, param: click.Parameter, incomplet
     return [CompletionItem(name) for name in _names_starting_with(ctx, kind, incomplete)]
 
 
+carriers_like = partial(_names_like, "carrier")
 facilities_like = partial(_names_like, "facility")
 carriers_like = partial(_names_like, "carrier")
 hosts_like = partial(_names_like, "host")
 provinces_like = partial(_names_like, "province")  #: With facilities.
+
+
+def devices_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete facilities, and behind `FACILITY/` its recorders and cameras."""
+    from provisioner.operations.edit.file_edit import devices_in  # noqa: PLC0415 (help does not need the inventory)
+
+    facility, slash, prefix = incomplete.partition("/")
+    root, _ = _inventory_place(ctx)
+    if not slash or root is None:
+        return facilities_like(ctx, param, incomplete)
+    with _limited():
+        names = devices_in(root, facility)
+    return [CompletionItem(f"{facility}/{name}") for name in names if name.startswith(prefix)][:_MOST]
 
 
 def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
@@ -137,7 +177,8 @@ def runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     from provisioner.operations.questions.history import run_names  # noqa: PLC0415 (other words need no history)
 
     root, environment = _inventory_place(ctx)
-    names = run_names(root, environment, _RUNS) if root else ()
+    with _limited():
+        names = run_names(root, environment, _RUNS) if root else ()
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -146,15 +187,12 @@ def hosts_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: 
     return hosts_like(ctx, param, incomplete) or runs_like(ctx, param, incomplete)
 
 
-def checks_and_runs_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the argument of `history`."""
-    return [CompletionItem("verify")] * "verify".startswith(incomplete) + runs_like(ctx, param, incomplete)
-
-
 def _inventory_place(ctx: click.Context) -> tuple[Path | None, Mapping[str, str]]:
     """Return the inventory's folder, if named, and the environment."""
     configuration: Configuration = ctx.find_root().obj or Configuration()
-    named = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
+    named: Path | str | None = inventory_of(ctx) or configuration.environment.get("PROVISIONER_INVENTORY")
+    if not named and Path("inventory.yml").is_file():
+        named = Path()
     return Path(named) if named else None, configuration.environment
 
 
@@ -164,5 +202,6 @@ def _names_starting_with(ctx: click.Context, kind: str, prefix: str) -> list[str
     root, _ = _inventory_place(ctx)
     if root is None or kind not in _KINDS:
         return []
-    candidates: tuple[str, ...] = getattr(names_of(root), kind)
+    with _limited():
+        candidates: tuple[str, ...] = getattr(names_of(root), kind)
     return [name for name in candidates if name.startswith(prefix)][:_MOST]

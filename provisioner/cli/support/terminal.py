@@ -48,7 +48,7 @@ _NOT_ITS_OWN: Final = ("ANSIBLE_", "PROVISIONER_", "_PROVISIONER_")
 #: Commands whose output people read; those that ask, change or prove print at once.
 _PAGED: Final = frozenset(
     {
-        *("availability", "drift", "export", "geography list", "history", "plan", "plan diff"),
+        *("availability", "drift", "export", "geography list", "history", "history show", "plan", "plan diff"),
         *("quarantine list", "retention", "schema", "status"),
     }
 )

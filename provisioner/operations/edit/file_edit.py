@@ -206,7 +206,7 @@ def facility_named(loaded: Loaded, name: str) -> Facility:
     if loaded.frame and name in loaded.outlines:
         return loaded.facility(name)
     if {f"facility/{name}", "inventory"} & {problem.object for problem in loaded.problems}:
-        hint = "run `provisioner validate` and correct what it lists"
+        hint = "run `provisioner validate` and correct each problem"
         raise InventoryError(f"facility {name} cannot be read", hint=hint)
     hint = did_you_mean(name, loaded.outlines, "name the id in its file")
     raise UsageError(f"there is no facility {printable(name, _SHOWN)}", hint=hint, object=name)
@@ -299,22 +299,29 @@ def names_of(root: Path) -> Names:
             provinces.add(file.expected["province"])
         elif file.kind == "carrier":
             carriers.add(name)
-            hosts.update(_relays_in(file.path))
+            hosts.update(_ids_in(file.path, "relays"))
         else:
             hosts.add(name)
     kinds = (carriers, provinces, facilities, hosts)
     return Names(*(tuple(sorted(filter(_ID_NAME.fullmatch, names))) for names in kinds))
 
 
-def _relays_in(path: Path) -> Iterator[str]:
+def devices_in(root: Path, facility: str) -> list[str]:
+    """Return the ids in a facility's file, sorted; empty if unreadable."""
+    files = (file.path for file in object_files_of(root) if file.kind == "facility" and file.expected["id"] == facility)
+    names = (name for path in files for key in ("recorders", "cameras") for name in _ids_in(path, key))
+    return sorted(filter(_ID_NAME.fullmatch, names))
+
+
+def _ids_in(path: Path, key: str) -> Iterator[str]:
     try:
         value = parse(read_regular(path, most=MAX_BYTES)).value
     except OSError:
         return
-    relays = value.get("relays") if isinstance(value, dict) else None
-    for relay in relays if isinstance(relays, list) else ():
-        if isinstance(relay, dict) and isinstance(relay.get("id"), str):
-            yield relay["id"]
+    rows = value.get(key) if isinstance(value, dict) else None
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and isinstance(row.get("id"), str):
+            yield row["id"]
 
 
 def text_of_file(path: Path) -> FacilityText:
@@ -342,7 +349,7 @@ def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: dat
     if problems.errors:
         subject = f"facility {edit.facility}" if _file_of(root, edit).model is Facility else str(edit.path)
         message = f"{subject} would be invalid: {counted(len(problems.errors), 'problem')}; nothing is written"
-        raise InventoryError(message, problems=problems.errors, hint="correct what is asked for", object=edit.facility)
+        raise InventoryError(message, problems=problems.errors, hint="correct the values", object=edit.facility)
     return problems.with_warnings(edit, problems.new)
 
 
@@ -362,7 +369,7 @@ def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEd
         shared = tuple(p for p in problems.errors if not any(p in errors for errors in blamed.values()))
         if shared:
             message = f"the inventory would be invalid: {counted(len(shared), 'problem')}; nothing is written"
-            raise InventoryError(message, problems=shared, hint="correct what is asked for", object=shared[0].object)
+            raise InventoryError(message, problems=shared, hint="correct the values", object=shared[0].object)
         if not blamed:
             return EditsOfMany(
                 tuple(problems.with_warnings(edit, problems.new_problems(edit)) for edit in accepted), refused
@@ -374,7 +381,7 @@ def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEd
 def frame_of(loaded: Loaded) -> BaseInventory:
     """Return the inventory without facilities, or raise `InventoryError`."""
     if loaded.frame is None:
-        hint = "run `provisioner validate` and correct what it lists"
+        hint = "run `provisioner validate` and correct each problem"
         raise InventoryError("inventory.yml or the lock cannot be understood", hint=hint)
     return loaded.frame
 

@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.base.errors import UsageError
 from provisioner.cli.main import run
-from provisioner.cli.support.commands import FORMER
+from provisioner.cli.support.commands import COMMANDS, FORMER
 from provisioner.operations.questions.history import PastRuns
 from provisioner.record.event_log import EventLog
 from provisioner.record.store import History
@@ -191,3 +191,11 @@ def test_an_option_has_one_form_in_all_commands(option: str) -> None:
         if option in param.opts
     }
     assert len(forms) == 1, forms
+
+
+def test_the_programs_help_names_each_subcommand() -> None:
+    """A newcomer finds `plan push` or `keys recovery` without a page: its words stand behind its group."""
+    lines = {name: entry.help.lower().replace(" ", "") for name, entry in COMMANDS.items()}
+    for name in every_command():
+        group, _, below = name.partition(" ")
+        assert not below or below.partition("-")[0][:5] in lines[group], name

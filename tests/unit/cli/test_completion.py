@@ -1,8 +1,11 @@
 """Completion in shells: scripts, words, and never a word on standard error."""
 
+import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,6 +63,13 @@ def test_each_shell_gets_its_script(shell: str, capsys: pytest.CaptureFixture[st
         (["plan", "-i", str(EXAMPLE), "--limit", "=", "host", "=", "relay"], ["relay-viettel-1", "relay-vnpt-1"]),
         (["verify", "-i", str(EXAMPLE), "--limit", "province", "=", "bac"], ["bac-giang"]),
         (["sign-off", "-i", str(EXAMPLE), "kcl-bg"], _FACILITIES[:3]),
+        (["keys", "rotate", "-i", str(EXAMPLE), "--carrier", "vi"], ["viettel"]),
+        (["camera", "move", "-i", str(EXAMPLE), "kcl-bg-001/c"], [f"kcl-bg-001/cam-0{n}" for n in (1, 2, 3, 4)]),
+        (["camera", "move", "-i", str(EXAMPLE), "kcl-bg-001/nvr"], ["kcl-bg-001/nvr-01"]),
+        (["camera", "move", "-i", str(EXAMPLE), "kcl-bg-00"], _FACILITIES[:3]),
+        (["camera", "move", "-i", str(EXAMPLE), "no-such/c"], []),
+        (["history", "ver"], ["verify"]),
+        (["completion", "install", "z"], ["zsh"]),
         (["status", "-i", "no/such/folder", "kcl"], []),
         (["status", "-i", str(EXAMPLE), "--limit", "nonsense", "=", "k"], []),
         (["no-such-command", "--limit", "x"], []),
@@ -222,3 +232,68 @@ def test_a_shell_completes_while_somebody_types(shell: str, tmp_path: Path) -> N
         terminal.send("\x15")  # what was typed is taken back
     terminal.send("exit\n")
     terminal.ended()
+
+
+def test_the_inventory_of_the_present_folder_counts_if_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(EXAMPLE)
+    assert _words(_asked("bash", ["provisioner", "status", "kcl-bg"], monkeypatch, capsys)) == _FACILITIES[:3]
+    monkeypatch.chdir(tmp_path)
+    assert _asked("bash", ["provisioner", "status", "kcl-bg"], monkeypatch, capsys) == []
+
+
+def test_a_slow_inventory_gives_no_words_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("provisioner.cli.support.completion._LONGEST_S", 0.05)
+    monkeypatch.setattr("provisioner.operations.edit.file_edit.names_of", lambda _: time.sleep(20))
+    began = time.monotonic()
+    words = ["provisioner", "status", "-i", str(EXAMPLE), "kcl"]
+    before = signal.getsignal(signal.SIGALRM)
+    assert _asked("bash", words, monkeypatch, capsys) == []
+    assert time.monotonic() - began < 10
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+# --- installation -------------------------------------------------------------------------------------
+_PLACES = {
+    "bash": ".local/share/bash-completion/completions/provisioner",
+    "fish": ".config/fish/completions/provisioner.fish",
+    "zsh": ".local/share/zsh/site-functions/_provisioner",
+}
+
+
+@pytest.mark.parametrize("shell", _PLACES)
+def test_the_installation_writes_the_script_and_nothing_else(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words, env in (([shell], {}), ([], {"SHELL": f"/usr/bin/{shell}"})):
+        assert run(["completion", "install", *words], {"HOME": str(tmp_path), **env}) == 0
+        out = capsys.readouterr().out
+        file = tmp_path / _PLACES[shell]
+        assert f"wrote {file}" in out
+        assert ("fpath" in out) == (shell == "zsh")
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+        assert run([], {"_PROVISIONER_COMPLETE": f"{shell}_source"}) == 0
+        assert file.read_text(encoding="utf-8").strip() == capsys.readouterr().out.strip()
+
+
+def test_another_programs_file_stays_and_a_shell_has_to_be_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / _PLACES["bash"]
+    file.parent.mkdir(parents=True)
+    file.write_text("another's", encoding="utf-8")
+    assert run(["completion", "install", "bash"], {"HOME": str(tmp_path)}) == 2
+    assert "is another program's file" in capsys.readouterr().err
+    assert file.read_text(encoding="utf-8") == "another's"
+    assert run(["completion", "install"], {"HOME": str(tmp_path), "SHELL": "/bin/sh"}) == 2
+    assert "name it: bash, fish, zsh" in capsys.readouterr().err
+
+
+def test_the_document_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--output", "json", "completion", "install", "fish"], {"HOME": str(tmp_path)}) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["shell"], document["file"]) == ("fish", str(tmp_path / _PLACES["fish"]))

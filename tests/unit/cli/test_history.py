@@ -99,6 +99,9 @@ def test_one_run_is_shown_with_its_steps_and_causes(recorded: Desk, capsys: pyte
     assert "detail" not in document["steps"][0]
     assert document["steps"][1]["detail"] == {"cause": "no path came back"}
     assert recorded.call("history", "run-9") == 2
+    capsys.readouterr()
+    assert recorded.call("history", "show", "run-2") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "run run-2: apply, rolled-back"
 
 
 @LOCAL_USER

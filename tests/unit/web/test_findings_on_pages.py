@@ -93,7 +93,9 @@ def test_paths_of_one_recorder_are_one_line_whose_action_is_of_the_recorder() ->
 
 @pytest.mark.parametrize("cause", Cause)
 def test_an_action_on_a_recorder_names_it(cause: Cause) -> None:
-    row = IncidentRow(Finding(cause, Layer.RECORDER, "kcl-bg-001/nvr-01"), verdict=WARNING, since=AT - timedelta(hours=1))
+    row = IncidentRow(
+        Finding(cause, Layer.RECORDER, "kcl-bg-001/nvr-01"), verdict=WARNING, since=AT - timedelta(hours=1)
+    )
     assert row.next_step == OF_RECORDER.get(cause, cause.next_step)
     assert "recorder" in OF_RECORDER.get(cause, "the recorder")
     assert IncidentRow(Finding(cause, Layer.CAMERA, "x"), verdict=WARNING).next_step == cause.next_step
