@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.document import Known, Printed, Row, of
+from provisioner.base.document import Known, Printed, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.ssh_signature import SshHostKey
 from provisioner.base.text import counted, endpoint_text, named, printable
@@ -17,6 +17,7 @@ from provisioner.cli.support.output import echo_lines, print_warning, show
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
+from provisioner.desired.owner import Owner
 from provisioner.operations.edit.file_edit import FileEdit
 from provisioner.operations.edit.keys import KeyedHost, keyed_host, step_after_host_key, with_host_key
 from provisioner.operations.hosts import decommission as ownership
@@ -274,22 +275,11 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int
     return 0
 
 
-class OwnerRow(Row):
-    """The inventory that owns a host, by the host's mark."""
-
-    inventory: str
-    key: str
-    host: str
-    run: str
-    at: str
-    who: str
-
-
 class AdoptedDocument(Printed, name="hosts-adopt", title="A take-over"):
     """Output of `provisioner hosts adopt --output json`."""
 
     host: str
-    owner: OwnerRow | None
+    owner: Owner | None
     written: bool
 
 

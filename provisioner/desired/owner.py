@@ -2,9 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Annotated, Final
 
+from provisioner.base.document import unprinted
 from provisioner.base.text import printable
 
 NOTHING: Final = "nothing"  #: A host's answer without a mark and without our files.
@@ -26,13 +27,14 @@ class Owner:
 
     inventory: str = ""
     key: str = ""  #: A public fingerprint of the inventory's key for the host; no secret follows from it.
-    at: str = ""  #: Time of the mark, in UTC by the host's clock, to the second; empty if unknown.
+    _: KW_ONLY
     host: str = ""  #: The host's id in that inventory.
     run: str = ""  #: The last confirmed run.
+    at: str = ""  #: Time of the mark, in UTC by the host's clock, to the second; empty if unknown.
     who: str = ""  #: The person of that run.
-    released: bool = False
+    released: Annotated[bool, unprinted] = False
     #: `alone` or `shared` if the owner's use differs from ours and excludes a takeover or sharing, else empty.
-    shape: str = ""
+    shape: Annotated[str, unprinted] = ""
 
     def is_same(self, other: "Owner") -> bool:
         """Return whether inventory and key are the same."""
@@ -41,7 +43,7 @@ class Owner:
     @property
     def claim(self) -> "Owner":
         """Inventory, key and time of the mark; another run changes it."""
-        return Owner(self.inventory, self.key, self.at)
+        return Owner(self.inventory, self.key, at=self.at)
 
     @property
     def words(self) -> str:
@@ -89,7 +91,7 @@ def owner_of(document: object) -> Owner:
     return Owner(
         document["inventory"],
         document["key"],
-        document["at"],
+        at=document["at"],
         host=_printable(document.get("host"), _WORD),
         run=_printable(document.get("run"), _WORD),
         who=_printable(document.get("who"), _PERSON),

@@ -109,5 +109,5 @@ def with_owner(spec: HostSpec, inventory: Inventory, secrets: Secrets) -> HostSp
     """Return a host with marks of its owners, or raise `SecretsError`."""
     owner = Owner(inventory.settings.id, owner_fingerprint(digest_key_of_host(secrets, spec.id)), host=spec.id)
     recorded = (inventory.allocations.adopted or {}).get(spec.id)
-    adopted = Owner(recorded.inventory, recorded.key, recorded.at) if recorded else None
+    adopted = Owner(recorded.inventory, recorded.key, at=recorded.at) if recorded else None
     return replace(spec, owner=owner, adopted=adopted)

@@ -29,7 +29,7 @@ MARKS = st.fixed_dictionaries(
 )
 ODD = st.dictionaries(st.sampled_from(["inventory", "key", "at", "released", "who", "run", "host"]), ANYTHING)
 SAID = st.sampled_from([NOTHING, "unmarked", "[" * 4000, "{", "null"]) | st.text() | (MARKS | ODD).map(json.dumps)
-OWNERS = st.builds(Owner, st.sampled_from(INVENTORIES), st.sampled_from(KEYS), st.sampled_from(MOMENTS))
+OWNERS = st.builds(Owner, st.sampled_from(INVENTORIES), st.sampled_from(KEYS), at=st.sampled_from(MOMENTS))
 
 
 @st.composite

@@ -43,7 +43,7 @@ def host_of(
         jump=jump,
         side="",
         identity=Secret(f"identity-of-{number}"),
-        owner=Owner("vn", "0" * 32, "2026-11-28T00:00:00Z", host=f"relay-{number}"),
+        owner=Owner("vn", "0" * 32, at="2026-11-28T00:00:00Z", host=f"relay-{number}"),
         adopted=None,
     )
 

@@ -115,7 +115,7 @@ def test_in_the_other_shape_a_host_is_open_to_nobody_adopted_or_released(spec: H
     for said in (own, marked(spec, shape=shape, released=True), f"{shape} unmarked", f"{shape} {json.dumps(THEIRS)}"):
         there = owner_in(said)
         assert there is not None
-        for adopted in (None, UNMARKED, replace(there, shape=""), Owner("vnpt", "1" * 32, THEIRS["at"])):
+        for adopted in (None, UNMARKED, replace(there, shape=""), Owner("vnpt", "1" * 32, at=THEIRS["at"])):
             asked = replace(spec, adopted=adopted)
             assert not may_be_declared_new(asked, there)
             assert not is_free(asked, there)
