@@ -63,9 +63,7 @@ class Window:
     begin: datetime  #: Its first moment.
     until: datetime  #: The first moment after it.
     reason: str
-    facilities: frozenset[str] = frozenset()
-    hosts: frozenset[str] = frozenset()
-    carriers: frozenset[str] = frozenset()
+    names: frozenset[tuple[str, str]] = frozenset()  #: Its objects, each with the kind as in its file.
     everything: bool = False  #: Whether it covers all paths.
     cut: HostCut | None = None  #: The cut of a host's present change, if any.
 
@@ -75,15 +73,15 @@ class Window:
 
     def is_about(self, target: PathToCheck) -> bool:
         """Return whether it covers a path's facility, hosts or carrier."""
-        hosts = {
-            target.relay.id,
-            *(centre.id for centre in target.centres),
-            *(centre.id for centre in target.closed_centres),
-        }
-        named = target.path.facility in self.facilities or target.carrier in self.carriers
+        hosts = {target.relay.id, *(one.id for one in target.centres), *(one.id for one in target.closed_centres)}
         if self.cut is not None and self.cut.host in hosts and _is_cut(self.cut, target):
             return True
-        return self.everything or named or not hosts.isdisjoint(self.hosts)
+        named = {
+            ("facilities", target.path.facility),
+            ("carriers", target.carrier),
+            *(("hosts", host) for host in hosts),
+        }
+        return self.everything or not named.isdisjoint(self.names)
 
 
 def _is_cut(cut: HostCut, target: PathToCheck) -> bool:

@@ -256,9 +256,13 @@ def test_a_window_hides_its_own(verdict: Verdict, begin: datetime, until: dateti
         begin,
         until,
         "new switch",
-        facilities=frozenset({TARGET.path.facility} if about == "facility" else {"kcl-of-others"}),
-        hosts=frozenset({world.RELAY} if about == "relay" else {world.CENTRE} if about == "centre" else {"host-x"}),
-        carriers=frozenset({TARGET.carrier} if about == "carrier" else {"another"}),
+        frozenset(
+            {
+                ("facilities", TARGET.path.facility if about == "facility" else "kcl-of-others"),
+                ("hosts", world.RELAY if about == "relay" else world.CENTRE if about == "centre" else "host-x"),
+                ("carriers", TARGET.carrier if about == "carrier" else "another"),
+            }
+        ),
         everything=about == "all",
     )
     inside = begin <= at < until and about != "other"

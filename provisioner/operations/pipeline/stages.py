@@ -10,8 +10,6 @@ from pathlib import Path
 from time import sleep
 from typing import NamedTuple, TypeVar
 
-from pydantic import TypeAdapter
-
 from provisioner import __version__
 from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.frozen import FrozenFacility
@@ -342,7 +340,8 @@ def paths_to_verify(session: Session, limit: Limit) -> PathsToVerify:
 
 def windows_of(session: Session) -> tuple[Window, ...]:
     """Return the inventory's maintenance windows for verdicts."""
-    return TypeAdapter(tuple[Window, ...]).validate_python([dict(window) for window in session.inventory.maintenance])
+    windows = session.inventory.maintenance
+    return tuple(Window(w.begin, w.until, w.reason, w.names, everything=w.everything) for w in windows)
 
 
 def verify_inventory(session: Session, limit: Limit, options: VerifyOptions = EVERYTHING) -> VerifyResult:

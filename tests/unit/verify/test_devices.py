@@ -342,7 +342,7 @@ def test_who_is_down_stays_down_whatever_its_device_tells_and_what_else_is_wrong
 
 def test_in_a_maintenance_window_a_device_raises_no_alarm_and_its_path_would_be_degraded() -> None:
     begin = world.FINISHED - timedelta(hours=1)
-    window = Window(begin, begin + timedelta(hours=2), "new camera", frozenset({"kcl-001"}))
+    window = Window(begin, begin + timedelta(hours=2), "new camera", frozenset({("facilities", "kcl-001")}))
     result, _ = looked(
         {OWN.name: clock(60) | {"serial": "X"}}, OWN, options=VerifyOptions(once=True, windows=(window,))
     )

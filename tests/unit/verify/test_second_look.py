@@ -201,7 +201,7 @@ def window(begin: datetime, **about: Any) -> Window:
 
 def test_what_is_in_maintenance_is_measured_and_raises_no_alarm() -> None:
     hosts = Hosts(failing())
-    result = verify_in(hosts, window(STARTED, facilities=frozenset({"kcl-002"})))
+    result = verify_in(hosts, window(STARTED, names=frozenset({("facilities", "kcl-002")})))
     path = verdict_of(result)
     assert (path.verdict, path.without_window) == (Verdict.MAINTENANCE, Verdict.DOWN)
     assert path.cause is Cause.CAMERA_REFUSES
@@ -225,7 +225,7 @@ def test_outside_of_its_window_an_outage_is_one(begin: datetime) -> None:
 
 
 def test_a_window_over_a_centre_is_over_all_that_it_reads() -> None:
-    result = verify_in(Hosts(well()), window(STARTED, hosts=frozenset({CENTRE})))
+    result = verify_in(Hosts(well()), window(STARTED, names=frozenset({("hosts", CENTRE)})))
     assert {path.verdict for path in result.paths} == {Verdict.MAINTENANCE}
     assert {path.without_window for path in result.paths} == {Verdict.UP}
 
@@ -313,9 +313,9 @@ def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() ->
         f"1 of 5 paths failing and not yet confirmed on edge-1; {step}",
         "5 of 5 paths measured, 4 up",
     )
-    assert verify_ending(verify_in(Hosts(failing()), window(STARTED, facilities=frozenset({"kcl-002"})))) == (
-        "1 of 5 paths in maintenance: without it 1 down; not counted as up, no alarm raised",
-    )
+    assert verify_ending(
+        verify_in(Hosts(failing()), window(STARTED, names=frozenset({("facilities", "kcl-002")})))
+    ) == ("1 of 5 paths in maintenance: without it 1 down; not counted as up, no alarm raised",)
 
 
 # --- suspicions -----------------------------------------------------------------------------------
@@ -350,7 +350,8 @@ def test_outages_during_changes_of_a_host_are_no_flapping() -> None:
     hosts.calls.clear()
     assert verdict_of(run(hosts, memories=memories)).cause is Cause.FLAPPING
     applied = [
-        Window(b, b + timedelta(minutes=1), "change of edge-1", facilities=frozenset({"kcl-002"})) for b in begins
+        Window(b, b + timedelta(minutes=1), "change of edge-1", names=frozenset({("facilities", "kcl-002")}))
+        for b in begins
     ]
     asked = list[datetime]()
 

@@ -140,7 +140,7 @@ def test_a_path_that_its_relay_has_not_got_is_unknown_until_a_visit_says_that_it
 
 
 def test_nothing_of_a_maintenance_window_raises_an_alarm() -> None:
-    window = Window(at(0), at(600), "new switch", facilities=frozenset({"kcl-002"}))
+    window = Window(at(0), at(600), "new switch", names=frozenset({("facilities", "kcl-002")}))
     one = states(window)
     for seconds in (0, 10, 70, 130):
         one.look(looked(seconds, still=frozenset({LONELY})))
