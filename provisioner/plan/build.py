@@ -220,7 +220,9 @@ def _outside_refusals(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
         listed = msg("{named} and {more} more", named, more) if more > 0 else named
         message = msg("changes outside the limit are pending on a chosen host: {listed}", listed)
         hint = "apply without --limit, or with --limit host=…: a host is changed whole"
-        yield PlanRefusal("outside_limit", message, hint, 0, len(outside), outside[0].host)
+        yield PlanRefusal(
+            "outside_limit", message=message, hint=hint, limit=0, value=len(outside), host=outside[0].host
+        )
 
 
 def _rules(observed: Observed, spec: HostSpec) -> str:
@@ -239,7 +241,7 @@ def _lock_out_refusals(observed: Observed, spec: HostSpec) -> Iterator[PlanRefus
     for source in reachability.locked_out(_rules(observed, spec), spec.ssh.port, sources):
         message = msg("{id}: its new rules would refuse new SSH connections from {who}", spec.id, source.who)
         hint = msg("add it to management_networks of {file}, if SSH is to come from there", file)
-        yield PlanRefusal("lock_out", message, hint, host=spec.id)
+        yield PlanRefusal("lock_out", message=message, hint=hint, host=spec.id)
     if reachability.deaf_to_neighbours(_rules(observed, spec), sources):
         message = msg(
             "{id}: its new rules would drop neighbour discovery (ICMPv6): it could not be reached over IPv6", spec.id
@@ -247,7 +249,7 @@ def _lock_out_refusals(observed: Observed, spec: HostSpec) -> Iterator[PlanRefus
         hint = (
             "compare the template with ours: it accepts nd-router-advert, nd-neighbor-solicit and -advert from anybody"
         )
-        yield PlanRefusal("lock_out", message, hint, host=spec.id)
+        yield PlanRefusal("lock_out", message=message, hint=hint, host=spec.id)
 
 
 def _network_conflicts(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal]:
@@ -264,7 +266,7 @@ def _network_conflicts(spec: HostSpec, facts: HostFacts) -> Iterator[PlanRefusal
                 "two inventories on one centre need pools that do not meet: whoever comes later writes others, before"
                 " addresses are recorded"
             )
-            yield PlanRefusal("networks_taken", message, hint, host=spec.id)
+            yield PlanRefusal("networks_taken", message=message, hint=hint, host=spec.id)
 
 
 def _program_notes(specs: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> Iterator[str]:

@@ -8,22 +8,18 @@ from provisioner.base import document as documents
 from provisioner.base.document import of
 from provisioner.base.errors import Severity
 from provisioner.base.text import Document, LongList, counted, msg, named, printable
-from provisioner.inventory.model.policy import ApprovedChanges, Limits
+from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.inventory.policy_rules.engine import RegoVerdict
 from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff.packages import SitePackageNeed
 from provisioner.plan.diff.paths import Quarantined
-from provisioner.plan.guards.policy import TRUST
+from provisioner.plan.guards.policy import ALLOWANCES, PlanRefusal
 from provisioner.plan.plan import FrozenInPlan, Plan, Totals, totals_of
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
 COMPARE_SCHEMA = "provisioner/compare"
 
-_LIMITS: Final = [*Limits.model_fields, TRUST]
-_OTHER_REFUSALS: Final = (
-    *("protected", "lock_out", "intent", "outside_limit", "viewers_unknown", "networks_taken", "rego"),
-)
 _WARNINGS: Final = [
     *("adoption-spent", "host-clock-off", "host-disk-full", "host-mtu-small", "host-other-firewall"),
     *("host-port-taken", "pool-routed-elsewhere", "rego-warns"),
@@ -122,18 +118,6 @@ class OutsideRow(documents.Row):
     name: str
 
 
-class RefusedRow(documents.Row):
-    """A reason to refuse the plan."""
-
-    #: A limit's name, or another reason to refuse the plan.
-    policy: Annotated[str, documents.form(enum=[*_LIMITS, *_OTHER_REFUSALS])]
-    limit: documents.Count | None  #: The limit.
-    value: documents.Count | None  #: The plan's figure.
-    host: str  #: The host; empty if the refusal is about the whole plan.
-    message: documents.Said
-    hint: documents.Said
-
-
 class NewPackageRow(documents.Row):
     """A site whose gateway needs a new site package after this change, and the reason."""
 
@@ -199,7 +183,7 @@ class PlanDocument(documents.Printed, name="plan", title="A plan"):
     live: dict[str, documents.KeyedDigest]  #: The live digest of each host in the plan.
     desired: dict[str, documents.KeyedDigest]  #: The digest of each host's desired state.
     planned: dict[str, documents.Digest]  #: The digest of each host's changes.
-    allow: dict[Annotated[str, documents.form(enum=_LIMITS)], documents.Count]  #: Limits raised for this plan.
+    allow: dict[Annotated[str, documents.form(enum=ALLOWANCES)], documents.Count]  #: Limits raised for this plan.
     #: By changing host: digests of its calls, by operation, and of its address. Approvals sign them, too.
     requests: dict[str, dict[str, documents.Digest]]
     summary: PlanSummary
@@ -208,7 +192,7 @@ class PlanDocument(documents.Printed, name="plan", title="A plan"):
     changes: tuple[PlannedRow, ...] = ()  #: The changes; with `--all` also resources without a change.
     left_out: tuple[str, ...]  #: Hosts outside `--limit`; they were not read.
     outside_limit: tuple[OutsideRow, ...]  #: Pending changes of chosen hosts, outside `--limit`.
-    refused: tuple[RefusedRow, ...]
+    refused: tuple[PlanRefusal, ...]
     unreadable: dict[str, str]  #: Hosts that could not be read, with the reason. Their changes are not in the plan.
     #: Unreadable hosts that did not prove that they were managed before. No data was sent to them.
     unproved: tuple[str, ...]

@@ -51,7 +51,7 @@ def plans(draw: st.DrawFn) -> Plan:
         Basis("i", "t", {h: "d" for h, s in states.items() if s in {"same", "changes"}}),
         tuple(changes),
         left_out=tuple(h for h, s in states.items() if s == "left out"),
-        refused=tuple(PlanRefusal(name, "message", "hint") for name in refused),
+        refused=tuple(PlanRefusal(name, message="message", hint="hint") for name in refused),
         unreadable=unread | dict.fromkeys(unproved, "it has not proved itself"),
         unproved=unproved,
         lacking=tuple(draw(st.lists(st.just("MediaMTX cannot be had here"), max_size=1))),

@@ -46,9 +46,9 @@ plans = st.builds(
     changes=st.lists(changes(), max_size=15).map(tuple),
     commit=short,
     left_out=st.lists(short, max_size=4).map(tuple),
-    refused=st.lists(st.builds(PlanRefusal, st.sampled_from(["hosts", "lock_out"]), words, words), max_size=4).map(
-        tuple
-    ),
+    refused=st.lists(
+        st.builds(PlanRefusal, st.sampled_from(["hosts", "lock_out"]), message=words, hint=words), max_size=4
+    ).map(tuple),
     uncounted=st.lists(short, max_size=3).map(tuple),
     unreadable=st.dictionaries(short, words, max_size=3),
     notes=st.lists(words, max_size=3).map(tuple),

@@ -6,10 +6,11 @@ cannot be allowed: a change of its own, which is reviewed, first removes the pro
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
+from provisioner.base.document import Count, Said, form, unprinted
 from provisioner.base.errors import HostError, UsageError
 from provisioner.base.groups import grouped
 from provisioner.base.text import VIETNAM, counted, msg, named, nearest, printable, which_was_meant
@@ -76,19 +77,24 @@ MEASURES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PlanRefusal:
-    """Why a plan must not be applied, with the next step."""
+#: Limits that `--allow` raises for one plan.
+ALLOWANCES: Final = [*Limits.model_fields, TRUST]
+_OTHERS: Final = (PROTECTED, "lock_out", "intent", "outside_limit", VIEWERS_UNKNOWN, "networks_taken", "rego")
 
-    #: The limit's name, or `protected`, `lock_out`, `intent`, `networks_taken`, `outside_limit`, `viewers_unknown`,
-    #: `rego`.
-    policy: str
-    message: str
-    hint: str
-    limit: int | None = None  #: The allowed number, if any; `value` is the plan's.
-    value: int | None = None
-    host: str = ""  #: The host; empty for the whole plan.
-    allow: str = ""  #: The sufficient `--allow`, if any.
+
+@dataclass(frozen=True, slots=True)
+class PlanRefusal:
+    """A reason to refuse the plan."""
+
+    #: A limit's name, or another reason to refuse the plan.
+    policy: Annotated[str, form(enum=[*ALLOWANCES, *_OTHERS])]
+    _: KW_ONLY
+    limit: Count | None = None  #: The limit.
+    value: Count | None = None  #: The plan's figure.
+    host: str = ""  #: The host; empty if the refusal is about the whole plan.
+    message: Said
+    hint: Said
+    allow: Annotated[str, unprinted] = ""  #: The sufficient `--allow`, if any.
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,11 @@ def refused_trust(changes: Sequence[Change], unproved: Collection[str], allowed:
         hint += "; " + msg(
             "trust={trusted} would also take {unproved} for new", len(trusted) + len(unproved), named(sorted(unproved))
         )
-    return (PlanRefusal(TRUST, message, hint, allowed, len(trusted), allow=f"{TRUST}={len(trusted)}"),)
+    return (
+        PlanRefusal(
+            TRUST, message=message, hint=hint, limit=allowed, value=len(trusted), allow=f"{TRUST}={len(trusted)}"
+        ),
+    )
 
 
 def _limit_refusals(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanRefusal]:
@@ -178,7 +188,9 @@ def _limit_refusals(effect: Effect, limits: Mapping[str, int]) -> Iterator[PlanR
         name, value, limit = measure.name, measure.of(effect), limits[measure.name]
         if value > limit:
             message = msg("{effect}; the limit is {limit}", measure.words(effect, value), limit)
-            yield PlanRefusal(name, message, _hint(name, value), limit, value, allow=f"{name}={value}")
+            yield PlanRefusal(
+                name, message=message, hint=_hint(name, value), limit=limit, value=value, allow=f"{name}={value}"
+            )
 
 
 def _hint(name: str, value: int) -> str:
@@ -225,7 +237,7 @@ def _unknown_viewer_refusals(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
             "{host}: some paths would reconnect, and who watches there is not known: its relay does not tell", host
         )
         hint = "find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"
-        yield PlanRefusal(VIEWERS_UNKNOWN, message, hint, host=host, allow="viewers=NUMBER")
+        yield PlanRefusal(VIEWERS_UNKNOWN, message=message, hint=hint, host=host, allow="viewers=NUMBER")
 
 
 def _protection_refusals(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
@@ -243,14 +255,14 @@ def _protection_refusals(subject: PlanInQuestion) -> Iterator[PlanRefusal]:
             "undo the edit; or first write `protected: false` into the file of {facility}, and have that reviewed",
             facility,
         )
-        yield PlanRefusal(PROTECTED, message, hint, 0, len(names))
+        yield PlanRefusal(PROTECTED, message=message, hint=hint, limit=0, value=len(names))
     for change in subject.changes:
         key = change.name.removeprefix("unknown/")
         if change.resource is Resource.PEER and change.action is Action.DELETE and key in subject.protected_keys:
             owner = subject.protected_keys[key]
             message = msg("{owner} is protected, and {host} would forget it as a peer", owner, change.host)
             hint = msg("undo the edit; or first write `protected: false` for {owner}, and have that reviewed", owner)
-            yield PlanRefusal(PROTECTED, message, hint, 0, 1, change.host)
+            yield PlanRefusal(PROTECTED, message=message, hint=hint, limit=0, value=1, host=change.host)
 
 
 def needs_program(spec: HostSpec, changes: Iterable[Change]) -> bool:

@@ -115,10 +115,13 @@ def _moment(now: datetime) -> document.RegoMoment:
 def rego_refusals(verdict: RegoVerdict) -> tuple[PlanRefusal, ...]:
     """Return refusals: what rules deny, and rules without a result."""
     denied = (
-        PlanRefusal(REGO, f"{finding.position}: {finding.message}", finding.hint or _hint(finding))
+        PlanRefusal(REGO, message=f"{finding.position}: {finding.message}", hint=finding.hint or _hint(finding))
         for finding in verdict.denied
     )
-    failed = (PlanRefusal(REGO, f"{finding.position}: {finding.message}", finding.hint) for finding in verdict.failed)
+    failed = (
+        PlanRefusal(REGO, message=f"{finding.position}: {finding.message}", hint=finding.hint)
+        for finding in verdict.failed
+    )
     return (*failed, *denied)
 
 
@@ -130,7 +133,7 @@ def too_large(changes: int) -> PlanRefusal:
         counted(changes, "change"),
     )
     hint = "plan and apply it in parts, e.g. by --limit province=… or --limit host=…"
-    return PlanRefusal(REGO, message, hint, MOST_CHANGES, changes)
+    return PlanRefusal(REGO, message=message, hint=hint, limit=MOST_CHANGES, value=changes)
 
 
 def rego_warnings(warned: Iterable[RegoFinding]) -> tuple[Problem, ...]:

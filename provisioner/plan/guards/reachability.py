@@ -61,7 +61,7 @@ def broken_intents(
     reachability = Reachability(inventory, specs, rules)
     for result in judged(statements_of(inventory), reachability, changed):
         if result.broken:
-            yield PlanRefusal(INTENT, sentence(result), hint_of(result), 0, len(result.broken))
+            yield PlanRefusal(INTENT, message=sentence(result), hint=hint_of(result), limit=0, value=len(result.broken))
 
 
 def sentence(result: StatementResult) -> str:

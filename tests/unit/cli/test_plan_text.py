@@ -81,7 +81,7 @@ def test_a_terminal_without_arrows_gets_them_in_letters(encoding: str) -> None:
 
 def test_what_a_host_wrote_does_not_speak_to_the_terminal() -> None:
     nasty = Change(RELAY, Resource.RULE, "input/\x1b]0;x\x07\u202e", Action.DELETE, Impact.HOT, "a\nb\x1b[2J", {})
-    refused = (PlanRefusal("lock_out", "x\x1b[31m", "do something"),)
+    refused = (PlanRefusal("lock_out", message="x\x1b[31m", hint="do something"),)
     shown = printed(plan(nasty, refused=refused), Screen("utf-8", watched=False), details=True)
     assert not {c for c in shown if not c.isprintable()} - {"\n"}
     assert "input/?]0;x??" in shown
