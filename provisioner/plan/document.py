@@ -151,16 +151,6 @@ class NeedRow(documents.Row):
     hosts: tuple[str, ...]
 
 
-class RegoRow(documents.Row):
-    """The number of Rego rules that judged the plan, and of their results."""
-
-    files: documents.Count
-    rules: documents.Count
-    denied: documents.Count
-    warned: documents.Count
-    failed: documents.Count
-
-
 class PlanInventory(documents.Row):
     """The planned revision."""
 
@@ -202,7 +192,7 @@ class PlanDocument(documents.Printed, name="plan", title="A plan"):
     held: tuple[HeldInPlanRow, ...]
     quarantined: tuple[Quarantined, ...]
     approvals: tuple[NeedRow, ...]  #: Approvals that the plan needs before apply.
-    rego: RegoRow | None  #: Null without Rego rules. Their denials are in `refused`, their warnings in `warnings`.
+    rego: RegoVerdict | None  #: Null without Rego rules. Their denials are in `refused`, their warnings in `warnings`.
 
 
 class DriftDocument(PlanDocument, name="drift", title="A drift"):
@@ -302,7 +292,6 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
         notes=[*plan.lacking, *plan.notes, *(f"{entry.message}; {entry.hint}" for entry in plan.warnings)],
         held=[frozen_row(entry) for entry in plan.held],
         approvals=tuple(dict.fromkeys(map(NeedRow.model_validate, plan.approvals))),
-        rego=_rego_row(plan.rego),
     )
     row = ComparedRow if model is CompareDocument else PlannedRow
     listed = plan.changes if everything else changing
@@ -323,13 +312,6 @@ def _totals(totals: Totals) -> Document:
 def frozen_row(frozen: FrozenInPlan) -> HeldInPlanRow:
     """Return the row of a frozen facility."""
     return HeldInPlanRow.made_of(frozen.facility, hosts=frozen.hosts, chosen=frozen.chosen)
-
-
-def _rego_row(verdict: RegoVerdict | None) -> RegoRow | None:
-    if verdict is None:
-        return None
-    counts = {"denied": len(verdict.denied), "warned": len(verdict.warned), "failed": len(verdict.failed)}
-    return RegoRow.made_of(verdict, **counts)
 
 
 def no_change(plan: Plan, since: str = "") -> str:

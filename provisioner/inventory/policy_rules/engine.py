@@ -11,8 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
+from pydantic import PlainSerializer
+
+from provisioner.base.document import Count
 from provisioner.base.processes import Running, start_module
 from provisioner.base.text import counted, msg, printable
 from provisioner.inventory.policy_rules.evaluator import QUESTION, Written, WrittenAnswer
@@ -58,15 +61,19 @@ class RegoFinding:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+#: Findings, of which documents have the number.
+Findings = Annotated[tuple[RegoFinding, ...], PlainSerializer(len, return_type=Count)]
+
+
 @dataclass(frozen=True, slots=True)
 class RegoVerdict:
     """Result of all rules for a plan."""
 
-    files: int = 0  #: Number of files; `rules` is the number of evaluated rules.
-    rules: int = 0
-    denied: tuple[RegoFinding, ...] = ()  #: Findings that refuse the plan.
-    warned: tuple[RegoFinding, ...] = ()  #: Findings for people to read.
-    failed: tuple[RegoFinding, ...] = ()  #: Rules without a result; they also refuse the plan.
+    files: Count = 0  #: Number of files; `rules` is the number of evaluated rules.
+    rules: Count = 0
+    denied: Findings = ()  #: Findings that refuse the plan.
+    warned: Findings = ()  #: Findings for people to read.
+    failed: Findings = ()  #: Rules without a result; they also refuse the plan.
 
     @property
     def words(self) -> str:
