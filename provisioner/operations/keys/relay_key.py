@@ -6,7 +6,7 @@ key again before the relay forgets the next one.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,10 +18,10 @@ from provisioner.desired.spec import LEFT, SITE
 from provisioner.hosts.keys import make_next_key
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.model.hosts import Allocations, NextRelayKey, OwnKeyStage
-from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, StepwiseOutcome, StepwiseRun
+from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, StepwiseRun
 from provisioner.operations.edit import keys as key_edits
 from provisioner.operations.hosts.decommission import record_done
-from provisioner.operations.keys.rotation import refuse_cutting_plan
+from provisioner.operations.keys.rotation import KeysOutcome, refuse_cutting_plan
 from provisioner.operations.pipeline.session import Session, called_host
 from provisioner.operations.pipeline.stages import Planned, make_plan
 from provisioner.plan.change import Change, Resource
@@ -66,13 +66,11 @@ class OwnKeyAttendant(StepAttendant, Protocol):
 
 
 @dataclass
-class OwnKeyOutcome(StepwiseOutcome):
+class OwnKeyOutcome(KeysOutcome):
     """Result of a call: last progress, applies in order, written files."""
 
     progress: OwnKeyProgress
     is_over: bool = False
-    written: list[Path] = field(default_factory=list)
-    interrupted: bool = False
     is_unfinished: bool = False  #: Whether a possible step is missing, since a host was not applied.
 
 

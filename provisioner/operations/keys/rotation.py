@@ -249,15 +249,21 @@ class KeyChangeRequest:
 
 
 @dataclass
-class KeyOutcome(StepwiseOutcome):
+class KeysOutcome(StepwiseOutcome):
+    """Result of a change of keys, with the written files."""
+
+    written: list[Path] = field(default_factory=list, kw_only=True)
+    interrupted: bool = field(default=False, kw_only=True)
+
+
+@dataclass
+class KeyOutcome(KeysOutcome):
     """Result of a call: last progress, applies in order, written files."""
 
     progress: KeyChangeProgress
     begun: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)  #: Facilities whose gateways have only new keys now.
     left_out: dict[str, str] = field(default_factory=dict)  #: By facility, why no further step was possible.
-    interrupted: bool = False
-    written: list[Path] = field(default_factory=list)
 
 
 class KeyAttendant(StepAttendant, Protocol):
