@@ -1,13 +1,25 @@
 """Models of documents: the order of keys, keys that are left out, rows made of values, and what the schema says."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import ValidationError
 
-from provisioner.base.document import Count, Printed, Row, absent, of, schema_of_document, ungiven
+from provisioner.base.document import (
+    Count,
+    Printed,
+    Row,
+    UnlessEmpty,
+    absent,
+    of,
+    schema_of_document,
+    ungiven,
+    unprinted,
+)
+from provisioner.inventory.model.base import Day, Model
 
 
 class Colour(StrEnum):
@@ -32,6 +44,33 @@ class PlaceRow(Row, title="place"):
     colour: Colour
     note: str | None = absent()
     run: str | None = ungiven()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault. It is printed whole.
+
+    People do not read this.
+    """
+
+    number: Count  #: Its number.
+    host: UnlessEmpty = ""
+    cause: str | None = None
+    inside: Annotated[dict[str, object], unprinted] = field(default_factory=dict)
+
+
+class Closed(Model):
+    """An object of a file."""
+
+    day: Day  #: Its day.
+    note: str | None = None
+
+
+class WholeDocument(Printed, name="whole", title="Values"):
+    """What nothing prints either."""
+
+    faults: tuple[Fault, ...]
+    closed: Closed
 
 
 class ListDocument(Printed, name="list", title="A list", version=2):
@@ -103,3 +142,18 @@ def test_a_document_may_lack_fields_of_another_one() -> None:
     }
     assert "count" not in _schema(ShortDocument)["properties"]
     assert "count" in _schema(ListDocument)["properties"]
+
+
+def test_a_value_is_printed_whole_and_its_schema_says_so() -> None:
+    faults = [Fault(1), Fault(2, "relay-1", "no answer", {"never": object()})]
+    document = WholeDocument.model_validate({"faults": faults, "closed": Closed(day=date(2021, 5, 10))}).plain
+    assert [*map(list, document["faults"])] == [["number", "cause"], ["number", "host", "cause"]]
+    assert document["closed"] == {"day": "2021-05-10", "note": None}
+    schema = _schema(WholeDocument)["properties"]
+    fault, closed = schema["faults"]["items"], schema["closed"]
+    assert (fault["description"], fault["required"]) == ("A fault. It is printed whole.", ["number", "cause"])
+    assert fault["properties"]["number"] == {"type": "integer", "minimum": 0, "description": "Its number."}
+    assert (fault["properties"]["host"], "inside" in fault["properties"]) == ({"type": "string"}, False)
+    assert (closed["required"], "additionalProperties" in closed) == (["day", "note"], False)
+    assert closed["properties"]["day"] == {"type": "string", "format": "date", "description": "Its day."}
+    assert {"type": "null"} in closed["properties"]["note"]["anyOf"]
