@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic import WithJsonSchema as Schema
 
-from provisioner.base.document import Count, HeldRow, Positive, Printed, Row, Seconds, absent, form
+from provisioner.base.document import Count, HeldRow, Positive, Printed, Row, Seconds, UtcMoment, absent, form
 from provisioner.base.errors import UnreadableError
 from provisioner.base.text import Document, LongList, printable
 from provisioner.hosts.facts import Condition, engine_name
@@ -64,7 +64,7 @@ class ProofRow(Row):
     """The last proof."""
 
     level: Proved
-    at: results.Moment
+    at: UtcMoment
     age_s: Count
 
 
@@ -90,7 +90,7 @@ class ReferenceRow(Row):
     """References of a picture."""
 
     count: Positive
-    newest: results.Moment
+    newest: UtcMoment
     age_s: Count
     lights: tuple[Literal["day", "night", "between"], ...]
     move_detectable: bool
@@ -108,7 +108,7 @@ class PathRow(_Older):
     verdict: results.SaidVerdict
     level: Level = 0  #: The highest level that the path passed together with all lower levels; 0 if it passed no level.
     cause: SaidCause = results.Cause.NONE  #: Empty if the path is up.
-    checked_at: results.Moment | None
+    checked_at: UtcMoment | None
     passed: tuple[Level, ...] = ()
     layer: Annotated[SaidLayer, Schema({"type": "string"})] | None
     object: str = ""
@@ -135,7 +135,7 @@ class IncidentRow(_Older):
     paths: tuple[Name, ...]
     detail: str = ""
     #: The first stored verification of the present sequence with this fault; null if it is this one.
-    since: results.Moment | None
+    since: UtcMoment | None
     #: The number of consecutive verifications with this fault, this one included.
     in_a_row: Annotated[int, form(minimum=2)] | None
 
@@ -260,8 +260,8 @@ class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
     """Output of `provisioner verify --output json`."""
 
     engine: str = ""  #: The relay program, as hosts reported it.
-    started_at: results.Moment
-    finished_at: results.Moment
+    started_at: UtcMoment
+    finished_at: UtcMoment
     summary: SummaryRow = SummaryRow()
     scope: ScopeRow = ScopeRow.model_validate({})  #: The requested extent of this run.
     memory: MemoryRow = MemoryRow()  #: Whether results of earlier runs could be used.

@@ -41,8 +41,6 @@ _SHOWN_S = 0.1
 TOLD, SILENT, NO_ANSWER = "told", "silent", "wrong answer"
 REFUSED, REFUSED_BEFORE, NOT_ASKED, NOT_RUN = "login refused", "login refused before", "not asked", "not run"
 
-Moment = UtcMoment
-
 OLD: Final = "old"
 NEW: Final = "new"
 InUse = Literal["old", "new"] | None
@@ -295,7 +293,7 @@ OF_ANOTHER_DEVICE = frozenset(
 class LastingFailure:
     """A present failure."""
 
-    since: Moment
+    since: UtcMoment
     looks: Positive
     confirmed: bool  #: Whether the looks suffice for `down`.
 
@@ -312,8 +310,8 @@ class LastProof:
 class InMaintenance:
     """A path's maintenance window, and its verdict without it."""
 
-    begin: Annotated[Moment, Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")]
-    until: Moment
+    begin: Annotated[UtcMoment, Field(validation_alias=AliasChoices("from", "begin"), serialization_alias="from")]
+    until: UtcMoment
     reason: str
     would_be: Annotated[SaidVerdict, one_of(*(one for one in Verdict if one is not Verdict.MAINTENANCE))]
 
@@ -437,7 +435,7 @@ class ToLookAt:
     """A suspected fault for a person to check."""
 
     word: str
-    since: Moment  #: The first check that found it, without a good one since.
+    since: UtcMoment  #: The first check that found it, without a good one since.
     checks: Positive  #: Their number.
     detail: str = ""
 

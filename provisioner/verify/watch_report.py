@@ -15,12 +15,12 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from provisioner.base.document import Row
+from provisioner.base.document import Row, UtcMoment
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
 from provisioner.record.state_folder import StateFolder
 from provisioner.verify.document import Name, SaidCause, SaidLayer
 from provisioner.verify.path_history import APART
-from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, Moment, SaidVerdict, Verdict, WithFinding
+from provisioner.verify.result import NO_FINDING, Cause, Finding, Layer, SaidVerdict, Verdict, WithFinding
 from provisioner.verify.watch_states import WatchView
 
 COUNTS_FOR: Final = timedelta(minutes=1)  #: The age from which a report counts no longer.
@@ -30,7 +30,7 @@ _CLOCK: Final = timedelta(seconds=5)  #: The most that a report may be ahead of 
 _FILES: Final = "watch-*.json"
 
 # Outside these years a time in another zone may overflow.
-_Time = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
+_Time = Annotated[UtcMoment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 _Text = Annotated[Name, Field(max_length=300)]
 
 
