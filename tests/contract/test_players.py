@@ -6,9 +6,11 @@ A table of docs/operate/readers.md says which of them check a relay's certificat
 import os
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -84,26 +86,32 @@ def go2rtc_of(address: str, folder: Path) -> Iterator[str]:
     port = free_port()
     folder.mkdir()
     file = folder / "go2rtc.yaml"
-    streams = f"streams:\n  camera: {address}\n"
     silent = "rtsp: {listen: ''}\nwebrtc: {listen: ''}\nsrtp: {listen: ''}\n"
-    file.write_text(f"api: {{listen: '127.0.0.1:{port}'}}\n{silent}{streams}", encoding="utf-8")
+    text = f"api: {{listen: '127.0.0.1:{port}'}}\n{silent}streams:\n  camera: {address}\n"
+    file.write_text(text, encoding="utf-8")
     with beside([GO2RTC, "-config", file], folder / "log"):
-        url = f"http://127.0.0.1:{port}"
-
-        def answers() -> bool:
-            with suppress(OSError):
-                return bool(urllib.request.urlopen(f"{url}/api", timeout=2).status == 200)  # noqa: S310 (loopback)
-            return False
-
-        wait_for(answers)
-        yield url
+        yield f"http://127.0.0.1:{port}"
 
 
 def go2rtc(address: str, folder: Path) -> bool:
-    with go2rtc_of(address, folder) as url, suppress(OSError):
-        film = urllib.request.urlopen(f"{url}/api/stream.mp4?src=camera&duration=1", timeout=_MOST_S)  # noqa: S310
-        return b"moof" in film.read()
-    return False
+    with go2rtc_of(address, folder) as url:
+        answer: list[bytes] = []
+
+        def answers() -> bool:
+            film = f"{url}/api/stream.mp4?src=camera&duration=1"
+            try:
+                answer.append(urllib.request.urlopen(film, timeout=_MOST_S).read())  # noqa: S310 (loopback)
+            except urllib.error.HTTPError as error:
+                # Its port is open before it serves all of its pages.
+                if error.code == HTTPStatus.NOT_FOUND:
+                    return False
+                answer.append(error.read())
+            except OSError:
+                return False
+            return True
+
+        wait_for(answers, _MOST_S)
+    return b"moof" in answer[0]
 
 
 #: By a player's name its program, and what plays with it.

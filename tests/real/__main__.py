@@ -22,7 +22,7 @@ from tests.real.seen import Sight, store, stored, with_sight
 from tests.real.systems import SYSTEMS, RealSystem
 
 ROOT: Final = Path(__file__).parents[2]
-_VERSION: Final = re.compile(r"\d+\.\d+(?:\.\d+)*(?:p\d+)?")
+_VERSION: Final = re.compile(r"(?<![-.\d])\d+\.\d+(?:\.\d+)*(?:p\d+)?")
 _MOST_S: Final = 3600
 _PATH: Final = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -31,6 +31,12 @@ def tell(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def version_in(text: str) -> str:
+    """Return the first version in a program's words, or an empty text."""
+    found = _VERSION.search(text)
+    return found[0] if found else ""
 
 
 def version_of(system: RealSystem) -> str:
@@ -43,10 +49,10 @@ def version_of(system: RealSystem) -> str:
         )
     except OSError as error:
         raise MissingError(f"{system.asks[0]}: {error.strerror}") from None
-    found = _VERSION.search(done.stdout) or _VERSION.search(done.stderr)
-    if found is None:
+    version = version_in(done.stdout) or version_in(done.stderr)
+    if not version:
         raise MissingError(f"{' '.join(system.asks)} shows no version")
-    return found[0]
+    return version
 
 
 def counts(report: Path) -> tuple[int, int]:

@@ -41,6 +41,7 @@ def _root(number: int, suite: str, arch: str) -> RealSystem:
 _CONTRACT: Final = "tests/contract"
 _HISTORY: Final = f"{_CONTRACT}/history"
 _ALERTING: Final = "tests/unit/integrations/alerting"
+_BROKER: Final = "jetstream or test_leaf or brokers_folder"
 _RECORDED: Final = ("history", "migrations", "lease", "two_controllers")
 
 SYSTEMS: Final = (
@@ -76,7 +77,7 @@ SYSTEMS: Final = (
         "nats-server",
         "carries calls between a controller and nodes",
         ("nats-server", "--version"),
-        ("tests/nodes/test_contract.py", "tests/nodes/test_command.py"),
+        (*(f"tests/nodes/test_{name}.py" for name in ("contract", "leaf", "command")), "-k", _BROKER),
     ),
     RealSystem(
         "Git over HTTP",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.real.__main__ import version_in
 from tests.real.seen import PAGE, Sight, page_with, stored, with_sight
 from tests.real.systems import SYSTEMS
 
@@ -37,6 +38,21 @@ def test_a_story_is_there(system: object) -> None:
     assert files
     for name, _, test in files:
         assert f"def {test}" in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"),
+    [
+        ("gst-launch-1.0 version 1.22.0\nGStreamer 1.22.0", "1.22.0"),
+        ("nats-server: v2.9.10", "2.9.10"),
+        ("unknown option -- V\nOpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19", "9.2p1"),
+        ("ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000", "5.1.9"),
+        ("12.11\n", "12.11"),
+        ("no version", ""),
+    ],
+)
+def test_a_version_is_found_in_what_a_program_prints(printed: str, version: str) -> None:
+    assert version_in(printed) == version
 
 
 def test_a_sight_takes_the_place_of_its_own_version_alone() -> None:
