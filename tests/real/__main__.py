@@ -99,7 +99,7 @@ def main(names: list[str]) -> int:
     wanted = {name.lower() for name in names}
     known = {one.name.lower() for one in SYSTEMS}
     if unknown := sorted(wanted - known):
-        tell(f"soak real: there is no {unknown[0]}; known: {', '.join(one.name for one in SYSTEMS)}")
+        tell(f"soak real: there is no {unknown[0]}; known: {'; '.join(one.name for one in SYSTEMS)}")
         return 2
     code = 0
     for system in SYSTEMS:

@@ -55,5 +55,7 @@ def page_with(page: str, sights: Sequence[Sight]) -> str:
 
 
 def _row(sight: Sight) -> str:
-    tests = f"{sight.passed} passed" if sight.is_whole else f"**{sight.failed} failed**, {sight.passed} passed"
+    tests = (
+        f"{sight.passed} passed" if sight.is_whole else f"**{sight.failed} of {sight.failed + sight.passed} failed**"
+    )
     return f"| {sight.system} | {sight.version} | {sight.proves} | {tests} | {sight.on} |\n"

@@ -31,9 +31,7 @@ def _player(name: str, word: str, *asks: str, make: Callable[[], None] = nothing
 
 def _root(number: int, suite: str, arch: str) -> RealSystem:
     story = ("tests/real/test_roots.py", "-k", f"{suite} and {arch}")
-    proves = "`hosts prepare` installs, the on-host program starts" + (
-        ", `nft` takes the rules" if arch == "amd64" else " (under qemu)"
-    )
+    proves = "our script prepares it, our program starts" + ("" if arch == "amd64" else " (under qemu)")
     asks = ("tar", "-xOf", str(root_of(suite, arch)), "./etc/debian_version")
     return RealSystem(f"Debian {number}, {arch}", proves, asks, story, partial(make_root, suite, arch))
 
@@ -59,7 +57,7 @@ SYSTEMS: Final = (
     ),
     RealSystem(
         "Prometheus",
-        "runs the files of `monitoring`; an alert comes and goes",
+        "runs the files of `monitoring`; a lost watch is an alert",
         ("prometheus", "--version"),
         (
             f"{_ALERTING}/test_rules.py::test_promtool_takes_configuration_and_rules",

@@ -63,5 +63,5 @@ def test_a_sight_takes_the_place_of_its_own_version_alone() -> None:
     assert len(with_sight([old], newer)) == 2
     assert [one.is_whole for one in (old, failed, newer)] == [True, False, False]
     page = "a\n\n| system | version | its story | tests | when |\n|---|---|---|---|---|\n| x |\n\nb\n"
-    row = "| NATS | 2.9 | carries | **1 failed**, 2 passed | 2026-02-01 |\n"
+    row = "| NATS | 2.9 | carries | **1 of 3 failed** | 2026-02-01 |\n"
     assert page_with(page, [failed]) == page.replace("| x |\n", row)
