@@ -8,6 +8,7 @@ It ends with 1 if a story failed, and with 0 if the others could not be had on t
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,8 @@ def run_story(system: RealSystem, version: str) -> Sight:
         passed,
         failed,
     )
+    if sight.is_whole:
+        shutil.rmtree(folder)
     words_of_it = f"{passed} tests passed" if sight.is_whole else f"{failed} did not pass, see {folder / 'output'}"
     tell(f"{system.name} {version}: {words_of_it}, {time.monotonic() - began:.0f} s")
     return sight
