@@ -198,6 +198,7 @@ class Work:
     due: tuple[DueRow, ...] = ()
     packages: tuple[PackageStatus, ...] = ()  #: Made, and not known to be installed; oldest first.
     plans: tuple[WaitingPlan, ...] = ()
+    is_damaged: bool = False  #: Whether the record of packages cannot be read.
 
     @cached_property
     def carrier_of(self) -> Mapping[str, str]:

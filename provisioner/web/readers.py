@@ -144,7 +144,7 @@ def _work_in_scope(visible: Board, scope: ReaderScope) -> Work:
         if one.handed and one.facility in sites
     )
     if scope.reach(Matter.OPERATIONS) is Reach.NOTHING:
-        return Work(packages=packages)
+        return Work(packages=packages, is_damaged=work.is_damaged)
     runs = {run.id: run for run in (_run_in_scope(run, own, sites) for run in work.runs) if run.hosts or run.facilities}
     return Work(
         runs=tuple(runs.values()),
@@ -157,6 +157,7 @@ def _work_in_scope(visible: Board, scope: ReaderScope) -> Work:
             one for one in work.due if _is_own(scope, one.carrier) and (not one.facility or one.facility in sites)
         ),
         packages=packages,
+        is_damaged=work.is_damaged,
         plans=tuple(plan for plan in (_plan_in_scope(plan, own, scope) for plan in work.plans) if plan.lacking),
     )
 

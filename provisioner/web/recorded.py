@@ -82,7 +82,10 @@ def read_work(overview: InventoryOverview, documents: Sequence[VerifyDocument]) 
     with closing(history):
         recorded = history.past(MOST_RUNS, _CHANGES).runs
         work = _work(overview, recorded, documents, history.psks_drawn(), history.publish_keys_drawn())
-        return replace(work, packages=tuple(_packages(overview, history)))
+        try:
+            return replace(work, packages=tuple(_packages(overview, history)))
+        except DamagedRecordError:
+            return replace(work, is_damaged=True)
 
 
 def _work(

@@ -1,6 +1,8 @@
 """Runs, hosts and waiting work: what the record has is shown, once, to who may see it."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -92,6 +94,17 @@ def test_a_plan_that_was_changed_or_applied_does_not_wait(call: Terminal) -> Non
     for file in call.file("approvals").glob("*-noc-1.json"):
         file.unlink()
     assert source(call).load().work.plans == ()
+
+
+def test_a_damaged_record_of_packages_is_said_and_hides_no_page(call: Terminal) -> None:
+    assert call("site-package", "kcl-bg-001", "--out", str(call.root / "package"))[0] == 0
+    one = source(call)
+    (run,) = (row.id for row in one.load().work.runs if row.operation == "site-package")
+    (database,) = (call.root / "state").rglob("state.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("update provisioner_documents set packed = x'00' where run = ?", (run,))
+    assert one.load().work.is_damaged
+    assert "provisioner history verify" in local(one).get("/en/waiting").text
 
 
 # --- who sees what --------------------------------------------------------------------------------
