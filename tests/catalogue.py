@@ -266,6 +266,21 @@ ELSEWHERE = (
     *("it declares a document type", "it names neither model nor serial number"),
     *("it says that it cannot answer: {said}", "HTTP {status}: there is no ONVIF service at this port"),
     "the part that asks could not be run",
+    *("acceptance record", "survey minutes", "an acceptance record is of one facility"),
+    *("{rule}, and {count} are chosen", "survey minutes are of one facility", "no survey of it is written down"),
+    *("there is no {words} of {name}: {reason}", "there is no {words} of any of {count}; of {name}: {reason}"),
+    *("no {words} of {name}: {reason}", "provisioner export {what} says why of each"),
+    *("provisioner status {name} --why says what is left to do", "it has no connection plan"),
+    *("its plan is not signed by all three parties as it is now", "{what} has no official document"),
+    "not all that its plan says was ever up at the centre in one verification",
+    "it was proved at {moment}, and has to be proved again at least {hours} h later",
+    *("--fill fills in a document, and none is asked for", "add --docx FILE", "{what} goes into one file"),
+    "choose one: --limit facility=ID; or --docx-dir DIR for a file a facility",
+    "write --docx FILE; --docx-dir DIR is for many minutes, a file a facility",
+    *("there is no such province", "there is no such facility", "there is no such carrier", "there is no such host"),
+    *("provinces here are: {names}", "facilities here are: {names}", "carriers here are: {names}"),
+    *("hosts here are: {names}", "write --limit KIND=NAME, KIND one of {kinds}"),
+    *("{slug} is no {kind} of {scheme}", "`provisioner geography list --scheme {scheme}` shows all names"),
 )
 
 RECORDED = "(records)"

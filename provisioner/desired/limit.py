@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 KnownInventory = Inventory | OutlinedInventory  #: An inventory with facilities or their outlines.
 KINDS = ("carrier", "province", "facility", "host")
-_PLURAL = {"carrier": "carriers", "province": "provinces", "facility": "facilities", "host": "hosts"}
+#: The problem and the hint of an unknown name, by kind: whole, as other languages have other articles and plurals.
+_UNKNOWN = {
+    "carrier": ("there is no such carrier", "carriers here are: "),
+    "province": ("there is no such province", "provinces here are: "),
+    "facility": ("there is no such facility", "facilities here are: "),
+    "host": ("there is no such host", "hosts here are: "),
+}
 _LISTED = 20
 _LONGEST = 80
 
@@ -118,9 +124,9 @@ def _names(inventory: KnownInventory, kind: str) -> Iterable[str]:
 
 def _unknown_name(kind: str, name: str, names: Sequence[str]) -> UsageError:
     listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
-    otherwise = f"{_PLURAL[kind]} here are: {listed or 'none'}"
-    text = printable(name, _LONGEST)
-    return UsageError(f"--limit {kind}={text}: there is no such {kind}", hint=did_you_mean(name, names, otherwise))
+    problem, here = _UNKNOWN[kind]
+    message = f"--limit {kind}={printable(name, _LONGEST)}: {problem}"
+    return UsageError(message, hint=did_you_mean(name, names, f"{here}{listed or 'none'}"))
 
 
 def parse_limits(texts: Iterable[str]) -> Limit:

@@ -31,6 +31,8 @@ _MOST_READINGS = 500  #: Limit of texts read for one, its parts included.
 _MOST_JOINTS = 40
 _JOINTS = ("\n", "; ", ": ", ", ")  #: Separators between sentences, strongest first.
 _MOST_CUTS = 6  #: Limit of cuts tried at one kind of separator.
+#: Words of English sentences that no name has.
+_FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "such", "is", "are", "has", "that", "which", "its", "for", "as"})
 _WEAK = 8  #: A sentence with fewer fixed letters fits by chance: all of its values must be explained.
 _VERBS = ("is", "are", "was", "were")
 _VERB = "{are}"  #: A verb that depends on a number, replaced by one of `_VERBS`.
@@ -165,7 +167,7 @@ class _Reader:
                         continue  # the place of a number
                     inside = {name: self.reading(value, depth + 1) for name, value in values.items()}
                     unexplained = sum(reading.unexplained for reading in inside.values())
-                    if not unexplained or form.fixed >= _WEAK:
+                    if not unexplained or (form.fixed >= _WEAK and not _is_mixed(form, values, inside)):
                         translation = filled(form.text, {name: reading.text for name, reading in inside.items()})
                         yield _Reading(unexplained, len(text) - form.fixed, translation)
 
@@ -342,6 +344,15 @@ def _values_by_name(names: Sequence[str], values: Sequence[str]) -> Iterator[dic
         if agreed.setdefault(name, value) != value:
             return
     yield agreed
+
+
+def _is_mixed(form: _Form, values: Mapping[str, str], inside: Mapping[str, _Reading]) -> bool:
+    """Return whether a reading would leave an English clause longer than its form."""
+    left = (name for name, reading in inside.items() if reading.unexplained > 1 and reading.text == values[name])
+    # After a colon stands what another program said.
+    clauses = (values[name].split() for name in left if f": {{{name}}}" not in form.msgid)
+    letters = (sum(map(len, filter(str.islower, words))) for words in clauses if _FUNCTION_WORDS & {*words})
+    return any(count > form.fixed for count in letters)
 
 
 def _unknown(text: str) -> _Reading:

@@ -1,10 +1,13 @@
 """Sentences of findings in both languages, which never repeat a cell. Pure."""
 
+import re
 from collections.abc import Mapping
 
-from provisioner.base.language import Language
+from provisioner.base.language import Language, translator
 from provisioner.importing.contacts.fields import FIELD_SENTENCES, Wording
 from provisioner.importing.grid import FindingLevel, Remark
+from provisioner.inventory.explanation.value_words import VALUE_WORDS
+from provisioner.inventory.model.connection import BlockOwner, BlockReason
 
 _AS_TEXT_EN = "format the column as Text, then type the value again"
 
@@ -462,7 +465,7 @@ VIETNAMESE: dict[str, Wording] = {
     "survey-older": Wording("Đã có lần khảo sát sau đó, ngày {day}", "Bỏ dòng này hoặc sửa ngày"),
     "survey-newer": Wording("Thay cho lần khảo sát ngày {day}", "Không cần sửa"),
     "lan-not-kept": Wording(
-        "Cơ sở chưa có thiết bị cổng nên chưa lưu dải LAN; chỉ dùng để kiểm tra địa chỉ", "Không cần sửa"
+        "Cơ sở chưa có gateway nên chưa lưu dải LAN; chỉ dùng để kiểm tra địa chỉ", "Không cần sửa"
     ),
     "block-incomplete": Wording("Vướng mắc còn thiếu: {columns}", "Điền cho đủ"),
     "block-stands": Wording("Hệ thống vẫn đang ghi vướng mắc", "Nếu đã xong thì xóa `blocked` trong tệp của cơ sở"),
@@ -530,6 +533,14 @@ OF_RULES: dict[str, Wording] = {
 }
 
 
+_OBSTACLES = {v.value: words.split(" | ")[0] for v, words in VALUE_WORDS if isinstance(v, BlockReason | BlockOwner)}
+_VALUE = re.compile(r"(?<=\()[a-z_]+(?=\))|(?<=\): )[a-z]+(?= phải xong)")
+
+
+def _value_word(match: re.Match[str]) -> str:
+    return _OBSTACLES.get(match[0], match[0])
+
+
 CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {
     Language.EN: {**FIELD_SENTENCES[Language.EN], **ENGLISH},
     Language.VI: {**FIELD_SENTENCES[Language.VI], **VIETNAMESE},
@@ -549,10 +560,12 @@ def wording(remark: Remark, language: Language) -> Wording:
     """Return message and hint; the inventory's rules bring their own English."""
     fills = dict(remark.fills)
     if "message" in fills:
-        english = Wording(fills["message"], fills["hint"])
-        translated = OF_RULES.get(remark.code, OF_RULES[""]) if language is Language.VI else None
-        return (
-            Wording(translated.message.format_map(fills), translated.hint.format_map(fills)) if translated else english
-        )
+        if language is Language.EN:
+            return Wording(fills["message"], fills["hint"])
+        say = translator(language)
+        # Reasons and owners of obstacles are values of files: a province reads their words.
+        fills |= {name: _VALUE.sub(_value_word, say.restated(fills[name])) for name in ("message", "hint")}
+        translated = OF_RULES.get(remark.code, OF_RULES[""])
+        return Wording(translated.message.format_map(fills), translated.hint.format_map(fills))
     template = CATALOGUE[language][remark.code]
     return Wording(template.message.format_map(fills), template.hint.format_map(fills))

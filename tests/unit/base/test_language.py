@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, catalogue_file, language_of, translator
 from provisioner.base.text import places_of
+from provisioner.importing.report.messages import CATALOGUE
 from provisioner.inventory.model.connection import BlockReason
 from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
@@ -145,7 +146,11 @@ def test_plurals_are_of_one_form_as_the_header_says() -> None:
     assert catalogue().metadata["Plural-Forms"] == "nplurals=1; plural=0;"
     for entry, _ in entries():
         assert set(entry.msgstr_plural) == ({0} if entry.msgid_plural else set()), entry.msgid
-    assert [VI.counted(number, "path") for number in (0, 1, 2)] == ["0 đường hình", "1 đường hình", "2 đường hình"]
+    assert [VI.counted(number, "path") for number in (0, 1, 2)] == [
+        "0 luồng camera",
+        "1 luồng camera",
+        "2 luồng camera",
+    ]
     assert [ENGLISH.counted(number, "path") for number in (0, 1, 2)] == ["0 paths", "1 path", "2 paths"]
 
 
@@ -182,6 +187,30 @@ def test_a_term_has_one_word(term: str) -> None:
             continue
         if entry.msgid not in _OTHER_SENSES.get(term, ()):
             assert any(word.lower() in text.lower() for word in glossary()[term]), f"{entry.msgid!r} is {text!r}"
+
+
+def forbidden() -> list[str]:
+    """The words of the glossary's page that no message has."""
+    paragraph = PAGE.read_text(encoding="utf-8").partition("No message has these words:")[2].partition("\n\n")[0]
+    return [" ".join(word.split()) for word in re.findall(r"\*([^*]+)\* \(", paragraph)]
+
+
+def test_no_message_has_a_word_that_the_glossary_forbids() -> None:
+    messages = [text for _, text in entries()]
+    pages = polib.pofile(str(PACKAGE / "web/vi.po"))
+    messages += [text for entry in pages for text in (entry.msgstr, *entry.msgstr_plural.values())]
+    messages += [part for wording in CATALOGUE[Language.VI].values() for part in wording]
+    assert len(forbidden()) > 3
+    assert [(word, text) for word in forbidden() for text in messages if word in text.lower()] == []
+
+
+def test_a_sentence_is_said_whole_or_not_at_all() -> None:
+    """A form whose place takes more English than the form has is no reading."""
+    assert VI.restated("there is no such wonderful thing as this") == "there is no such wonderful thing as this"
+    assert VI.restated("--limit province=x: there is no such province") == "--limit province=x: không có tỉnh này"
+    assert VI.restated("there is no acceptance record of kcl-1: it has no connection plan") == (
+        "không có biên bản nghiệm thu của kcl-1: chưa có phương án kết nối"
+    )
 
 
 def test_most_terms_stand_in_a_message() -> None:

@@ -158,7 +158,7 @@ def test_a_mail_is_in_the_receivers_language_and_its_address_stands_nowhere(nigh
     (mail,) = sink.mails
     plain = mail.get_body(("plain",))
     assert plain is not None
-    assert "1 đường hình mất kết nối" in plain.get_content()
+    assert "1 luồng camera mất kết nối" in plain.get_content()
     assert "example" in mail["Subject"]
     assert "canary" not in printed.out + printed.err
 

@@ -33,8 +33,8 @@ def test_the_first_time_that_hosts_are_asked_counts() -> None:
         (
             Language.VI,
             [
-                "sau 9 giây: camera kcl-002/cam-01: camera từ chối, 2 đường hình",
-                "sau 9 giây: 12 trong 24 đường hình hoạt động",
+                "sau 9 giây: camera kcl-002/cam-01: camera từ chối, 2 luồng camera",
+                "sau 9 giây: 12 trong 24 luồng camera hoạt động",
             ],
         ),
     ],

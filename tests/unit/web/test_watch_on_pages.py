@@ -26,7 +26,7 @@ def test_a_path_that_a_watch_sees_down_is_down_with_both_words_in_both_languages
     assert "7 of 12 paths are up A watch follows 12 paths. It sees 1 path worse than the last verification." in wall
     assert "camera bac-giang/kcl-bg-001/cam-02 by the watch" in wall
     assert "The watch: down since 2021-05-20 07:56, 4 min ago. The last verification: up, 2021-05-20 07:40" in page
-    assert "Nó thấy 1 đường hình xấu hơn lần kiểm tra gần nhất." in seen("/vi/")
+    assert "Nó thấy 1 luồng camera xấu hơn lần kiểm tra gần nhất." in seen("/vi/")
     assert "Chương trình theo dõi: mất kết nối từ 20/05/2021 07:56, cách đây 4 phút." in seen(
         "/vi/facilities/kcl-bg-001"
     )

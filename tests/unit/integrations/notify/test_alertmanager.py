@@ -60,7 +60,7 @@ def test_alerts_stand_are_repeated_and_end(alertmanager: Alertmanager) -> None:
     standing = alertmanager.alerts()
     assert [alert["labels"]["object"] for alert in standing] == ["kcl-bac-giang-1", "kcl-hai-duong-1/cam-1"]
     assert [alert["labels"]["severity"] for alert in standing] == ["critical", "warning"]
-    assert "40 đường hình" in standing[0]["annotations"]["summary"]
+    assert "40 luồng camera" in standing[0]["annotations"]["summary"]
     assert standing[0]["labels"]["host"] == "relay-viettel"
 
     up = path("kcl-hai-duong-1", 1, "vnpt", Verdict.UP, Cause.NONE)

@@ -44,11 +44,11 @@ An automatic message about the inventory example. Do not answer: mail to this ad
 VIETNAMESE = """\
 Đêm 22/05/2021
 gửi: doanh nghiệp viễn thông viettel
-0 trong 8 đường hình hoạt động
+0 trong 8 luồng camera hoạt động
 1 mới, 7 chưa khắc phục
 
 MỚI
-- camera kcl-hai-duong-1/cam-1: camera từ chối: 1 đường hình mất kết nối
+- camera kcl-hai-duong-1/cam-1: camera từ chối: 1 luồng camera mất kết nối
     hai-duong/kcl-hai-duong-1/cam-1/sub
 """
 
@@ -68,7 +68,7 @@ def test_a_letter_in_vietnamese_says_the_evidence_in_vietnamese_too() -> None:
     assert text.startswith(VIETNAMESE)
     assert "bằng chứng: 100.64.0.5:10554 từ chối kết nối" in text
     assert "refuses" not in text
-    assert "đường hầm kcl-bac-giang-1: đường hầm mất kết nối: 7 đường hình" in text
+    assert "đường hầm kcl-bac-giang-1: đường hầm mất kết nối: 7 luồng camera" in text
     assert "(từ 21/05/2021, đêm thứ 2)" in text
 
 
@@ -76,7 +76,7 @@ def test_a_letter_in_vietnamese_says_the_evidence_in_vietnamese_too() -> None:
 def test_what_came_back_is_said_with_what_it_had(language: Language, words: str) -> None:
     up = tuple(path("kcl-bac-giang-1", n, "viettel", Verdict.UP, Cause.NONE) for n in range(1, 8))
     text = second_night(*up, GOOD, language=language)
-    assert f"kcl-bac-giang-1: 7 {'paths' if language is Language.EN else 'đường hình'} {words}" in text
+    assert f"kcl-bac-giang-1: 7 {'paths' if language is Language.EN else 'luồng camera'} {words}" in text
     assert ("tunnel down" if language is Language.EN else "đường hầm mất kết nối") in text
 
 
