@@ -100,7 +100,7 @@ def test_pages_are_a4_and_an_annex_lies_across(pages: dict[str, list[PrintedPage
     assert sorted(pages) == ["acceptance", "progress", "survey-minutes"]
     for name, listed in pages.items():
         sides = [(page.width, page.height) for page in listed]
-        assert set(sides) == ({(210, 297), (297, 210)} if name == "progress" else {(210, 297)})
+        assert set(sides) == ({(210, 297)} if name == "survey-minutes" else {(210, 297), (297, 210)})
         assert sides == sorted(sides)
 
 
@@ -152,3 +152,9 @@ def test_the_published_figures_are_on_the_first_page(pages: dict[str, list[Print
     assert "30/30cơsở" in text
     assert "11cơsởvới85camera" in text
     assert "Chưakếtnối:19cơsở" in text
+
+
+def test_no_page_begins_with_a_total(pages: dict[str, list[PrintedPage]]) -> None:
+    for page in (page for listed in pages.values() for page in listed):
+        body = [word.text for word in page.words if word != page.number()]
+        assert body[:2] != ["Tổng", "cộng"]
