@@ -11,7 +11,8 @@ that know no language, which `Translator.restated` says again: `msg("…", …)`
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -83,6 +84,25 @@ RESTATED = (
     "verify/words.py",
 )
 
+#: Modules whose f-strings are finished sentences: a place is named after the value's last name in the code.
+FINISHED = (
+    "cli/apply.py",
+    "cli/apply_run.py",
+    "cli/camera.py",
+    "cli/facility.py",
+    "cli/support/commands.py",
+    "cli/support/question.py",
+    "cli/support/terminal.py",
+    "cli/support/texts.py",
+    "operations/edit/cameras.py",
+    "operations/edit/facilities.py",
+    "operations/edit/file_edit.py",
+    "operations/edit/logins.py",
+    "operations/questions/next_step.py",
+)
+#: Functions of the command line that show a text in the caller's language.
+_SAYING = ("said", "ask", "make_sure", "answer", "_answer")
+
 #: Modules of which some definitions alone say such sentences.
 RESTATED_PARTS = {
     "base/text.py": ("checked_url", "words_of_end"),
@@ -103,6 +123,10 @@ RESTATED_PARTS = {
     "verify/result.py": ("waits_line",),
 }
 
+#: The pages' catalogue, and the letters of imports, which are Vietnamese first.
+_OF_OTHER_CATALOGUES = ("web/", "importing/")
+_NAMED = (ast.Name, ast.Attribute)
+_WRAPPERS = {"printable", "counted", "join", "str", "len", "map", "sorted", "removeprefix", "rpartition", "partition"}
 _IN_A_PAGE = re.compile(r"""\bsay(?:\.plural)?\("([^"]*)\"""")
 _LEADING = re.compile(r"^[ ;,:]+|[ :]+$")
 _PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
@@ -123,6 +147,20 @@ def _template(node: ast.JoinedStr) -> str:
     return "".join(str(part.value) if isinstance(part, ast.Constant) else UNNAMED for part in node.values)
 
 
+def _named_template(node: ast.JoinedStr) -> str:
+    """An f-string with places that have names."""
+    text, names = "", Counter[str]()
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+            continue
+        words = [n.id if isinstance(n, ast.Name) else n.attr for n in ast.walk(part) if isinstance(n, _NAMED)]
+        name = next((word.strip("_").lower() for word in words if word not in _WRAPPERS), "value")
+        names[name] += 1
+        text += f"{{{name}}}" if names[name] == 1 else f"{{{name}_{names[name]}}}"
+    return text
+
+
 def _docstrings(tree: ast.AST) -> set[int]:
     """The texts that are no sentences: docstrings, and quoted types."""
     return {
@@ -136,25 +174,29 @@ def _docstrings(tree: ast.AST) -> set[int]:
     }
 
 
-def _texts(node: ast.AST, skipped: set[int]) -> Iterator[str]:
+def _texts(node: ast.AST, skipped: set[int], template: Callable[[ast.JoinedStr], str] = _template) -> Iterator[str]:
     match node:
         case ast.JoinedStr():
-            yield _template(node)
+            yield template(node)
             for part in node.values:
                 if isinstance(part, ast.FormattedValue):
-                    yield from _texts(part.value, skipped)
+                    yield from _texts(part.value, skipped, template)
         case ast.Constant(value=str(text)) if id(node) not in skipped:
             yield text
         case ast.Call(func=ast.Name(id="counted"), args=[number, ast.Constant(value=str())]):
-            yield from _texts(number, skipped)
-        case ast.Call(func=ast.Name(id="Use")):
-            return  # the help of options, which is English
+            yield from _texts(number, skipped, template)
+        case (
+            ast.Call(func=ast.Name(id="Use" | "field_options"))
+            | ast.keyword(arg="help" | "meaning" | "metavar")
+            | ast.AnnAssign(target=ast.Name(id="_SECTIONS"))
+        ):
+            return  # help, which has a catalogue of its own
         case ast.ClassDef(body=body):  # what its keywords say stands in schemas
             for statement in body:
-                yield from _texts(statement, skipped)
+                yield from _texts(statement, skipped, template)
         case _:
             for child in ast.iter_child_nodes(node):
-                yield from _texts(child, skipped)
+                yield from _texts(child, skipped, template)
 
 
 @cache
@@ -173,6 +215,8 @@ def restated() -> Iterator[Msgid]:
     yield from (Msgid(one, "", "(said elsewhere)") for one in ELSEWHERE)
     for path in (path for place in RESTATED for path in _modules(place)):
         yield from _restated(path, _tree(path))
+    for path in (path for place in FINISHED for path in _modules(place)):
+        yield from _restated(path, _tree(path), _named_template)
     for place, names in RESTATED_PARTS.items():
         (path,) = _modules(place)
         parts = {_definition(node): node for node in _tree(path).body}
@@ -189,8 +233,8 @@ def _definition(node: ast.stmt) -> str:
     return ""
 
 
-def _restated(path: Path, node: ast.AST) -> Iterator[Msgid]:
-    for text in _texts(node, _docstrings(node)):
+def _restated(path: Path, node: ast.AST, template: Callable[[ast.JoinedStr], str] = _template) -> Iterator[Msgid]:
+    for text in _texts(node, _docstrings(node), template):
         sentence = _LEADING.sub("", text)
         if _is_several_words(sentence) and not is_no_sentence(sentence):
             yield Msgid(sentence, "", str(path.relative_to(PACKAGE)))
@@ -230,7 +274,22 @@ NOT_SAID = frozenset(
         *("MPEG-1 Video", "MPEG-1/2 Audio", "MPEG-1/2 Video", "MPEG-2 Video", "MPEG-4 Audio", "MPEG-4 Audio LATM"),
         *("MPEG-4 Video", "KB Vision", "program MediaMTX"),
         "\n{name} contains message if {\n\tmessage := input.inventory\n\tfalse\n}\n",  # Rego
+        # messages of commits, which are English
+        *("{facility}: a camera more", "{facility}: either setting of {device} until {date}", "{facility}: registered"),
+        *("{facility}: the new settings of {device} alone", "{facility}: {device} is another device"),
+        *("{facility}: {device} is gone", "{facility}: {device} is moved", "{name}: a plan is proposed"),
+        *("{name}: closed", "{name}: its representative is confirmed", "{name}: surveyed", "{name}: to {relay}"),
+        "{name}: the successor is the plan",
+        # contents of files, types, faults of the program
+        "# Logins of cameras and recorders, by facility and device; encrypted with the vault id `{vault_id}`.\n",
+        *("version: 1\nid: {name}\n", "str | Placeholder", "{module}.{attribute} is not a click command"),
+        "{most} and {last}",
+        "Global options: see `provisioner --help`.",  # help
+        "{devices} {devices_2} no login in the vault",
         # commands
+        *("geography list", "history show", "plan diff", "quarantine list", "provisioner {command_text}"),
+        *("provisioner camera replace {facility}/{name}", "provisioner facility move {facility} --to {relay}"),
+        "provisioner facility plan {facility} --relay {relay}",
         *("--by {value}", "--allow {allowance}", "provisioner sign-off {owner} --by {value}"),
         # descriptions in JSON Schemas, which are a document
         *("`provisioner keys init` writes this; do not edit it", "`provisioner sign-off` writes this; do not edit it"),
@@ -248,9 +307,18 @@ _NOT_SAID = frozenset(map(_unnamed, NOT_SAID))
 #: What hosts, Python and modules beside say, where people see it in a sentence of ours.
 ELSEWHERE = (
     "Invalid value for {option}: {value} is not one of {choices}.",
-    *("No such option: {option}", "No such command {command}.", "see {command} --help", "no inventory is named"),
+    *("No such option: {option}", "see {command} --help", "no inventory is named", "Missing command."),
+    *("Missing argument {name}.", "Missing option {name}.", "Invalid value for {option}: {reason}"),
+    *("Got unexpected extra argument ({words})", "Got unexpected extra arguments ({words})"),
+    *("Option {option} requires an argument.", "Option {option} does not take a value."),
+    *("{value} is not a valid integer.", "{value} is not a valid integer range."),
+    *("{value} is not a valid float.", "{value} is not in the range {range}."),
+    *("{value} does not match the format {format}.", "File {name} does not exist.", "Path {name} does not exist."),
+    *("Directory {name} does not exist.", "File {name} is a directory.", "Directory {name} is a file."),
+    *("did you mean {word}?", "did you mean {words} or {word}?"),
+    "{question} see {command} --help",
     "name its folder: -i DIR, before or after the command, or PROVISIONER_INVENTORY in the environment",
-    *("{option} is given twice, and says {named}: name one", "{where} is {named}: no language of this program"),
+    "{where} is {named}: no language of this program",
     "is of another statement than this sign-off's",
     "was made for something else than {namespace}",
     "its answer cannot be read: {error}",
@@ -405,6 +473,10 @@ def _of_call(call: ast.Call, file: str) -> Iterator[Msgid]:
             [ast.Constant(value=str(one)), *_],
         ):
             yield Msgid(one, "", file)
+        case ast.Name(id=name) | ast.Attribute(attr=name), arguments if name in _SAYING:
+            for one in (text for argument in arguments for text in _texts(argument, set(), _named_template)):
+                if _is_several_words(one):
+                    yield Msgid(one, "", file)
         case ast.Name(id="marked"), [ast.JoinedStr() as finished]:
             yield Msgid(_LEADING.sub("", _template(finished)), "", file)
         case ast.Attribute(attr="plural"), [ast.Constant(value=str(one)), ast.Constant(value=str(many)), _]:
@@ -459,6 +531,36 @@ def renewed(file: polib.POFile, wanted: Mapping[str, tuple[str, tuple[str, ...]]
             entry.msgstr = text
         new.append(entry)
     return new
+
+
+@cache
+def untranslated() -> Mapping[str, tuple[str, ...]]:
+    """Texts that people read and that have no entry, by file: errors of all folders, and all texts of commands."""
+    known = {_unnamed(text) for one, (many, _) in msgids().items() for text in (one, many)}
+    found: dict[str, tuple[str, ...]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = str(path.relative_to(PACKAGE))
+        tree = _tree(path)
+        shown = [tree] if place.startswith("cli/") else _shown(tree)
+        no_texts = _docstrings(tree)
+        texts = {_LEADING.sub("", text) for node in shown for text in _texts(node, no_texts)}
+        lacking = {one for one in texts if _is_several_words(one) and not is_no_sentence(one)}
+        lacking = {one for one in lacking if _unnamed(one) not in known}
+        if lacking and not place.startswith(_OF_OTHER_CATALOGUES):
+            found[place] = tuple(sorted(lacking))
+    return found
+
+
+def _shown(tree: ast.AST) -> list[ast.AST]:
+    """The arguments of errors, and hints and messages that are named before."""
+    found: list[ast.AST] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name.endswith("Error"):
+                found.append(node)
+            case ast.Assign(targets=[ast.Name(id="hint" | "message")], value=value):
+                found.append(value)
+    return found
 
 
 def main() -> int:

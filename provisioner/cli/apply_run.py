@@ -10,7 +10,7 @@ from provisioner.base.language import marked
 from provisioner.base.text import local_time, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_document
+from provisioner.cli.support.output import echo_lines, print_document, said
 from provisioner.cli.support.question import ask, refuse_unattended
 from provisioner.cli.support.results import code_of, ending_lines, host_line, note_lines, run_options_of, show_applied
 from provisioner.cli.support.terminal import stderr_of
@@ -73,9 +73,10 @@ def roll_back_targets(
 def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: bool) -> None:
     if not invocation.json:
         for host, (run, at) in planned.hosts.items():
-            click.echo(f"{host}: back to its state before run {printable(run)}, kept since {local_time(at)}", err=True)
+            line = f"{host}: back to its state before run {printable(run)}, kept since {local_time(at)}"
+            click.echo(said(line), err=True)
         for host, error in planned.unreadable.items():
-            click.echo(f"{host}: {printable(error.message)}", err=True)
+            click.echo(f"{host}: {printable(said(error.message))}", err=True)
     if yes or not planned.hosts:
         return
     refuse_unattended(invocation, "whether to go back")

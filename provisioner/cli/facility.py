@@ -10,11 +10,12 @@ from pydantic import BeforeValidator
 
 from provisioner.base.document import Printed, of
 from provisioner.base.errors import PolicyError, UsageError
+from provisioner.base.language import Translator
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like, hosts_like, provinces_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import field_options, in_order
-from provisioner.cli.support.output import echo_lines, print_document
+from provisioner.cli.support.output import echo_lines, print_document, said
 from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
 from provisioner.cli.support.texts import Edited, edits_file, edits_of
@@ -23,6 +24,7 @@ from provisioner.inventory.model.facility import Facility, FacilityKind, Operati
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.operations.edit import facilities as facility_edits
 from provisioner.operations.questions import next_step
+from provisioner.record.lifecycle.state import FacilityState
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = ListedWord([kind.value for kind in FacilityKind])
@@ -61,15 +63,15 @@ def next_(ctx: click.Context, name: str, *, commits: bool) -> int:
         print_document(StepDocument.made_of(step, secrets_checked=not step.unchecked).plain)
         return 0
     while True:
-        echo_lines(_step_lines(step))
-        if not step.command or not is_attended(invocation) or not click.confirm("Run it now?", err=True):
+        echo_lines(_step_lines(step, invocation.say))
+        if not step.command or not is_attended(invocation) or not click.confirm(said("Run it now?"), err=True):
             return 0
         words = _filled_words(step.command)
         if code := _run_command(ctx, invocation, [*words, "--commit"] if commits and _commits(ctx, words) else words):
             return code
         before, step = step, next_step.facility_step(invocation.inventory, name, invocation.env, now())
         if step.command == before.command:
-            echo_lines(_afterwards(step))
+            echo_lines(map(said, _afterwards(step)))
             return 0
 
 
@@ -92,19 +94,22 @@ class StepDocument(Printed, name="facility-next", title="A facility's next step"
     secrets_checked: bool
 
 
-def _step_lines(step: next_step.FacilityStep) -> list[str]:
-    lines = [f"{step.facility}: {step.state}"]
+def _step_lines(step: next_step.FacilityStep, say: Translator) -> list[str]:
+    state = FacilityState(step.state.replace(" ", "_"))
+    lines = [f"{step.facility}: {say.word(state, step.state)}"]
     if step.unchecked:
-        lines.append("secrets not checked: no vault password is set")
-    lines.append(f"next: {step.sentence}")
+        lines.append(said("secrets not checked: no vault password is set"))
+    lines.append(f"{say('next')}: {say.restated(step.sentence)}")
     if step.command:
         lines.append(f"  provisioner {_command_text(step.command)}")
-    return [*lines, *_afterwards(step)]
+    return [*lines, *map(said, _afterwards(step))]
 
 
 def _afterwards(step: next_step.FacilityStep) -> list[str]:
-    lead = "then" if step.command else "when that is so"
-    return [f"  {lead}: provisioner {_command_text(step.afterwards)}"] if step.afterwards else []
+    if not step.afterwards:
+        return []
+    text = _command_text(step.afterwards)
+    return [f"  then: provisioner {text}" if step.command else f"  when that is so: provisioner {text}"]
 
 
 def _command_text(command: next_step.Command) -> str:
@@ -133,7 +138,7 @@ def _commits(ctx: click.Context, words: Sequence[str]) -> bool:
 
 def _filled_words(command: next_step.Command) -> list[str]:
     words = (
-        click.prompt(f"{w.name}: {w.question}", err=True) if isinstance(w, next_step.Placeholder) else w
+        click.prompt(said(f"{w.name}: {w.question}"), err=True) if isinstance(w, next_step.Placeholder) else w
         for w in command
     )
     return [str(word) for word in words]
@@ -167,7 +172,7 @@ def add(invocation: Invocation, /, identifier: str, *, same_name: bool, **words:
     answers = {
         "province": words["province"] or ask("--province", "The province's slug"),
         "name": words["name"] or ask("--name", "The building's name"),
-        "kind": words["kind"] or ask("--kind", "What it is otherwise", kind=_KINDS),
+        "kind": words["kind"] or ask("--kind", "The building's normal use", kind=_KINDS),
         "managing_body": words["managing_body"] or ask("--managing-body", "Who runs it", kind=_BODIES),
         "operating": words["operating"] or (Operating.PREPARING if words["opens_on"] else Operating.OPEN).value,
     }

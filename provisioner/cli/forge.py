@@ -78,7 +78,7 @@ def comment(
     """Write one comment on a merge request, or replace it.
 
     FILE is Markdown, as `--output markdown plan` prints it; `-` reads standard input. A new comment replaces the one
-    with the same key and account, so that a merge request has one comment.
+    with the same name and account, so that a merge request has one comment.
 
     Example: provisioner -i DIR --output markdown plan | provisioner forge comment -
     """

@@ -13,7 +13,7 @@ from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_warning, show
+from provisioner.cli.support.output import echo_lines, print_warning, said, show
 from provisioner.cli.support.question import is_attended, make_sure, tell_before
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
@@ -53,9 +53,9 @@ def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...
     asks, makes the changes, and checks again, at last as that user. --user names another login of the host, root or one
     with sudo, by key. Address, port, jump host and host key come from the inventory.
 
-    The user has no password; the key is this machine's, or --key. Before keys init the user may run any command with
-    sudo. Run the same command afterwards: the user may then run only the two commands of provisioner's program. The
-    command removes no package, adds no package source and leaves the SSH server as it is.
+    The user has no password; the key is this machine's, or --public-key. Before keys init the user may run any command
+    with sudo. Run the same command afterwards: the user may then run only the two commands of provisioner's program.
+    The command removes no package, adds no package source and leaves the SSH server as it is.
 
     If it is interrupted, run it again. Exit code 5: a person has to do the listed steps; 6: the host belongs to another
     inventory.
@@ -191,7 +191,7 @@ def _ask_to_compare(
     if before:
         click.echo(f"{keyed.file} names {_key_text(SshHostKey(before))}", err=True)
     click.echo(f"{keyed.id} ({place}) shows {_key_text(key)}", err=True)
-    if not click.confirm(f"Is that its own? On the host: {_ON_THE_HOST}", err=True):
+    if not click.confirm(said(f"Is that its own? On the host: {_ON_THE_HOST}"), err=True):
         raise click.Abort
 
 

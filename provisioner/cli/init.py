@@ -13,7 +13,7 @@ from provisioner.base.text import Document, endpoint_text, printable
 from provisioner.cli.support.configuration import file_of
 from provisioner.cli.support.context import Invocation, today
 from provisioner.cli.support.options import split_host_and_port
-from provisioner.cli.support.output import print_document
+from provisioner.cli.support.output import print_document, said
 from provisioner.cli.support.question import answer, is_attended
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.inventory.model.policy import ProvinceScheme
@@ -267,7 +267,7 @@ class _Questions:
             f"{name} ({endpoint_text(address, port)}) shows {scanned.host_key.split()[0]} {scanned.fingerprint}",
             err=True,
         )
-        if not click.confirm("Is that its own? On the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub", err=True):
+        if not click.confirm(said("Is that its own? On the host: ssh-keygen -lf /etc/ssh/ssh_host_*.pub"), err=True):
             raise click.Abort
         return scanned.host_key
 

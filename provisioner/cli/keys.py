@@ -22,8 +22,9 @@ from provisioner.base.text import counted, named
 from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotate
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.completion import devices_like, hosts_like
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning, show
+from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning, said, show
 from provisioner.cli.support.question import is_attended, piped_text
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY, ValidPath
@@ -68,7 +69,7 @@ def recovery_pair(invocation: Invocation) -> RecoveryPair:
 
 def _typed_line(number: int) -> bytes:
     for tries_left in range(_TRIES - 1, -1, -1):
-        text = click.prompt(f"Recovery key, line {number} of {LINES}", hide_input=True, err=True)
+        text = click.prompt(said(f"Recovery key, line {number} of {LINES}"), hide_input=True, err=True)
         try:
             return line_from_paper(number, text)
         except UsageError as error:
@@ -79,7 +80,13 @@ def _typed_line(number: int) -> bytes:
 
 
 @click.command()
-@click.option("--relay", default="", metavar="RELAY", help="Ask this relay which gateways use its next key.")
+@click.option(
+    "--relay",
+    default="",
+    metavar="RELAY",
+    shell_complete=hosts_like,
+    help="Ask this relay which gateways use its next key.",
+)
 @click.pass_obj
 def status(invocation: Invocation, relay: str) -> int:
     """Show the age and origin of tunnel keys, and their next rotation.
@@ -301,7 +308,7 @@ def secrets() -> None:
 
 
 @secrets.command("set")
-@click.argument("devices", nargs=-1, metavar="[FACILITY/DEVICE…]")
+@click.argument("devices", nargs=-1, metavar="[FACILITY/DEVICE…]", shell_complete=devices_like)
 @click.option(
     "--from",
     "listed",
@@ -380,7 +387,9 @@ def _listed(invocation: Invocation, file: Path) -> dict[str, DeviceLogin]:
 
 def _password(invocation: Invocation) -> Secret:
     if is_attended(invocation):
-        typed = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+        typed = click.prompt(
+            said("The password"), hide_input=True, confirmation_prompt=said("The same again"), err=True
+        )
         return Secret(typed)
     text = piped_text().removesuffix("\n").removesuffix("\r")
     if not text or not text.isprintable():
@@ -397,7 +406,7 @@ def _login_line(file: LoginsFile) -> str:
 
 
 @secrets.command()
-@click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…")
+@click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…", shell_complete=devices_like)
 @click.pass_obj
 def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     """Remove the old logins of devices from the vault, after their change is finished.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import click
 from pydantic import Field
 
-from provisioner.base.document import Printed, Row
+from provisioner.base.document import Printed, Row, UtcMoment
 from provisioner.base.errors import UsageError
 from provisioner.base.language import Translator
 from provisioner.base.text import VIETNAM
@@ -20,7 +20,6 @@ from provisioner.desired.limit import parse_limits
 from provisioner.inventory.model.facility import MaintenanceWindow
 from provisioner.operations.edit import shared_files
 from provisioner.report.tables import some_of
-from provisioner.verify.result import Moment
 
 _MOST_LIMITS = 5
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -119,8 +118,8 @@ class WindowRow(Row):
     """A maintenance window."""
 
     number: int
-    begin: Moment = Field(validation_alias="begin", serialization_alias="from")
-    until: Moment
+    begin: UtcMoment = Field(validation_alias="begin", serialization_alias="from")
+    until: UtcMoment
     state: str  #: `coming`, `open` or `over`.
     reason: str
     facilities: tuple[str, ...]

@@ -117,7 +117,7 @@ def test_from_an_empty_folder_to_the_first_picture(bare: tuple[Lab, Path], engin
     for name, key in compared.items():
         assert f"{name} ({lab.address(name, Network.WAN)}:22) shows ssh-ed25519 {fingerprint_of(key)}" in out
     desk.types(desk.told, {})
-    building = {"The building's name": "Trường A", "What it is otherwise": "school", "Who runs it": "ubnd_tinh"}
+    building = {"The building's name": "Trường A", "The building's normal use": "school", "Who runs it": "ubnd_tinh"}
     desk.types(["facility", "add", "--province", "bac-ninh"], building)
     device = ["--zone", "san", "--address", str(CAMERA.device.address.ip), "--make", CAMERA.device.make.value]
     stream = CAMERA.camera.stream(StreamKind.SUB)

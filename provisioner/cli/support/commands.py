@@ -22,6 +22,7 @@ from provisioner.base.text import did_you_mean
 from provisioner.cli.support.attendance import attended, progress_of
 from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.help import HelpContext
 from provisioner.cli.support.output import print_warning
 from provisioner.cli.support.terminal import PAGER_VARIABLE, ListedWord, ValidPath, is_paged, paged
 
@@ -114,6 +115,7 @@ def with_options_anywhere(command: click.Command) -> click.Command:
     if any(param.callback is _keep for param in command.params):
         return command  # a module's command is one object, however often it is asked for
     command.params += _options()
+    command.context_class = HelpContext
     command.epilog = "Global options: see `provisioner --help`."
     if isinstance(command, click.Group):
         for below in command.commands.values():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from provisioner.base.errors import Problem, ProvisionerError, Severity
-from provisioner.base.language import ENGLISH, Translator
+from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import Document, indented_parts, local_time, printable
 from provisioner.cli.support.context import now
 
@@ -36,7 +36,14 @@ def show(invocation: Invocation, document: Printed, lines: Iterable[str]) -> Non
     if invocation.json:
         print_document(document.plain)
     else:
-        echo_lines(map(printable, lines))
+        echo_lines(printable(invocation.say.restated(line)) for line in lines)
+
+
+def said(text: str) -> str:
+    """Return a finished sentence in the language of the running command."""
+    ctx = click.get_current_context(silent=True)
+    configuration = ctx.find_root().obj if ctx else None
+    return translator(getattr(configuration, "language", Language.EN)).restated(text)
 
 
 def echo_lines(lines: Iterable[str], *, err: bool = False, color: bool | None = None) -> None:

@@ -15,6 +15,7 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.output import said
 
 _MOST_PIPED = 4096
 
@@ -39,11 +40,11 @@ def stoppable() -> Iterator[Stop]:
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True
-        click.echo(
+        line = said(
             "interrupted: no further host is started, those on their way are brought to their end; "
-            "once more leaves at once, and they return to last-good by themselves",
-            err=True,
+            "once more leaves at once, and they return to last-good by themselves"
         )
+        click.echo(line, err=True)
 
     with _signals_to(on_signal):
         yield stop
@@ -102,7 +103,7 @@ def answer(
 ) -> str:
     """Ask for an option that `subject` lacks, or raise `UsageError`."""
     refuse_missing(invocation, subject, (option,))
-    return str(click.prompt(question, type=kind, default=default, err=True))
+    return str(click.prompt(said(question), type=kind, default=default, err=True))
 
 
 def make_sure(invocation: Invocation, question: str, decision: str, *, yes: bool) -> None:
@@ -122,7 +123,7 @@ def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry
     """
     for line in () if invocation.json else lines:
         if asks or dry_run:
-            click.echo(printable(line), err=not dry_run)
+            click.echo(printable(said(line)), err=not dry_run)
         else:
             invocation.progress.remark(line)
 
@@ -138,5 +139,5 @@ def piped_text(encoding: str = "utf-8") -> str:
 
 def ask(question: str) -> None:
     """Ask, and raise `click.Abort` on no."""
-    if not click.confirm(question, err=True):
+    if not click.confirm(said(question), err=True):
         raise click.Abort

@@ -18,7 +18,7 @@ from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
 from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, problem_lines
+from provisioner.cli.support.output import echo_lines, print_document, problem_lines, said
 from provisioner.operations.edit.file_edit import Edits, FileEdit
 from provisioner.report.tables import some_of
 
@@ -78,13 +78,13 @@ def _finish_edit(
         print_document(document.made_of(edit, written=written, commit=commit).plain)
         return 0
     if not edit.changed:
-        click.echo(f"{edit.path}: {edit.facility} is so already")
+        click.echo(said(f"{edit.path}: {edit.facility} is so already"))
         return 0
     echo_lines(diff_lines(edit))
-    echo_lines(problem_lines(edit.warnings), err=True, color=invocation.color)
+    echo_lines(problem_lines(edit.warnings, invocation.say), err=True, color=invocation.color)
     if commit:
-        click.echo(f"committed as {commit[:12]}: {message}")
-    echo_lines(_edit_ending(edit, then, dry_run=dry_run))
+        click.echo(said(f"committed as {commit[:12]}: {message}"))
+    echo_lines(map(said, _edit_ending(edit, then, dry_run=dry_run)))
     return 0
 
 
@@ -114,7 +114,7 @@ class SharedEditDocument(Printed, name="file-edit", title="An edit of a file tha
 def _edit_ending(edit: FileEdit, then: str, *, dry_run: bool) -> list[str]:
     lines = []
     if edit.sign_offs:
-        lines.append(f"{edit.facility} is held until what it says now is signed: hosts keep their state")
+        lines.append(f"{edit.facility} is held until its present content is signed: hosts keep their state")
     if dry_run:
         return [*lines, "dry run: no files were written; repeat without --dry-run"]
     return [*lines, then or f"next: provisioner facility next {edit.facility}"]
@@ -150,12 +150,12 @@ def commit_written(invocation: Invocation, checkout: Checkout | None, files: Ite
     contents = {file: file.read_bytes() for file in files} if checkout else {}
     if checkout and contents:
         commit = committed(checkout, contents, message)
-        click.echo(f"committed as {commit[:12]}: {message}", err=invocation.json)
+        click.echo(said(f"committed as {commit[:12]}: {message}"), err=invocation.json)
 
 
 def written_line(file: Path, checkout: Checkout | None) -> str:
     """Return a written file's line, with the remaining step."""
-    return f"wrote {file}" if checkout else f"wrote {file}: commit it"
+    return said(f"wrote {file}" if checkout else f"wrote {file}: commit it")
 
 
 def committed(checkout: Checkout, contents: Mapping[Path, bytes], message: str) -> str:

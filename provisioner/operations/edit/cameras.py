@@ -89,7 +89,7 @@ def _former_setting_paths(opened: OpenFacility, device: str) -> list[KeyPath]:
         devices: list[Camera | Recorder] = [*opened.site.recorders, *opened.site.cameras]
         changing = [device.id for device in devices if _is_under_change(device)]
         hint = f"under change are: {', '.join(changing)}" if changing else "nothing of this facility is"
-        raise UsageError(f"nothing of {opened.site.id}/{device} is under change", hint=hint, object=opened.site.id)
+        raise UsageError(f"no setting of {opened.site.id}/{device} is under change", hint=hint, object=opened.site.id)
     return places
 
 
@@ -170,7 +170,9 @@ def device_replaced(
         raise UsageError(f"{device} is a recorder: streams are those of its channels", hint=hint, object=facility)
     changes = _device_changes(key_path, entry, request)
     if not changes:
-        raise UsageError(f"nothing of {facility}/{device} was named", hint="name what is another one, e.g. --model")
+        raise UsageError(
+            f"no value of {facility}/{device} was named", hint="name the values that changed, e.g. --model"
+        )
     if accept_old_until is not None:
         changes |= _former_streams_edit(key_path, entry, request, day_to_come(accept_old_until, edits.today))
     return opened.edited(text.with_values(changes))
@@ -221,7 +223,7 @@ def camera_moved(edits: Edits, facility: str, camera: str, request: DeviceReques
     values = request.values
     if not values:
         hint = "name its zone, its location, its recorder and channel, or its address"
-        raise UsageError(f"nothing was said of where {facility}/{camera} goes", hint=hint, object=facility)
+        raise UsageError(f"the new place of {facility}/{camera} is missing", hint=hint, object=facility)
     removed: tuple[str, ...] = ()
     if request.recorder:
         removed = ("address", "make", "model", "port", "onvif", "accept")

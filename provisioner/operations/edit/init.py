@@ -485,7 +485,7 @@ def _write_draft(draft: Path, root: Path, beginning: Beginning, today: date) -> 
         lock = allocate(draft, {"PROVISIONER_NO_CACHE": "1"}, today=today).path
     except InventoryError as error:
         problems = tuple(replace(p, file=p.file.replace(str(draft), str(root))) for p in error.problems)
-        hint = "correct what is asked for; nothing is made"
+        hint = "correct the values; nothing is made"
         raise InventoryError("the inventory would be invalid", problems=problems, hint=hint) from None
     return (*files, *([lock.relative_to(draft).as_posix()] if lock else []))
 

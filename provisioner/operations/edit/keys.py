@@ -374,9 +374,7 @@ def draw_recovery_key(
     """
     loaded = load(root, today=today, cache=cache_of(root, environment))
     if loaded.frame is None:
-        raise InventoryError(
-            "the inventory cannot be read", hint="run `provisioner validate` and correct what it lists"
-        )
+        raise InventoryError("the inventory cannot be read", hint="run `provisioner validate` and correct each problem")
     settings = loaded.frame.settings
     before = settings.recovery.public_key if settings.recovery else ""
     if before and not replaces:

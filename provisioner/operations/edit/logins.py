@@ -274,7 +274,7 @@ def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
 def _new_login(name: str, login: DeviceLogin, until: date | None, old: Credentials | None) -> Credentials:
     username = login.username or (old.username if old else "")
     if not username:
-        raise UsageError(f"{name} has no login yet, and nobody said its user", hint="add --username", object=name)
+        raise UsageError(f"{name} has no login yet, and its user is missing", hint="add --username", object=name)
     old_login = _former_login(name, login, until, old)
     try:
         return Credentials(username=username, password=login.password, old=old_login)
@@ -309,7 +309,7 @@ def _logins(path: Path, text: bytes) -> dict[str, dict[str, Credentials]]:
             return logins
     except ValidationError:
         pass
-    raise InventoryError(f"{path} cannot be understood", hint="run `provisioner validate`, and correct what it lists")
+    raise InventoryError(f"{path} cannot be understood", hint="run `provisioner validate`, and correct each problem")
 
 
 def _with_login(

@@ -109,13 +109,13 @@ def _plan_step(site: Outline, *, signed: bool) -> _Step | None:
         command: Command = ("camera", "add", site.id)
         zone_options = (
             "--zone",
-            Placeholder("ZONE", "what it looks at"),
+            Placeholder("ZONE", "the zone that it shows"),
             "--sub",
             Placeholder("640x360", "the size of its sub stream"),
         )
         device_options = (
             "--address",
-            Placeholder("ADDRESS", "where it is in the site's network"),
+            Placeholder("ADDRESS", "its address in the site's network"),
             "--make",
             Placeholder("MAKE", "its make"),
         )
@@ -149,7 +149,9 @@ def _signing_step(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], 
     if signed:
         signature = ("--signature", Placeholder("FILE", "what ssh-keygen wrote"))
         return f"{names} has to sign {subject}, by a key", (*command, "--statement"), (*command, *signature)
-    return f"{names} {'have' if len(missing) > 1 else 'has'} to agree to {subject}", command, ()
+    if len(missing) > 1:
+        return f"{names} have to agree to {subject}", command, ()
+    return f"{names} has to agree to {subject}", command, ()
 
 
 def _lock_step(

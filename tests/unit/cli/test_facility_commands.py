@@ -267,10 +267,10 @@ def test_cameras_come_with_a_recorder_and_go_without(root: Path, call: Call) -> 
     [
         (("camera", "move", "kcl-bg-001/cam-09", "--zone", "san"), 2, "did you mean "),
         (("camera", "move", "kcl-bg-001", "--zone", "san"), 2, "names no device"),
-        (("camera", "move", "kcl-bg-001/cam-01"), 2, "nothing was said"),
+        (("camera", "move", "kcl-bg-001/cam-01"), 2, "the new place of"),
         (("camera", "move", "kcl-bg-001/nvr-01", "--zone", "san"), 2, "is a recorder"),
         (("camera", "move", "kcl-bg-001/cam-01", "--recorder", "nvr-01", "--address", "192.168.1.9"), 2, "either"),
-        (("camera", "replace", "kcl-bg-001/cam-02"), 2, "nothing of"),
+        (("camera", "replace", "kcl-bg-001/cam-02"), 2, "no value of"),
         (("camera", "replace", "kcl-bg-001/nvr-01", "--sub", "640x360"), 2, "streams are those of its channels"),
         (("camera", "replace", "kcl-bg-001/cam-02", "--sub", "640*360"), 2, "is no stream"),
         (("camera", "replace", "kcl-bg-001/cam-02", "--address", "192.168.9.1"), 3, "outside the LAN"),
@@ -348,7 +348,7 @@ def test_the_last_of_three_sign_offs_agrees_the_plan_and_an_edit_holds_it(root: 
     assert (code, "either --by or --all-parties" in err) == (2, True)
     for words in (("camera", "move", "kcl-bg-001/cam-01", "--channel", "5"), ("camera", "remove", "kcl-bg-001/cam-02")):
         code, out, _ = call(*words)
-        assert (code, "is held until what it says now is signed: hosts keep their state" in out) == (0, True), out
+        assert (code, "is held until its present content is signed: hosts keep their state" in out) == (0, True), out
     code, out, _ = call("--output", "json", "camera", "move", "kcl-bg-001/cam-01", "--channel", "6", "--dry-run")
     document = json.loads(out)
     assert (document["written"], document["to_be_signed"], document["commit"]) == (False, True, None)

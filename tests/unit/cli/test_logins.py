@@ -88,7 +88,7 @@ def test_all_that_are_named_get_it_and_a_second_time_nothing_is_written(root: Pa
 def test_a_file_that_is_not_there_yet_is_made_and_has_what_it_needs(root: Path, set_login: Set) -> None:
     (root / "secrets/cameras/hai-duong.yml").unlink()
     code, out = set_login("kcl-hd-001/cam-01")
-    assert (code, "kcl-hd-001/cam-01 has no login yet, and nobody said its user" in out) == (2, True)
+    assert (code, "kcl-hd-001/cam-01 has no login yet, and its user is missing" in out) == (2, True)
     assert not (root / "secrets/cameras/hai-duong.yml").exists()
     assert set_login("kcl-hd-001/cam-01", "kcl-hd-001/cam-02", "kcl-hd-001/cam-03", "--username", "viewer")[0] == 0
     assert validate(root) == 0
