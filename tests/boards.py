@@ -10,7 +10,6 @@ from provisioner.desired.trust import ApprovalTerms, TermsRule
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.policy import ApprovedChanges
 from provisioner.inventory.outline import outlined
-from provisioner.operations.apply.waiting import WaitingPlan
 from provisioner.plan.guards.approvals import ApprovalNeed, StillNeeded
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay
@@ -19,16 +18,8 @@ from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.watch_report import WatchReport
-from provisioner.web.board import (
-    Board,
-    DueRow,
-    HostChanges,
-    HostRow,
-    Merged,
-    RunRow,
-    Work,
-    merged,
-)
+from provisioner.verify.work import DueRow, HostChanges, HostRow, RunRow, WaitingPlan, Work
+from provisioner.web.board import Board, Merged, merged
 from provisioner.web.source import Past, as_of, build_board, days_until
 from tests import fleets, inventories
 from tests.verified import DrawnNight

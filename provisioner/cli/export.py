@@ -22,6 +22,7 @@ from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.operations.questions.overview import Overview, document_of, overview
+from provisioner.operations.questions.work import read_changes, read_work
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.state import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -334,7 +335,9 @@ def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:
     # Only pages need these libraries.
     from provisioner.web import source, static  # noqa: PLC0415
 
-    recorded = source.RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now)
+    recorded = source.RecordedSource(
+        lambda: overview(invocation.inventory, invocation.env, now()), now, read_work, read_changes
+    )
     board = source.as_of(recorded.load(), now())
     number = static.write_pages(folder, board, recorded.past, now(), dashboard or "")
     click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")

@@ -9,6 +9,7 @@ from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation, now
 from provisioner.cli.support.terminal import PageAddress, ValidPath
 from provisioner.operations.questions.overview import overview
+from provisioner.operations.questions.work import read_changes, read_work
 from provisioner.web import server
 from provisioner.web.app import ServedPages
 from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_trusted_networks
@@ -74,7 +75,9 @@ def serve(
         # A sign-in at loopback comes through a proxy.
         proxies = server.LOOPBACK if place.is_loopback else ()
         place = replace(place, names=(*names, signing_in.host), proxies=proxies)
-    feed = Feed(RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now))
+    feed = Feed(
+        RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now, read_work, read_changes)
+    )
     feed.load()
     listener = server.listen(place)
     bound = listener.getsockname()[1]

@@ -1,1 +1,1 @@
-"""Pages, read-only. Imports `report`, `verify`, `record`, `inventory`, and one module of `operations`."""
+"""Pages, read-only. Imports `report`, `verify`, `record`, `inventory`."""

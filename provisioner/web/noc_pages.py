@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from provisioner.base.language import Translator
-from provisioner.operations.rollout.result import HostOutcome
+from provisioner.verify.work import HostChanges, HostRow, RunRow
 from provisioner.web import filters
-from provisioner.web.board import Board, HostChanges, HostRow, RunRow
+from provisioner.web.board import Board
 from provisioner.web.pages import PageSheet, PageWords, lists_of
 
 MOST_IN_FILE: Final = 200  #: Runs in a page as a file, which has no further pages.
@@ -25,8 +25,13 @@ _TONES: Final = {
 
 def work_words(t: Translator) -> Mapping[str, str]:
     """Return words of operations, states, packages and keys, by their value."""
-    hosts = {outcome.value: t.word(outcome, outcome.value.replace("-", " ")) for outcome in HostOutcome}
-    return hosts | {
+    return {
+        "applied": t("applied"),
+        "rolled-back": t("rolled back"),
+        "unchanged": t("unchanged"),
+        "not-started": t("not started"),
+        "unreachable": t("unreachable"),
+        "rollback-failed": t("rollback failed"),
         "apply": t("apply"),
         "rollback": t("rollback"),
         "prune": t("old records removed"),

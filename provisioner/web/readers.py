@@ -14,15 +14,12 @@ from starlette.requests import Request
 
 from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
-from provisioner.operations.apply.waiting import WaitingPlan
+from provisioner.verify.work import NO_WORK, RunRow, WaitingPlan, Work
 from provisioner.web.board import (
-    NO_WORK,
     Board,
     BoardPath,
     FacilityRow,
     IncidentRow,
-    RunRow,
-    Work,
     with_paths,
 )
 from provisioner.web.filters import with_facilities

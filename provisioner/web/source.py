@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
+from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from markupsafe import Markup
 
@@ -26,12 +27,15 @@ from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.geography import ProvinceError
+from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.devices import Camera
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
+from provisioner.inventory.outline import OutlinedInventory
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay
 from provisioner.record.entries import CHANGING, last_verifications
+from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.store import History, find_history
@@ -39,11 +43,11 @@ from provisioner.record.verdicts import read_availability, read_nights, read_sin
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.watch_report import WatchReport, WatchWord, read_reports
 from provisioner.verify.watch_report import words_of as words_of_watch
+from provisioner.verify.work import NO_WORK, HostChanges, RunRow, Work
 from provisioner.web import board as boards
 from provisioner.web.board import merged
 from provisioner.web.filters import incidents_of, with_facilities
 from provisioner.web.readers import WebUser, scoped
-from provisioner.web.recorded import InventoryOverview, read_changes, read_work
 from provisioner.web.texts import day_text, page_translator, words_of
 
 NIGHTS = 30
@@ -63,6 +67,45 @@ MOST_LISTENERS: Final = 200
 _MOST_SCOPES: Final = 256
 
 
+class InventoryOverview(Protocol):
+    """The part of an overview that pages need."""
+
+    @property
+    def root(self) -> Path:
+        """The inventory's folder."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The inventory's files."""
+
+    @property
+    def inventory(self) -> OutlinedInventory:
+        """The readable part, with facilities in outline."""
+
+    @property
+    def whole_inventory(self) -> Inventory:
+        """The readable part, with whole facilities."""
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The ids of facilities with unreadable files."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """Recorded runs of facilities."""
+
+    @property
+    def place(self) -> StateFolder:
+        """The location of the history."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of the overview."""
+
+
+_Overview = TypeVar("_Overview", bound=InventoryOverview)
+
+
 class Past(Protocol):
     """The path history."""
 
@@ -72,7 +115,7 @@ class Past(Protocol):
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         """Return the measured times of each path with this prefix."""
 
-    def changes(self, run: boards.RunRow) -> Mapping[str, boards.HostChanges]:
+    def changes(self, run: RunRow) -> Mapping[str, HostChanges]:
         """Return what a run changed, by host."""
 
 
@@ -94,13 +137,15 @@ class Source(Protocol):
 
 
 @dataclass
-class RecordedSource:
+class RecordedSource(Generic[_Overview]):
     """Boards from an inventory and its history."""
 
-    overview: Callable[[], InventoryOverview]  #: Reads the inventory and the records of its facilities.
+    overview: Callable[[], _Overview]  #: Reads the inventory and the records of its facilities.
     clock: Callable[[], datetime]
+    read_work: Callable[[_Overview, Sequence[VerifyDocument]], Work]
+    read_changes: Callable[[StateFolder, str], Mapping[str, HostChanges]]
     _place: StateFolder | None = None
-    _changes: dict[str, Mapping[str, boards.HostChanges]] = field(default_factory=dict)  #: Of runs that ended.
+    _changes: dict[str, Mapping[str, HostChanges]] = field(default_factory=dict)  #: Of runs that ended.
 
     def mark(self) -> str:
         """Return a text that changes with each recorded run, or raise `StateError`."""
@@ -132,7 +177,7 @@ class RecordedSource:
         with at_stage(Stage.RECORD):
             documents, mark = self._documents_and_mark(overview.place)
         with at_stage(Stage.COUNT):
-            work = read_work(overview, documents)
+            work = self.read_work(overview, documents)
             content = f"{overview.loaded.digest} {mark} {work.plans}"
             return build_board(
                 overview.whole_inventory,
@@ -159,7 +204,7 @@ class RecordedSource:
     @property
     def past(self) -> Past:
         """The recorded path history."""
-        return _RecordedPast(self._place, self._changes)
+        return _RecordedPast(self._place, self.read_changes, self._changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +212,8 @@ class _RecordedPast:
     """The path history of a place; `None` before the first board."""
 
     place: StateFolder | None
-    known: dict[str, Mapping[str, boards.HostChanges]] = field(default_factory=dict)
+    read_changes: Callable[[StateFolder, str], Mapping[str, HostChanges]]
+    known: dict[str, Mapping[str, HostChanges]] = field(default_factory=dict)
 
     def nights(self, prefix: str, last: date, number: int) -> Mapping[str, Sequence[WorstOfDay]]:
         return {} if self.place is None else read_nights(self.place, prefix, last, number)
@@ -175,12 +221,12 @@ class _RecordedPast:
     def measured(self, prefix: str, span: Span) -> Mapping[str, Measured]:
         return {} if self.place is None else read_availability(self.place, prefix, span)
 
-    def changes(self, run: boards.RunRow) -> Mapping[str, boards.HostChanges]:
+    def changes(self, run: RunRow) -> Mapping[str, HostChanges]:
         if self.place is None or run.operation not in CHANGING:
             return {}
         changes = self.known.get(run.id)
         if changes is None:
-            changes = read_changes(self.place, run.id)
+            changes = self.read_changes(self.place, run.id)
             if run.finished:
                 self.known[run.id] = changes
         return changes
@@ -303,7 +349,7 @@ def build_board(
     since: Mapping[str, PathState],
     unread: Sequence[str] = (),
     revision: str = "",
-    work: boards.Work = boards.NO_WORK,
+    work: Work = NO_WORK,
 ) -> boards.Board:
     """Combine the inventory, verifications, and path states of the history."""
     by_facility: dict[str, list[boards.BoardPath]] = defaultdict(list)

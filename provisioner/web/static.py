@@ -13,9 +13,10 @@ from provisioner.base.language import Language
 from provisioner.base.service import Stage, at_stage
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
+from provisioner.verify.work import HostChanges, RunRow
 from provisioner.web import noc_pages, pages
 from provisioner.web.app import ASSETS, asset
-from provisioner.web.board import Board, HostChanges, RunRow
+from provisioner.web.board import Board
 from provisioner.web.filters import CHANGES, FACILITIES, HOSTS, INCIDENTS, WAITING, Filters, Links
 from provisioner.web.source import Past
 

@@ -24,7 +24,8 @@ from typing import Final
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole, ReaderScope
 from provisioner.operations.apply.run import Intent
-from provisioner.operations.questions.overview import overview
+from provisioner.operations.questions.overview import Overview, overview
+from provisioner.operations.questions.work import read_changes, read_work
 from provisioner.operations.rollout.waves import Wave
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.plan.plan import Basis
@@ -102,7 +103,9 @@ def measure(cameras: int, runs: int, seed: int, say: Callable[[str], None]) -> P
             night.record(place, document=back == 0)
         record_year(place, sorted(inventory.relays), now)
         taken = _Taken(f"{cameras:,} cameras")
-        source = RecordedSource(lambda: overview(folder / "inventory", environment, now), lambda: now)
+        source = RecordedSource(
+            lambda: overview(folder / "inventory", environment, now), lambda: now, read_work, read_changes
+        )
         say("page: loading and making pages")
         _in_one_process(taken, source, folder, now, runs)
         if shutil.which("chromium"):
@@ -129,7 +132,7 @@ def record_year(place: StateFolder, relays: Sequence[str], now: datetime) -> Non
             history.end(run, Ending(at + timedelta(minutes=1), "applied"))
 
 
-def _in_one_process(taken: _Taken, source: RecordedSource, folder: Path, now: datetime, runs: int) -> None:
+def _in_one_process(taken: _Taken, source: RecordedSource[Overview], folder: Path, now: datetime, runs: int) -> None:
     taken.time("board, loaded", source.load, min(runs, 3))
     taken.time("whether a run was recorded", source.mark, runs)
     board = source.load()

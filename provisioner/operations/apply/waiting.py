@@ -2,9 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -20,20 +19,9 @@ from provisioner.operations.apply.saved_plan import REFERENCES, plan_blob
 from provisioner.plan.guards import approvals as guard
 from provisioner.plan.saved.file import MAX_PLAN_BYTES, WrittenPlan, written_plan
 from provisioner.record.entries import Run
+from provisioner.verify.work import WaitingPlan
 
 _MOST: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingPlan:
-    """A plan that lacks approvals."""
-
-    origin: str  #: Its file or reference.
-    digest: str
-    changes: Mapping[str, int]  #: Their number by host.
-    maker: str
-    is_current: bool  #: Whether it is of the inventory's present content.
-    lacking: tuple[guard.StillNeeded, ...]
 
 
 class _Source(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
-from provisioner.web.board import HostChanges, RunRow
+from provisioner.verify.work import HostChanges, RunRow
 from tests.boards import GivenSource
 from tests.unit.web.clients import Outline, local
 

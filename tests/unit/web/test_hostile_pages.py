@@ -5,11 +5,11 @@ from typing import cast
 
 import pytest
 
-from provisioner.operations.apply.waiting import WaitingPlan
 from provisioner.plan.guards.approvals import StillNeeded
 from provisioner.record.lifecycle.site_packages import PackageStatus
 from provisioner.verify.result import Cause, Finding, Layer, ToLookAt
-from provisioner.web.board import Board, BoardPath, FacilityRow, HostRow, IncidentRow, RunRow, Work
+from provisioner.verify.work import HostRow, RunRow, WaitingPlan, Work
+from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow
 from tests.boards import AT, WORK, GivenSource, board
 from tests.hostile import CAMERA, MERGE_REQUEST
 from tests.unit.report.test_hostile_reports import TEXTS

@@ -29,7 +29,8 @@ from provisioner.cli.main import run
 from provisioner.cli.support.context import Invocation
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.operations.questions.overview import overview
+from provisioner.operations.questions.overview import Overview, overview
+from provisioner.operations.questions.work import read_changes, read_work
 from provisioner.web.readers import ENGINEER, read_web_user
 from provisioner.web.source import RecordedSource
 from tests import inventories
@@ -59,10 +60,12 @@ def example(folder: Path) -> Inventory:
     return found
 
 
-def source(folder: Path) -> RecordedSource:
+def source(folder: Path) -> RecordedSource[Overview]:
     controller = RecordingController(folder)
     now = AT + timedelta(minutes=30)
-    return RecordedSource(lambda: overview(controller.root, controller.environment, now), lambda: now)
+    return RecordedSource(
+        lambda: overview(controller.root, controller.environment, now), lambda: now, read_work, read_changes
+    )
 
 
 def command(folder: Path, *arguments: str) -> tuple[int, str, str]:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole
-from provisioner.operations.questions.overview import overview
-from provisioner.web.board import Board, RunRow
+from provisioner.operations.questions.overview import Overview, overview
+from provisioner.operations.questions.work import read_changes, read_work
+from provisioner.verify.work import RunRow
+from provisioner.web.board import Board
 from provisioner.web.filters import CHANGES, Filters, Links
 from provisioner.web.noc_pages import changes_page, choose_runs
 from provisioner.web.pages import PageSheet
@@ -44,10 +46,13 @@ PACKAGES = {
 }
 
 
-def source(call: Terminal) -> RecordedSource:
+def source(call: Terminal) -> RecordedSource[Overview]:
     environment = {"XDG_STATE_HOME": str(call.root / "state")}
     return RecordedSource(
-        lambda: overview(call.root / EXAMPLE, environment, datetime.now(UTC)), lambda: datetime.now(UTC)
+        lambda: overview(call.root / EXAMPLE, environment, datetime.now(UTC)),
+        lambda: datetime.now(UTC),
+        read_work,
+        read_changes,
     )
 
 

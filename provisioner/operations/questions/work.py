@@ -7,27 +7,26 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from provisioner.base.certificate import read_certificate
 from provisioner.base.text import in_vietnam
 from provisioner.inventory.files.revision import keys_since
-from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.inventory.outline import OutlinedInventory
 from provisioner.operations.apply.run import Intent, beginning_of, intent_of, progress_of, state_of
 from provisioner.operations.apply.waiting import waiting_plans
+from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_statuses
 from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, Recorded
 from provisioner.record.event_log import EventLog
-from provisioner.record.lifecycle.evidence import Evidence, KeyAge, key_ages
+from provisioner.record.lifecycle.evidence import KeyAge, key_ages
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
 from provisioner.record.state_folder import StateFolder, who_text
 from provisioner.record.store import History, find_history
 from provisioner.record.tables import DAMAGE, DamagedRecordError
+from provisioner.verify import work
 from provisioner.verify.document import VerifyDocument
 from provisioner.verify.result import Cause, Finding, Layer
-from provisioner.web import board as boards
 
 MOST_RUNS: Final = 5000  #: Runs on pages, newest first; about a year of a large country.
 CERTIFICATE: Final = "certificate"  #: A due date's kind, beside the kinds of keys.
@@ -38,67 +37,31 @@ _SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
 _WAITING: Final = frozenset({PackageState.HANDED_OUT, PackageState.EXPIRED, PackageState.OLDER})
 
 
-class InventoryOverview(Protocol):
-    """The part of an overview that pages need."""
-
-    @property
-    def root(self) -> Path:
-        """The inventory's folder."""
-
-    @property
-    def loaded(self) -> Loaded:
-        """The inventory's files."""
-
-    @property
-    def inventory(self) -> OutlinedInventory:
-        """The readable part, with facilities in outline."""
-
-    @property
-    def whole_inventory(self) -> Inventory:
-        """The readable part, with whole facilities."""
-
-    @property
-    def unreadable(self) -> tuple[str, ...]:
-        """The ids of facilities with unreadable files."""
-
-    @property
-    def evidence(self) -> Evidence:
-        """Recorded runs of facilities."""
-
-    @property
-    def place(self) -> StateFolder:
-        """The location of the history."""
-
-    @property
-    def now(self) -> datetime:
-        """The time of the overview."""
-
-
-def read_work(overview: InventoryOverview, documents: Sequence[VerifyDocument]) -> boards.Work:
+def read_work(overview: Overview, documents: Sequence[VerifyDocument]) -> work.Work:
     """Return runs, hosts and waiting work; `documents` are verifications, oldest first."""
     history = find_history(overview.place)
     if history is None:
         return _work(overview, (), documents, {}, {})
     with closing(history):
         recorded = history.past(MOST_RUNS, _CHANGES).runs
-        work = _work(overview, recorded, documents, history.psks_drawn(), history.publish_keys_drawn())
+        read = _work(overview, recorded, documents, history.psks_drawn(), history.publish_keys_drawn())
         try:
-            return replace(work, packages=tuple(_packages(overview, history)))
+            return replace(read, packages=tuple(_packages(overview, history)))
         except DamagedRecordError:
-            return replace(work, is_damaged=True)
+            return replace(read, is_damaged=True)
 
 
 def _work(
-    overview: InventoryOverview,
+    overview: Overview,
     recorded: Sequence[Recorded],
     documents: Sequence[VerifyDocument],
     psks: Mapping[str, datetime],
     to_push: Mapping[str, datetime],
-) -> boards.Work:
+) -> work.Work:
     inventory = overview.whole_inventory
     runs = tuple(_run_row(overview.place, one) for one in recorded)
     ages = key_ages(inventory, _keys_since(overview.root, overview.loaded.digest), psks, to_push)
-    return boards.Work(
+    return work.Work(
         runs=runs,
         hosts=tuple(_hosts(inventory, runs, documents)),
         due=tuple(sorted(_due(inventory, ages, in_vietnam(overview.now).date() + _SOON))),
@@ -108,9 +71,9 @@ def _work(
     )
 
 
-def _run_row(place: StateFolder, recorded: Recorded) -> boards.RunRow:
+def _run_row(place: StateFolder, recorded: Recorded) -> work.RunRow:
     run = recorded.run
-    return boards.RunRow(
+    return work.RunRow(
         id=run.id,
         operation=run.operation.value,
         state=recorded.outcome if recorded.finished else _state_of_unfinished(place, recorded),
@@ -135,7 +98,7 @@ def _state_of_unfinished(place: StateFolder, recorded: Recorded) -> str:
             return "damaged"
 
 
-def read_changes(place: StateFolder, run: str) -> Mapping[str, boards.HostChanges]:
+def read_changes(place: StateFolder, run: str) -> Mapping[str, work.HostChanges]:
     """Return a run's changes by host; empty without a readable journal."""
     log = EventLog(place, create=False)
     with closing(log):
@@ -148,7 +111,7 @@ def read_changes(place: StateFolder, run: str) -> Mapping[str, boards.HostChange
     planned = intent.changes if intent else {}
     back = intent.rollback if intent else {}
     return {
-        host: boards.HostChanges(
+        host: work.HostChanges(
             host,
             results[host].outcome.value if host in results else "",
             results[host].cause if host in results else "",
@@ -172,13 +135,13 @@ def _in_short(intent: Intent, host: str) -> str:
 
 
 def _hosts(
-    inventory: Inventory, runs: Sequence[boards.RunRow], documents: Sequence[VerifyDocument]
-) -> Iterator[boards.HostRow]:
+    inventory: Inventory, runs: Sequence[work.RunRow], documents: Sequence[VerifyDocument]
+) -> Iterator[work.HostRow]:
     rows = {
-        relay.id: boards.HostRow(relay.id, carrier.id, most_paths=relay.max_paths)
+        relay.id: work.HostRow(relay.id, carrier.id, most_paths=relay.max_paths)
         for carrier, relay in inventory.relays.values()
     }
-    rows |= {centre.id: boards.HostRow(centre.id, name=centre.name) for centre in inventory.centres.values()}
+    rows |= {centre.id: work.HostRow(centre.id, name=centre.name) for centre in inventory.centres.values()}
     for document in documents:
         for seen in document.hosts:
             if row := rows.get(seen.host):
@@ -196,7 +159,7 @@ def _hosts(
                 if seen.engine or seen.system:
                     row = replace(row, engine=seen.engine, system=seen.system, readers=seen.readers)
                 rows[seen.host] = row
-    applied: dict[str, boards.RunRow] = {}
+    applied: dict[str, work.RunRow] = {}
     for run in runs:
         if run.operation in {Operation.APPLY, Operation.ROLLBACK}:
             for host in run.hosts:
@@ -211,14 +174,14 @@ def _keys_since(root: Path, _digest: str) -> Mapping[str, datetime]:
     return keys_since(root)
 
 
-def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[boards.DueRow]:
+def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[work.DueRow]:
     """Yield certificates and keys whose next one is due until a day."""
     sites = {name: plan.carrier for name, site in inventory.facilities.items() for plan in reversed(site.carried_plans)}
     for age in ages:
         relay = inventory.relays.get(age.owner)
         carrier = relay[0].id if relay else sites.get(age.owner, "")
         if age.due is not None and age.due <= until:
-            yield boards.DueRow(age.due, age.owner, age.kind.value, carrier, "" if relay else age.owner)
+            yield work.DueRow(age.due, age.owner, age.kind.value, carrier, "" if relay else age.owner)
     lock = inventory.allocations
     chains = {name: entry.certificates for name, entry in lock.relays.items() if name in inventory.relays}
     chains |= {name: entry.certificates for name, entry in lock.centres.items() if name in inventory.centres}
@@ -226,10 +189,10 @@ def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[
         relay = inventory.relays.get(name)
         with suppress(ValueError):
             if chain and (end := in_vietnam(read_certificate(chain[0]).until).date()) <= until:
-                yield boards.DueRow(end, name, CERTIFICATE, relay[0].id if relay else "")
+                yield work.DueRow(end, name, CERTIFICATE, relay[0].id if relay else "")
 
 
-def _packages(overview: InventoryOverview, history: History) -> Iterator[PackageStatus]:
+def _packages(overview: Overview, history: History) -> Iterator[PackageStatus]:
     """Yield site packages that are not known to be installed, oldest first."""
     records = history.packages()
     facilities = [site for name, site in overview.inventory.facilities.items() if name in records]
