@@ -30,17 +30,8 @@ from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY, ValidPath
 from provisioner.desired.recovery_key import tried
 from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.operations.edit import logins
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
-from provisioner.operations.edit.logins import (
-    MOST_LISTED,
-    DeviceLogin,
-    LoginsFile,
-    LoginsRequest,
-    LoginsWritten,
-    forget_old_logins,
-    listed_logins,
-    set_logins,
-)
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done
 from provisioner.operations.keys.relay_key import progress_of_own_key
 from provisioner.operations.keys.rotation import recorded_key_ages
@@ -351,11 +342,11 @@ def set_(
         raise UsageError("name the devices, or a list of their logins", hint=hint)
     if listed is None:
         password = _password(invocation)
-        request = LoginsRequest({name: DeviceLogin(password, username) for name in devices}, until)
+        request = logins.LoginsRequest({name: logins.DeviceLogin(password, username) for name in devices}, until)
     else:
-        request = LoginsRequest(_listed(invocation, listed), until)
+        request = logins.LoginsRequest(_listed(invocation, listed), until)
     env = invocation.env
-    written = set_logins(invocation.inventory, session.passwords, request, today=today(), environment=env)
+    written = logins.set_logins(invocation.inventory, session.passwords, request, today=today(), environment=env)
     files = written.files
     changed = [file.file for file in files if file.changed] + [edit.path for edit in written.accepted if edit.changed]
     texts.commit_written(invocation, checkout, changed, f"logins of {named([*request.logins])}")
@@ -372,15 +363,15 @@ def set_(
     return 0
 
 
-def _listed(invocation: Invocation, file: Path) -> dict[str, DeviceLogin]:
+def _listed(invocation: Invocation, file: Path) -> dict[str, logins.DeviceLogin]:
     """Read a list of logins, or raise `UsageError`."""
     if file == Path("-"):
-        return listed_logins(sys.stdin.buffer.read(MOST_LISTED + 1))
+        return logins.listed_logins(sys.stdin.buffer.read(logins.MOST_LISTED + 1))
     if file.resolve().is_relative_to(invocation.inventory.resolve()):
         hint = "move it out, and change these passwords if it was ever committed"
         raise UsageError("the list of logins is inside the inventory, in the clear", hint=hint)
     try:
-        return listed_logins(read_regular(file, most=MOST_LISTED + 1))
+        return logins.listed_logins(read_regular(file, most=logins.MOST_LISTED + 1))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a list of logins") from None
 
@@ -397,7 +388,7 @@ def _password(invocation: Invocation) -> Secret:
     return Secret(text)
 
 
-def _login_line(file: LoginsFile) -> str:
+def _login_line(file: logins.LoginsFile) -> str:
     if not file.changed:
         return f"{file.file}: {', '.join(file.devices)} had this login already"
     same = len(file.devices) - len(file.changed)
@@ -415,9 +406,9 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     """
     session = session_of(invocation)
     env = invocation.env
-    files = forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
+    files = logins.forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
     if invocation.json:
-        print_document(LoginsDocument.model_validate(LoginsWritten(files)).plain)
+        print_document(LoginsDocument.model_validate(logins.LoginsWritten(files)).plain)
         return 0
     for file in files:
         sentence = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
@@ -428,6 +419,6 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
 class LoginsDocument(Printed, name="secrets-set", title="Logins set"):
     """Output of `provisioner secrets set` and `secrets forget` with `--output json`."""
 
-    files: tuple[LoginsFile, ...]
+    files: tuple[logins.LoginsFile, ...]
     #: Facilities' files with a last day for the former login.
     accepted: tuple[Annotated[Path, BeforeValidator(attrgetter("path"))], ...]

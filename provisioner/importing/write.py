@@ -15,20 +15,9 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
+from provisioner.base import spreadsheet
 from provisioner.base.errors import InventoryError, LockedError, ProvisionerError, UsageError
 from provisioner.base.files import write_atomic
-from provisioner.base.spreadsheet import (
-    BODY,
-    EXAMPLE,
-    HEADER,
-    REMARK,
-    TEXT_FORMAT,
-    TITLE,
-    in_times,
-    landscape,
-    put,
-    saved,
-)
 from provisioner.base.vault import VaultPasswords
 from provisioner.importing.contacts import store
 from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
@@ -242,14 +231,14 @@ def decimal_text(value: float) -> str:
 
 def filled_template(scheme: str, content: TemplateContent | None = None) -> bytes:
     """Return the template as XLSX, with `content`, for a list of provinces."""
-    book = in_times(Workbook())
+    book = spreadsheet.in_times(Workbook())
     _write_guide(book.worksheets[0])
     lists = _Lists(book, tuple(province.name for province in provinces(scheme)))
     for form in FORMS:
         sheet = book.create_sheet(form.title)
         _write_form(sheet, form, lists, content.rows(form.kind) if content else ())
     book.move_sheet(_LIST_SHEET, len(FORMS))
-    return saved(book)
+    return spreadsheet.saved(book)
 
 
 class _Lists:
@@ -274,7 +263,7 @@ class _Lists:
         if labels not in self._places:
             column = len(self._places) + 1
             for row, label in enumerate((header, *labels), start=1):
-                put(self._sheet, row, column, label)
+                spreadsheet.put(self._sheet, row, column, label)
             name = get_column_letter(column)
             self._places[labels] = f"'{_LIST_SHEET}'!${name}$2:${name}${len(labels) + 1}"
         return self._places[labels]
@@ -282,25 +271,35 @@ class _Lists:
 
 def _write_form(sheet: Worksheet, form: Form, lists: _Lists, rows: tuple[TemplateRow, ...]) -> None:
     columns = [column for column in form.columns if column.asked]
-    put(sheet, 1, 1, TITLES[form.kind], TITLE)
-    put(sheet, 2, 1, f"Cột có dấu{_REQUIRED} là bắt buộc. Cách ghi: xem trang {_GUIDE_SHEET}.", REMARK)
-    put(sheet, _KEY_ROW, 1, f"{VERSION_MARK}{VERSION}")
+    spreadsheet.put(sheet, 1, 1, TITLES[form.kind], spreadsheet.TITLE)
+    spreadsheet.put(
+        sheet, 2, 1, f"Cột có dấu{_REQUIRED} là bắt buộc. Cách ghi: xem trang {_GUIDE_SHEET}.", spreadsheet.REMARK
+    )
+    spreadsheet.put(sheet, _KEY_ROW, 1, f"{VERSION_MARK}{VERSION}")
     for column_number, column in enumerate(columns, start=1):
         if column.key != "number":
-            put(sheet, _KEY_ROW, column_number, column.key)
-        put(sheet, _HEADER_ROW, column_number, column.header + (_REQUIRED if column.required else ""), HEADER)
-        put(sheet, _EXAMPLE_ROW, column_number, EXAMPLES[form.kind].get(column.key, ""), EXAMPLE)
+            spreadsheet.put(sheet, _KEY_ROW, column_number, column.key)
+        spreadsheet.put(
+            sheet,
+            _HEADER_ROW,
+            column_number,
+            column.header + (_REQUIRED if column.required else ""),
+            spreadsheet.HEADER,
+        )
+        spreadsheet.put(
+            sheet, _EXAMPLE_ROW, column_number, EXAMPLES[form.kind].get(column.key, ""), spreadsheet.EXAMPLE
+        )
         _format_column(sheet, column_number, column, lists)
-    put(sheet, _EXAMPLE_ROW, 1, EXAMPLE_MARK, EXAMPLE)
+    spreadsheet.put(sheet, _EXAMPLE_ROW, 1, EXAMPLE_MARK, spreadsheet.EXAMPLE)
     for number, row in enumerate(rows, start=1):
         for column_number, column in enumerate(columns, start=1):
             text = str(number) if column.key == "number" else row.get(column.key, "")
-            put(sheet, _FIRST_ROW + number - 1, column_number, text, BODY)
+            spreadsheet.put(sheet, _FIRST_ROW + number - 1, column_number, text, spreadsheet.BODY)
     sheet.row_dimensions[_KEY_ROW].hidden = True
     sheet.freeze_panes = f"{'D' if form.kind is FormKind.FACILITIES else 'C'}{_EXAMPLE_ROW}"
     sheet.row_dimensions[_HEADER_ROW].height = _HEADER_HEIGHT
     sheet.row_dimensions[_EXAMPLE_ROW].height = 2 * _LINE_HEIGHT
-    landscape(sheet, _HEADER_ROW, [_width_of(column) for column in columns], repeated=3)
+    spreadsheet.landscape(sheet, _HEADER_ROW, [_width_of(column) for column in columns], repeated=3)
 
 
 def _width_of(column: Column) -> int:
@@ -312,7 +311,7 @@ def _format_column(sheet: Worksheet, column_number: int, column: Column, lists: 
     name = get_column_letter(column_number)
     dimension = sheet.column_dimensions[name]
     dimension.width = _width_of(column)
-    dimension.number_format = TEXT_FORMAT  # what is typed stays as it is typed: phones keep their zero
+    dimension.number_format = spreadsheet.TEXT_FORMAT  # what is typed stays as it is typed: phones keep their zero
     rule = lists.choice_rule(column)
     if rule is not None:
         sheet.add_data_validation(rule)
@@ -321,28 +320,28 @@ def _format_column(sheet: Worksheet, column_number: int, column: Column, lists: 
 
 def _write_guide(sheet: Worksheet) -> None:
     sheet.title = _GUIDE_SHEET
-    put(sheet, 1, 1, "HƯỚNG DẪN ĐIỀN BIỂU MẪU CAMERA CƠ SỞ CÁCH LY TẬP TRUNG", TITLE)
-    put(sheet, 2, 1, f"Phiên bản mẫu: {VERSION}", REMARK)
+    spreadsheet.put(sheet, 1, 1, "HƯỚNG DẪN ĐIỀN BIỂU MẪU CAMERA CƠ SỞ CÁCH LY TẬP TRUNG", spreadsheet.TITLE)
+    spreadsheet.put(sheet, 2, 1, f"Phiên bản mẫu: {VERSION}", spreadsheet.REMARK)
     row = 4
     for line in GUIDE:
-        put(sheet, row, 1, line, REMARK)
+        spreadsheet.put(sheet, row, 1, line, spreadsheet.REMARK)
         sheet.merge_cells(start_row=row, end_row=row, start_column=1, end_column=5)
         row += 1
     row += 1
     for column_number, title in enumerate(("Trang", "Cột", "Bắt buộc", "Cách ghi", "Chọn một trong"), start=1):
-        put(sheet, row, column_number, title, HEADER)
+        spreadsheet.put(sheet, row, column_number, title, spreadsheet.HEADER)
     for form in FORMS:
         for column in (column for column in form.columns if column.asked):
             row += 1
             chosen = "; ".join(column.choice.labels) if column.choice else ""
             texts = (form.title, column.header, "có" if column.required else "", column.advice, chosen)
             for column_number, text in enumerate(texts, start=1):
-                put(sheet, row, column_number, text)
+                spreadsheet.put(sheet, row, column_number, text)
             lines = max(-(-len(column.advice) // 55), -(-len(chosen) // 65), 1)
             sheet.row_dimensions[row].height = lines * _LINE_HEIGHT
     for name, width in zip("ABCDE", (12, 34, 10, 60, 70), strict=True):
         sheet.column_dimensions[name].width = width
-    landscape(sheet, 1)
+    spreadsheet.landscape(sheet, 1)
 
 
 # --- the proposal ----------------------------------------------------------------------------------

@@ -11,24 +11,13 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from provisioner.base.spreadsheet import (
-    HEADER,
-    REMARK,
-    TITLE,
-    CellStyle,
-    cells_of,
-    in_times,
-    landscape,
-    page_edges,
-    saved,
-    steady_zip,
-)
+from provisioner.base import spreadsheet
 from provisioner.base.text import VIETNAM
 from provisioner.report.tables import Page, SheetRow
 
 _MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
-_TOTAL = CellStyle(bold=True, fill="F2F2F2")
-_HEADING, _BASIS = replace(TITLE, wrapped=True), replace(REMARK, wrapped=True)
+_TOTAL = spreadsheet.CellStyle(bold=True, fill="F2F2F2")
+_HEADING, _BASIS = replace(spreadsheet.TITLE, wrapped=True), replace(spreadsheet.REMARK, wrapped=True)
 _LINE_POINTS = {True: 19, False: 15}  #: The height of a line: of the heading, of others.
 _LONGEST_FOOTER = 200  #: A spreadsheet program refuses a footer of more than 255 characters with its codes.
 _OF_A_LINE = {True: 0.7, False: 1.0}  #: Characters in a column's unit of width, likewise.
@@ -36,7 +25,7 @@ _OF_A_LINE = {True: 0.7, False: 1.0}  #: Characters in a column's unit of width,
 
 def _print_heading(sheet: Worksheet, lines: Sequence[str]) -> None:
     heading, moment, basis = (line.replace("&", "&&") for line in lines)
-    above, below = page_edges(sheet)
+    above, below = spreadsheet.page_edges(sheet)
     above.center.text, above.center.font, above.center.size = heading, "Times New Roman,Bold", 12
     both = f"{moment}. {basis}"
     below.left.text = both if len(both) <= _LONGEST_FOOTER else moment
@@ -58,7 +47,7 @@ def _header_points(columns: Sequence[tuple[str, int]]) -> int:
 def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page], source: str = "") -> bytes:
     """Return a workbook with heading and basis on every page."""
     # Rows go out as they are appended: a country's list is not held in memory cell by cell.
-    book = in_times(Workbook(write_only=True))
+    book = spreadsheet.in_times(Workbook(write_only=True))
     local = as_of.astimezone(VIETNAM)
     lines = (heading, f"Thời điểm: {local:%H:%M} ngày {local:%d/%m/%Y} (giờ Việt Nam)", f"Căn cứ: {basis}")
     for page in pages:
@@ -66,7 +55,7 @@ def workbook(heading: str, basis: str, as_of: datetime, pages: Sequence[Page], s
     book.properties.identifier = source
     book.properties.created = as_of.astimezone(UTC).replace(tzinfo=None)
     # The library writes down when it saved; the same report is the same bytes.
-    return steady_zip(saved(book), {"docProps/core.xml": partial(_MODIFIED.sub, b"")})
+    return spreadsheet.steady_zip(spreadsheet.saved(book), {"docProps/core.xml": partial(_MODIFIED.sub, b"")})
 
 
 def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
@@ -78,7 +67,7 @@ def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
         sheet.column_dimensions[get_column_letter(column)].width = width
     sheet.freeze_panes = f"A{header + 1}"
     numbered = page.columns[0][0] == "STT"
-    first_page = landscape(sheet, header, widths, repeated=3 if numbered else 1)
+    first_page = spreadsheet.landscape(sheet, header, widths, repeated=3 if numbered else 1)
     right = get_column_letter(first_page)
     # The heading is on every printed page: in its header, as merged cells would be cut at a page's edge.
     sheet.print_area = f"A{header}:{last}{header + len(page.rows) + bool(page.total)}"
@@ -87,17 +76,17 @@ def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
         # No program fits the height of merged cells to their text.
         height = -(-len(line) // int(sum(widths[:first_page]) * _OF_A_LINE[row == 1])) * _LINE_POINTS[row == 1]
         sheet.row_dimensions[row].height = height
-        sheet.append(cells_of(sheet, [line], _HEADING if row == 1 else _BASIS))
+        sheet.append(spreadsheet.cells_of(sheet, [line], _HEADING if row == 1 else _BASIS))
         sheet.merged_cells.add(f"A{row}:{right}{row}")
     sheet.append([])
     sheet.row_dimensions[header].height = _header_points(page.columns)
-    sheet.append(cells_of(sheet, [name for name, _ in page.columns], HEADER))
+    sheet.append(spreadsheet.cells_of(sheet, [name for name, _ in page.columns], spreadsheet.HEADER))
     for number, cells in enumerate(page.rows, start=header + 1):
         lines_of = _lines_of(cells, widths)
         if lines_of > 1:  # LibreOffice does not fit a row without a height to its text
             sheet.row_dimensions[number].height = lines_of * _LINE_POINTS[False]
-        sheet.append(cells_of(sheet, cells))
+        sheet.append(spreadsheet.cells_of(sheet, cells))
         sheet.row_dimensions.pop(number, None)
     sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
     if page.total:
-        sheet.append(cells_of(sheet, page.total, _TOTAL))
+        sheet.append(spreadsheet.cells_of(sheet, page.total, _TOTAL))
