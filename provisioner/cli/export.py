@@ -303,7 +303,7 @@ def _workbook(
         more,
         f"chưa tính các cơ sở có dữ liệu đang được rà soát: {left_out}" if left_out else "",
     )
-    source = f"{view.inventory.settings.id}, {view.loaded.digest}; {view.evidence.runs} runs"
+    source = f"{view.inventory.settings.id}, {view.loaded.digest}; runs: {view.evidence.runs}"
     return workbook(heading, "; ".join(filter(None, parts)), view.now, pages, source)
 
 

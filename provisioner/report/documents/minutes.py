@@ -58,7 +58,7 @@ class DocumentBasis:
     def machine_source(self) -> str:
         """The data and runs by their ids, which no official text has."""
         verified = f"; {self.proof.verified.observed.run}" if self.proof.verified else ""
-        return f"{self.source}; {self.runs} runs{verified}"
+        return f"{self.source}; runs: {self.runs}{verified}"
 
 
 def camera_table(facility: Facility) -> official.OfficialTable:

@@ -32,6 +32,7 @@ _OTHER_SENSES = {
     "inventory": {
         "the camera: restart it; then its settings, and the port in the inventory",
         "the camera's settings, or the inventory",
+        "the recorder's settings, or the inventory",
         "the inventory: channel and make",
     },
     "login": {
@@ -58,11 +59,13 @@ _OTHER_SENSES = {
         (
             "set ANSIBLE_VAULT_PASSWORD_FILE to the password's file or program, or ANSIBLE_VAULT_IDENTITY_LIST to"
             " secrets@FILE,secrets-CARRIER@FILE,contacts-PROVINCE@FILE"
-        )
+        ),
+        "one for all, or a list if they differ: secrets set --from FILE",
     },
     "viewer": {"find out why its Control API does not answer; or, if this is meant, add --allow viewers=NUMBER"},
     "rule": {"the gateway: IP forwarding, and its own rules"},
     "reader": {
+        "an address with a login may hold a secret, and every reader of the page sees it",
         "{field}; with a leading zero it is a text here (older readers take it for octal)",
         "{field}; {text} is a text here (older readers of YAML count it in sixties)",
     },
