@@ -208,8 +208,7 @@ def _run_git(
         raise UsageError(f"git took over {_TIMEOUT_S} s for {checkout.top}", hint=hint) from None
     except processes.OutputTooLongError:
         hint = "look at that revision with Git itself before anything is done with it"
-        message = f"git answers more about {checkout.top} than any inventory holds"
-        raise UsageError(message, hint=hint) from None
+        raise UsageError(f"git answers more about {checkout.top} than any inventory holds", hint=hint) from None
 
 
 def _last_word(done: processes.Ended) -> str:

@@ -255,8 +255,7 @@ class _Questions:
         if named_key:
             if named_key != scanned.fingerprint:
                 message = f"{name} ({address}) shows another key than the one that was named: {scanned.fingerprint}"
-                hint = "ask whoever looks after it; nothing is made"
-                raise PolicyError(message, hint=hint, object=name)
+                raise PolicyError(message, hint="ask whoever looks after it; nothing is made", object=name)
             return scanned.host_key
         if not is_attended(self._invocation):
             hint = (

@@ -111,8 +111,7 @@ def _checked_webhook(url: str) -> str:
     except ValueError:
         parts, is_address = urlsplit(""), False
     if not is_address or not url.isascii() or not url.isprintable() or " " in url:
-        hint = "write it as https://host:port/path"
-        raise UsageError("--webhook: that is no address of HTTP", hint=hint)
+        raise UsageError("--webhook: that is no address of HTTP", hint="write it as https://host:port/path")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         hint = "put the token into a file of its own, and name that in alertmanager.yml (http_config, credentials_file)"
         raise UsageError("--webhook: an address with a login or a query may hold a secret", hint=hint)

@@ -281,8 +281,7 @@ def _script_text(
         **more,
     }
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
-    text = (data_folder("playbooks") / "prepare.sh").read_text(encoding="ascii")
-    return "".join(lines) + 'peer="${1-}"\n' + text
+    return "".join(lines) + 'peer="${1-}"\n' + (data_folder("playbooks") / "prepare.sh").read_text(encoding="ascii")
 
 
 def _keys(keys: Sequence[str]) -> str:

@@ -210,8 +210,7 @@ def no_picture(scene: wire.SceneAnswer, *, by_day: bool = False) -> Finding | No
     colours = scene["levels"] <= _BARS_LEVELS and scene["one_level"] <= _BARS_LEVEL
     bars = colours and scene["spread"] >= _BARS_SPREAD and scene["median"] > _DARK_MEDIAN
     if card or bars:
-        detail = "it shows a card, as recorders do that get no video"
-        return Finding(Cause.NO_VIDEO, detail=detail)
+        return Finding(Cause.NO_VIDEO, detail="it shows a card, as recorders do that get no video")
     flat = (
         scene["flat_cells"] >= _FLAT_CELLS and scene["three_levels"] >= _FLAT_LEVELS and scene["spread"] <= _FLAT_SPREAD
     )

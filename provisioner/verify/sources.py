@@ -204,8 +204,7 @@ def unpushed(case: Case) -> Check:
         return site
     if address := _refused_here(case):
         return _publisher_refused_check(case, Layer.CAMERA, case.camera_name, address)
-    detail = "its site pushes other streams and not this one"
-    return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, detail)
+    return failed(Layer.CAMERA, case.camera_name, Cause.NOT_PUBLISHED, "its site pushes other streams and not this one")
 
 
 def _second(case: Case, name: str) -> wire.SampleAnswer | None:

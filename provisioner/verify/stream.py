@@ -77,8 +77,7 @@ def relay_check(case: Case) -> Check:
     if case.relay.unit not in {"active", "unknown"}:
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, msg("the relay's service is {unit}", case.relay.unit))
     if case.relay.service is not None and not case.relay.service["listens"]:
-        detail = "its service runs and takes no readers"
-        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, "its service runs and takes no readers")
     if case.relay.api_error:
         return _api_silent(case)
     if case.target.path.access.is_pushed:
@@ -92,8 +91,7 @@ def _api_silent(case: Case) -> Check:
     """Judge a silent Control API: down if readers fail too, else unknown."""
     relay, why = case.target.relay.id, words.of_probe(case.relay.api_error)
     if _serves_nobody(case):
-        detail = msg("its service runs and does not answer: {why}", why)
-        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, detail)
+        return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, msg("its service runs and does not answer: {why}", why))
     return not_checked(relay, why, Cause.CANNOT_CHECK)
 
 
@@ -145,8 +143,7 @@ def _ends_again(case: Case) -> bool:
 
 
 def _breaks_off(case: Case) -> Check:
-    detail = msg("its stream stopped {stalls} times within 90 s", _ends(case))
-    return source_failure(case, Cause.SILENT, detail)
+    return source_failure(case, Cause.SILENT, msg("its stream stopped {stalls} times within 90 s", _ends(case)))
 
 
 def _cause_by_ending(case: Case) -> tuple[Cause, str] | None:
@@ -338,8 +335,7 @@ def _undecodable_check(case: Case, read: Read) -> Check | None:
     path = case.target.path
     if codec := words.other_codec(read.error):
         agreed = f"{path.codec} {path.width}x{path.height}"
-        detail = msg("{came} instead of {agreed}", codec, agreed)
-        return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, detail)
+        return failed(Layer.PICTURE, path.name, Cause.PICTURE_DIFFERS, msg("{came} instead of {agreed}", codec, agreed))
     if missing := words.missing_sets(read.error):
         detail = msg("its stream never has its {sets}, so no viewer can decode it", missing)
         return failed(Layer.CAMERA, case.camera_name, Cause.WRONG_ANSWER, detail)
@@ -432,8 +428,7 @@ def _unread_at_centre(case: Case, centre: HostSpec, evidence: CentreEvidence, re
         return short
     cut_off = read.status is None and not read.timed_out
     if name in case.relay.unsteady and (cut_off or read.status in _ABSENT):
-        detail = msg("its picture came or went while {id} looked", centre.id)
-        return not_checked(relay, detail)
+        return not_checked(relay, msg("its picture came or went while {id} looked", centre.id))
     if refusal := _refusal_of(case, centre, evidence, read):
         return refusal
     if read.status is not None:

@@ -241,8 +241,7 @@ class _Catalogued(Translator):
         return filled(self._catalogue.sentences.get(msgid, msgid), values)
 
     def plural(self, one: str, many: str, number: int, /, **values: object) -> str:
-        text = self._catalogue.sentences.get(one, one if number == 1 else many)
-        return filled(text, values | {"n": number})
+        return filled(self._catalogue.sentences.get(one, one if number == 1 else many), values | {"n": number})
 
     def word(self, value: StrEnum | None, english: str = "") -> str:
         return self._catalogue.words.get((type(value).__name__, value or ""), english or str(value or ""))

@@ -288,8 +288,7 @@ def read_email(value: object) -> FieldReading:
 
 def _bare(text: str) -> str:
     named = _NAMED.fullmatch(text)
-    text = named[1] if named else text
-    return text.removeprefix("mailto:").strip(" ;,")
+    return named[1] if named else text.removeprefix("mailto:").strip(" ;,")
 
 
 def _email_fault(text: str) -> FieldReading | None:

@@ -94,8 +94,7 @@ def _item(item: object) -> str:
 
 def scalar(value: object) -> str:
     """Return a text, number, boolean or null as one YAML token."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def render_lock(allocations: Allocations) -> str:

@@ -60,8 +60,7 @@ class KeyRing:
                 proof.key,
                 keys[0].office,
             )
-            hint = "let the party sign by the key that it has now"
-            return "sign-off-key-expired", message, hint
+            return "sign-off-key-expired", message, "let the party sign by the key that it has now"
         return None
 
     def has_key(self, facility: InProvince, carrier: str, party: Party) -> bool:

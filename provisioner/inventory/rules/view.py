@@ -85,8 +85,7 @@ class View:
     ) -> Problem:
         """Return a problem of an object, with its position and name."""
         position = self.places.at(owner, *path)
-        text = f"{owner.replace('/', ' ', 1)}: {message}"
-        return Problem(*position, code, text, hint, owner, severity, concerns)
+        return Problem(*position, code, f"{owner.replace('/', ' ', 1)}: {message}", hint, owner, severity, concerns)
 
     def warning(self, owner: str, path: KeyPath, code: str, message: str, hint: str) -> Problem:
         """Return a problem that does not make the inventory invalid."""

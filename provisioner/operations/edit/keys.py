@@ -182,8 +182,7 @@ def _refuse_dialled(inventory: Inventory, relay: host_models.Relay, port: int) -
     of_port = sorted(name for name, dialled_port in dialled.items() if dialled_port == port)
     if of_port:
         message = f"gateways dial port {port} of {relay.id} now, and it would lead to a key that they do not know"
-        hint = f"name a port that none of them dials: {_named(of_port)}"
-        raise UsageError(message, hint=hint, object=relay.id)
+        raise UsageError(message, hint=f"name a port that none of them dials: {_named(of_port)}", object=relay.id)
     if dialled and port not in relay.further_wireguard_ports:
         names = _named(sorted(dialled))
         message = f"lines of {relay.id} pass few ports, and nobody said that they pass {port}: {names}"
@@ -280,8 +279,7 @@ def set_gateway_key(
         raise UsageError(f"the key of {facility}'s gateway is being changed", hint=hint, object=facility)
     if before and before != key and not replaces:
         message = f"facility {facility} has another key, {before[:_SHOWN_KEY]}…, and its tunnel would end"
-        hint = "if its gateway was made anew add --replace"
-        raise UsageError(message, hint=hint, object=facility)
+        raise UsageError(message, hint="if its gateway was made anew add --replace", object=facility)
     return _write_gateway_key(root, file_edit.facility_file(root, site), key, before)
 
 

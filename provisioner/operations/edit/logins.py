@@ -188,8 +188,7 @@ def _owner_of(root: Path, secrets: secret_files.LoadedSecrets, facility: Facilit
         if owner in secrets.secrets.shut:
             vault_id = secrets.secrets.shut[owner]
             message = f"{owner} stayed shut, and may have the logins of {facility.id}"
-            hint = f"add {vault_id}@FILE to ANSIBLE_VAULT_IDENTITY_LIST"
-            raise SecretsError(message, hint=hint, object=owner)
+            raise SecretsError(message, hint=f"add {vault_id}@FILE to ANSIBLE_VAULT_IDENTITY_LIST", object=owner)
     return next((owner for owner in by_carrier if (root / f"{owner}.yml").is_file()), shared)
 
 

@@ -149,8 +149,7 @@ def window_ended(edits: Edits, number: int | None, now: datetime) -> tuple[FileE
             raise UsageError(message, hint="name its number: provisioner maintenance list")
         number = open_ones[0]
     if not 1 <= number <= len(windows):
-        message = msg("there is no window number {number}", number)
-        raise UsageError(message, hint="see provisioner maintenance list")
+        raise UsageError(msg("there is no window number {number}", number), hint="see provisioner maintenance list")
     text = text_of_file(edits.root / _WINDOWS)
     edit = edits.edit(loaded, f"window {number}", text.data, text.without(("windows", number - 1)))
     return edit, windows[number - 1]

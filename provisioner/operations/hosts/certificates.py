@@ -294,8 +294,7 @@ def _certificate_host(session: Session, host: str) -> _CertificateHost:
     if tls is None:
         named = carrier.id if carrier else host
         hint = f"write reader_tls in carriers/{named}.yml, if readers are to come encrypted"
-        message = f"{host} shows readers no certificate: {named} has no reader_tls"
-        raise UsageError(message, hint=hint, object=host)
+        raise UsageError(f"{host} shows readers no certificate: {named} has no reader_tls", hint=hint, object=host)
     _, secrets = valid_secrets(session.root, session.passwords, part, tolerate=SECRETS_GAPS)
     entry = lock.relays.get(host) or lock.centres.get(host)
     if entry is None:

@@ -247,8 +247,7 @@ def _refuse_serving(reading: Decommission, facts: HostFacts) -> None:
     peers = set(facts.tunnel["peers"]) if facts.tunnel else set()
     if extra := sorted(peers - reading.peers):
         message = f"{reading.host} still serves {len(extra)} of its peers: {named([f'{key[:8]}…' for key in extra])}"
-        hint = "apply the inventory first: its plan says whom that cuts"
-        raise PolicyError(message, hint=hint, object=reading.host)
+        raise PolicyError(message, hint="apply the inventory first: its plan says whom that cuts", object=reading.host)
 
 
 def decommission(session: Session, reading: Decommission, *, trusted: int) -> tuple[str, ...]:

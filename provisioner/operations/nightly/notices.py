@@ -235,8 +235,7 @@ def _store_sent(board: Switchboard, sent: Sending, news: NightNews, alerts: Sequ
             datetime.now(UTC),
         )
     except errors.StateError as error:
-        message = f"it was told, and will be told the same again: {error.message}"
-        return replace(sent, message=message, hint=error.hint)
+        return replace(sent, message=f"it was told, and will be told the same again: {error.message}", hint=error.hint)
     return sent
 
 

@@ -99,13 +99,11 @@ def _not_recorded(policy: AgreedAvailability, stored: "_SpanRecords") -> Iterabl
 def _refuse_unknown(limit: Limit, stored: "_SpanRecords") -> None:
     for kind, wanted in sorted(limit.wanted.items()):
         if kind == "host":
-            hint = "choose a carrier, a province or a facility"
-            raise UsageError("a host has no availability of its own", hint=hint)
+            raise UsageError("a host has no availability of its own", hint="choose a carrier, a province or a facility")
         names = {"province": stored.provinces, "carrier": stored.carriers}.get(kind, stored.facilities)
         for name in sorted(wanted - names) if kind != "province" or not limit.parts & names else ():
             hint = did_you_mean(name, sorted(names), "--by facility shows what is kept; a longer span may have it")
-            message = f"no verdict on {kind} {printable(name, 80)} is kept of that time"
-            raise UsageError(message, hint=hint, object=name)
+            raise UsageError(f"no verdict on {kind} {printable(name, 80)} is kept of that time", hint=hint, object=name)
 
 
 @dataclass(frozen=True, slots=True)

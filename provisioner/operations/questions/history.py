@@ -280,8 +280,7 @@ def _opened_runs(folder: StateFolder) -> Iterator[PastRuns | None]:
 
 
 def _no_record(folder: StateFolder) -> UsageError:
-    hint = f"looked in {folder.text}; PROVISIONER_STATE names another"
-    return UsageError("no run was ever recorded here", hint=hint)
+    return UsageError("no run was ever recorded here", hint=f"looked in {folder.text}; PROVISIONER_STATE names another")
 
 
 def _fault_of(fault: held_heads.HeadFault) -> HistoryFault:

@@ -79,8 +79,7 @@ def _file_change(comparison: Comparison, path: str, file: RenderedFile) -> Chang
     live = comparison.facts.files.get(path)
     if live is None:
         impact, cut = _unread(comparison) if path == MEDIAMTX_FILE else (Impact.NONE, NOBODY)
-        reason = "the host does not have it"
-        return comparison.change(Resource.FILE, path, Action.CREATE, impact, reason, cut=cut)
+        return comparison.change(Resource.FILE, path, Action.CREATE, impact, "the host does not have it", cut=cut)
     differing = file_differences(comparison.spec, file, live)
     if not differing:
         return comparison.noop(Resource.FILE, path, "same content, mode and owner")
@@ -307,8 +306,7 @@ def _unit_change(comparison: Comparison, name: str) -> Change:
     impact, cut = (Impact.ALL, everybody) if cutting else (Impact.HOT, NOBODY)
     if losing:
         impact, cut = Impact.ALL, comparison.everybody
-    reason = "; ".join([*cutting, *hot])
-    return comparison.change(Resource.UNIT, name, Action.UPDATE, impact, reason, cut=cut)
+    return comparison.change(Resource.UNIT, name, Action.UPDATE, impact, "; ".join([*cutting, *hot]), cut=cut)
 
 
 def _second_tunnel_faults(comparison: Comparison) -> tuple[list[str], tuple[Peer, ...]]:

@@ -81,8 +81,7 @@ def _present_peer_change(comparison: Comparison, peer: Peer, live: wire.PeerAnsw
         # Its gateway has the old one until somebody installs its new package there.
         lost = set(live["allowed_ips"])
     impact, cut = _impact_of_loss(comparison, peer.name, lost) if lost else (Impact.HOT, NOBODY)
-    reason = "; ".join(differing)
-    return _peer_update(comparison, peer, impact, reason, cut)
+    return _peer_update(comparison, peer, impact, "; ".join(differing), cut)
 
 
 def _peer_update(comparison: Comparison, peer: Peer, impact: Impact, reason: str, cut: Audience) -> Change:
@@ -130,8 +129,7 @@ def _key_change(comparison: Comparison, peer: Peer, old: str) -> Change:
         )
         return comparison.change(Resource.PEER, peer.name, Action.UPDATE, Impact.HOT, reason)
     impact, cut = _impact_of_loss(comparison, peer.name, {str(network) for network in peer.allowed_ips})
-    reason = msg("public key {old} → {public_key}", old, peer.public_key)
-    return _peer_update(comparison, peer, impact, reason, cut)
+    return _peer_update(comparison, peer, impact, msg("public key {old} → {public_key}", old, peer.public_key), cut)
 
 
 def _foreign_peer_removal(comparison: Comparison, public_key: str, live: wire.PeerAnswer) -> Change:

@@ -191,8 +191,7 @@ def letterhead_of(filled: Sequence[str]) -> Letterhead:
         key, equals, text = pair.partition("=")
         keys = f"the keys are: {', '.join(KEYS)}"
         if key not in KEYS:
-            message = f"--fill {printable(key, 80)!r}: there is no such key"
-            raise UsageError(message, hint=did_you_mean(key, KEYS, keys))
+            raise UsageError(f"--fill {printable(key, 80)!r}: there is no such key", hint=did_you_mean(key, KEYS, keys))
         if not equals:
             raise UsageError(f"--fill {key} says nothing", hint=f"write --fill {key}=TEXT; {keys}")
         texts[key].append(_checked_line(key, text))
