@@ -280,8 +280,7 @@ def _init_clone(folder: Path) -> None:
 
 def is_ancestor(clone: Checkout, older: str, newer: str) -> bool:
     """Return whether a commit is known and another's ancestor, or the same."""
-    done = ask_git(clone, "merge-base", "--is-ancestor", older, newer)
-    return done.code == 0
+    return ask_git(clone, "merge-base", "--is-ancestor", older, newer).code == 0
 
 
 def commits_between(clone: Checkout, older: str, newer: str, *, most: int, first_parent: bool = False) -> list[str]:

@@ -44,8 +44,7 @@ class Secret:
 
 def mediamtx_hash(secret: Secret) -> str:
     """Return MediaMTX's unsalted `sha256:` form, for random secrets of 128+ bits."""
-    digest = hashlib.sha256(secret.reveal().encode()).digest()
-    return "sha256:" + base64.b64encode(digest).decode()
+    return "sha256:" + base64.b64encode(hashlib.sha256(secret.reveal().encode()).digest()).decode()
 
 
 def host_digest_key(digest_key: Secret, host: str) -> Secret:

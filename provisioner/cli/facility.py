@@ -281,8 +281,7 @@ def plan(invocation: Invocation, /, name: str, **words: Unpack[facility_edits.Co
 
     Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
     """
-    edit = facility_edits.planned(edits_of(invocation), name, words)
-    return edit, f"{name}: a plan is proposed"
+    return facility_edits.planned(edits_of(invocation), name, words), f"{name}: a plan is proposed"
 
 
 @facility.command()
@@ -297,8 +296,7 @@ def close(invocation: Invocation, name: str, day: datetime | None) -> Edited:
 
     Example: provisioner -i DIR facility close kcl-bg-002 --on 2021-06-30
     """
-    edit = facility_edits.closed(edits_of(invocation), name, _day(day))
-    return edit, f"{name}: closed"
+    return facility_edits.closed(edits_of(invocation), name, _day(day)), f"{name}: closed"
 
 
 @facility.command()
@@ -349,8 +347,7 @@ def move(invocation: Invocation, name: str, relay: str, *, finishes: bool, unpro
         hint = "--unproved goes with --finish alone, --at-once with --to"
         raise UsageError("name either --to RELAY or --finish", hint=hint)
     if relay:
-        edit = facility_edits.moved(edits_of(invocation), name, relay, at_once=at_once)
-        return edit, f"{name}: to {relay}"
+        return facility_edits.moved(edits_of(invocation), name, relay, at_once=at_once), f"{name}: to {relay}"
     edit = facility_edits.succeeded(edits_of(invocation), name)
     if not unproved:
         _refuse_unproved(invocation, name)

@@ -1,7 +1,5 @@
 """`provisioner sign-off` and `provisioner approve`: signatures of people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -316,7 +314,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     return 0
 
 
-def _confirmed_key(invocation: Invocation, plan: WrittenPlan, chosen: _Chosen) -> Path:
+def _confirmed_key(invocation: Invocation, plan: "WrittenPlan", chosen: _Chosen) -> Path:
     if not invocation.json:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(_plan_lines(plan, terminal, invocation.say))
@@ -327,7 +325,7 @@ def _confirmed_key(invocation: Invocation, plan: WrittenPlan, chosen: _Chosen) -
     return key
 
 
-def _plan_lines(plan: WrittenPlan, terminal: Terminal, say: Translator) -> Iterator[str]:
+def _plan_lines(plan: "WrittenPlan", terminal: Terminal, say: Translator) -> Iterator[str]:
     """Yield a plan's effects, most dangerous first: trust, reconnections, allowances."""
     changes, cut = plan.changes, cut_by(plan.changes)
     trusted = distinct_trust(changes)
@@ -372,7 +370,7 @@ def _cutting_change_lines(cutting: list[Change], terminal: Terminal, say: Transl
         yield "  " + say("… and {number} more", number=len(cutting) - _CUTTING)
 
 
-def _report_approval(invocation: Invocation, made: ApprovalMade, stored: Path | None) -> None:
+def _report_approval(invocation: Invocation, made: "ApprovalMade", stored: Path | None) -> None:
     approval = made.approval
     of_file = {"file": made.file, "key": made.key.fingerprint, "kept_plan": stored}
     lines = [f"{made.file}: {approval.approver} approves as {', '.join(approval.roles)} with {made.key.fingerprint}"]

@@ -1,7 +1,5 @@
 """`provisioner status` and `provisioner availability`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -121,7 +119,7 @@ def _all_explained(overview: Overview, chosen: Sequence[FacilityStatus]) -> dict
     }
 
 
-def _explained_status(overview: Overview, status: FacilityStatus, failing: Mapping[str, PathState]) -> Explained:
+def _explained_status(overview: Overview, status: FacilityStatus, failing: "Mapping[str, PathState]") -> Explained:
     facility = overview.facility(status.facility.id)
     grounds = Grounds(
         facility,
@@ -207,7 +205,7 @@ def availability(
     return _MISSED if missed(report.rows) or missed([report.total]) else 0
 
 
-def _warn_of_verdicts(invocation: Invocation, report: AvailabilityReport) -> None:
+def _warn_of_verdicts(invocation: Invocation, report: "AvailabilityReport") -> None:
     if not report.rows:
         message = f"no verdict of that time is recorded in {report.place.text}"
         hint = "verify records verdicts; PROVISIONER_STATE names another machine's history"

@@ -1,7 +1,5 @@
 """`provisioner verify`."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -53,7 +51,7 @@ class Sampled(click.ParamType["Share"]):
 @click.option("--accept", is_flag=True, help="Make the present pictures references; needs --limit.")
 @click.option("--renew", is_flag=True, help="With --accept: delete the former references.")
 @click.pass_obj
-def verify(invocation: Invocation, /, limits: tuple[str, ...], **chosen: Unpack[VerifyChoices]) -> int:
+def verify(invocation: Invocation, /, limits: tuple[str, ...], **chosen: "Unpack[VerifyChoices]") -> int:
     """Prove that every camera path is up.
 
     The command visits each relay and each monitoring centre once, in parallel. It checks tunnels, camera ports, the

@@ -159,8 +159,7 @@ def _overlay(site: LinkedSite, device: str) -> IPv4Address:
 
 
 def _device_number(allocation: SiteAllocation, facility: Facility, device: str) -> int:
-    number = allocation.device_numbers.get(device)
-    return recorded(number, f"the number of {device}", facility.id, "allocate")
+    return recorded(allocation.device_numbers.get(device), f"the number of {device}", facility.id, "allocate")
 
 
 class PortMapAccess:

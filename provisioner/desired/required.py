@@ -1,7 +1,5 @@
 """Required entries of lock and vault; errors name the command. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -93,7 +91,7 @@ def encryption_of(tls: ReaderTls, key: Secret, certificates: Sequence[str] | Non
     return ReaderEncryption(tls.encryption == "strict", server, served.fingerprint, served.until, tls.warn_days)
 
 
-def served_certificate(certificates: Sequence[str] | None, host: str) -> ReaderCertificate:
+def served_certificate(certificates: Sequence[str] | None, host: str) -> "ReaderCertificate":
     """Return a host's present certificate in the lock, or raise `InventoryError`."""
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415
 

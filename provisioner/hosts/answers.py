@@ -4,8 +4,6 @@ Undeclared keys are left out. Each text becomes one printable line of bounded le
 bits. An error names the position, never the value.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Hashable
 from functools import cache, reduce

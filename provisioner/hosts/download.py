@@ -100,8 +100,7 @@ def _ask_proxy(parts: SplitResult, host: str, mirrors: Mirrors) -> requests.Resp
 def _ask(parts: SplitResult, resolved: str, mirrors: Mirrors) -> requests.Response:
     """Ask the address that was checked; a second lookup could differ."""
     session = ending_session()
-    place = led_to(session, parts, resolved)
-    return _get(session, place, parts.netloc, mirrors, {})
+    return _get(session, led_to(session, parts, resolved), parts.netloc, mirrors, {})
 
 
 def _get(

@@ -6,8 +6,6 @@ This machine or the carrier's node asks for the host key (`ssh-keyscan`), in the
 compares the fingerprint on the host proves the key.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -74,7 +72,7 @@ def with_owner(spec: CallTarget, answer: HostAnswer) -> HostAnswer:
     return replace(answer, error=f"{message}{adopt}", foreign=True)
 
 
-def owner_to_mark(spec: CallTarget) -> OwnerToMark | None:
+def owner_to_mark(spec: CallTarget) -> "OwnerToMark | None":
     """Return the owner for a host's mark."""
     owner = spec.owner
     return {"inventory": owner.inventory, "key": owner.key, "host": spec.id} if owner else None

@@ -1,7 +1,5 @@
 """Hosts called from inside a carrier's network. Imports `plan`, `hosts` and below."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
 NODES: Final = "PROVISIONER_NODES"  #: Names the nodes file, for calls to carriers' hosts through nodes.
 
 
-def routed_by(environment: Mapping[str, str], local: OpenRunner, inventory: Path) -> OpenRunner:
+def routed_by(environment: Mapping[str, str], local: "OpenRunner", inventory: Path) -> "OpenRunner":
     """Return the runner for an environment, or raise `UsageError`.
 
     A nodes file must lie outside the checkout of `inventory`, a folder.

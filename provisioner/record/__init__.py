@@ -1,7 +1,5 @@
 """The record: entries, verdicts, availability, path states. Imports `inventory`, `base`."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,7 +7,7 @@ if TYPE_CHECKING:
     from provisioner.record.store import History
 
 
-def history_at(folder: StateFolder) -> History | None:
+def history_at(folder: "StateFolder") -> "History | None":
     """Return a place's history, `None` before any run, or raise `StateError`."""
     if folder.file and not folder.file.exists():
         return None

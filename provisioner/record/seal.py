@@ -5,8 +5,6 @@ key derived from the vault's digest key, which is in no database. A signature pr
 vault's password. `PROVISIONER_RECORD_KEY` names its private key.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac
@@ -61,8 +59,8 @@ class RecordKeys:
     """The keys of one inventory's record."""
 
     secret: Secret | None = None  #: The key of seals; `None` if the vault is closed.
-    signer: Ed25519PrivateKey | None = field(default=None, repr=False)  #: The private key that signs entries, if set.
-    public: tuple[Ed25519PublicKey, ...] = field(default=(), repr=False)  #: The public keys that verify signatures.
+    signer: "Ed25519PrivateKey | None" = field(default=None, repr=False)  #: The private key that signs entries, if set.
+    public: "tuple[Ed25519PublicKey, ...]" = field(default=(), repr=False)  #: The public keys that verify signatures.
 
     def seal(self, message: str) -> str:
         """Return a message's seal; empty if the vault is closed."""
@@ -131,7 +129,7 @@ def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inven
     return RecordKeys(secret, signer, (signer.public_key(),))
 
 
-def _signing_key(path: Path) -> Ed25519PrivateKey:
+def _signing_key(path: Path) -> "Ed25519PrivateKey":
     from provisioner.base.signing import private_key_in  # noqa: PLC0415
 
     key = private_key_in(_content(path, f"{SIGNING_KEY} names {path}"))
@@ -140,7 +138,7 @@ def _signing_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def public_key(path: Path) -> Ed25519PublicKey:
+def public_key(path: Path) -> "Ed25519PublicKey":
     """Read a public key (OpenSSH or PEM), or raise `StateError`."""
     from provisioner.base.signing import public_key_in  # noqa: PLC0415
 
@@ -157,5 +155,5 @@ def _content(path: Path, subject: str) -> bytes:
         raise StateError(f"{subject}, which cannot be read: {error.strerror}", hint=_KEY_HINT) from None
 
 
-def _fingerprint(key: Ed25519PublicKey) -> str:
+def _fingerprint(key: "Ed25519PublicKey") -> str:
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:_NAME_LENGTH]

@@ -284,8 +284,7 @@ def _entries(names: tuple[str, ...]) -> str:
 
 def open_history(folder: StateFolder) -> History:
     """Open the history of a place to record runs, or make it."""
-    database = made_database(folder)
-    return History(database)
+    return History(made_database(folder))
 
 
 def find_history(folder: StateFolder) -> History | None:

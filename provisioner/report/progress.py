@@ -4,8 +4,6 @@ The counts of provinces, carriers and managing bodies add up to the total. Not e
 every facility: a survey lists those that lack a sufficient camera (`gaps`). Without a survey this is unknown.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -293,7 +291,7 @@ def _group_of(group: Sequence[FacilityStatus], **key: str) -> Group:
 
 
 def incidents_of_document(
-    document: VerifyDocument, verified: Verification, carrier_of_host: Mapping[str, str]
+    document: "VerifyDocument", verified: Verification, carrier_of_host: Mapping[str, str]
 ) -> CarrierIncidents:
     """Count a verification's incidents by carrier and cause."""
     carrier_of_path = {row.path: row.carrier for row in document.paths if row.carrier}

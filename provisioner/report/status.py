@@ -4,8 +4,6 @@ Every report first tells the age of its proof. A facility is accepted if all agr
 again at least a day and a night later (`lifecycle.evidence.ACCEPTANCE_HOURS`): a single proof may be luck.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +112,7 @@ class Explained:
     reasons: tuple[Reason, ...]
     problems: tuple[Problem, ...]
     #: Its paths that are not up by the last decided check.
-    failing: Mapping[str, PathState] = field(default_factory=dict)
+    failing: "Mapping[str, PathState]" = field(default_factory=dict)
 
 
 def short(moment: datetime) -> str:
@@ -359,7 +357,7 @@ def _short(since: Since) -> str:
     return str(since) if since else ""
 
 
-def failing_lines(failing: Mapping[str, PathState], say: Translator = ENGLISH) -> Iterator[str]:
+def failing_lines(failing: "Mapping[str, PathState]", say: Translator = ENGLISH) -> Iterator[str]:
     """Yield each failing path with its cause and start, longest outage first."""
     for path, state in sorted(failing.items(), key=lambda item: (item[1].since, item[0])):
         cause = f": {say.restated(state.cause)}" if state.cause else ""

@@ -1,7 +1,5 @@
 """Tables: lines of text, spreadsheet pages, page templates, shortened names. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,7 +69,7 @@ def some_of(names: Sequence[str], say: Translator = ENGLISH) -> str:
 
 
 @lru_cache
-def page_template(name: str) -> jinja2.Template:
+def page_template(name: str) -> "jinja2.Template":
     """Return a page's template, by its file in this folder."""
     import jinja2  # noqa: PLC0415 (most commands print text)
 

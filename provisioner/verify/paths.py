@@ -1,7 +1,5 @@
 """Paths to check (`--limit` chooses them), and drift that affects them. Pure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +53,7 @@ def peer_keys(spec: HostSpec) -> Mapping[str, str]:
     return {peer.name: peer.public_key for peer in reversed(spec.tunnel.peers)}
 
 
-def with_logins_in_use(targets: Sequence[PathToCheck], facts: Mapping[str, HostFacts]) -> tuple[PathToCheck, ...]:
+def with_logins_in_use(targets: Sequence[PathToCheck], facts: "Mapping[str, HostFacts]") -> tuple[PathToCheck, ...]:
     """Return the paths with the login that their relay has now."""
     relays = with_live_logins({target.relay.id: target.relay for target in targets}.values(), facts)
     if not relays:

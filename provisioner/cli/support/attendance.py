@@ -1,7 +1,5 @@
 """A command's progress display, its log, and its age at calls."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -45,7 +43,7 @@ class FirstAnswerClock:
     def answered(self, host: str, outcome: str, seconds: float) -> None:
         """A host answered, or is given up."""
 
-    def so_far(self, seconds: float, up: int, of_paths: int, incidents: Sequence[Incident]) -> None:
+    def so_far(self, seconds: float, up: int, of_paths: int, incidents: "Sequence[Incident]") -> None:
         """Part of the result is certain."""
 
 

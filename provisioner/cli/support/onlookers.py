@@ -4,8 +4,6 @@ A thread redraws the display during calls to hosts. It stops for forks, which ar
 shows some rows, a log a line.
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 import time
@@ -90,7 +88,7 @@ class Progress:
         form: ProgressForm,
         *,
         verbose: bool = False,
-        log: LogFile | None = None,
+        log: "LogFile | None" = None,
         quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

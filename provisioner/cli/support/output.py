@@ -1,7 +1,5 @@
 """Problems and errors for people and programs, each in one line."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -31,7 +29,7 @@ def print_document(document: Mapping[str, object]) -> None:
     click.echo()
 
 
-def show(invocation: Invocation, document: Printed, lines: Iterable[str]) -> None:
+def show(invocation: "Invocation", document: "Printed", lines: Iterable[str]) -> None:
     """Print a result as a document, or as lines without colour."""
     if invocation.json:
         print_document(document.plain)

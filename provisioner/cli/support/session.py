@@ -1,7 +1,5 @@
 """A command's session, and files that people name."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterable
@@ -28,11 +26,11 @@ _SHOWN: Final = 200
 class PlanFile(NamedTuple):
     """A saved plan and its bytes."""
 
-    plan: WrittenPlan
+    plan: "WrittenPlan"
     content: bytes
 
 
-def session_of(invocation: Invocation) -> Session:
+def session_of(invocation: Invocation) -> "Session":
     """Return a session whose calls the progress display watches."""
     from provisioner.operations.pipeline.session import Session  # noqa: PLC0415 (`status` calls no host)
 
@@ -52,7 +50,7 @@ def overview_of(invocation: Invocation) -> Overview:
     return view
 
 
-def write_tree(folder: Path, files: Iterable[RenderedFile]) -> list[Path]:
+def write_tree(folder: Path, files: "Iterable[RenderedFile]") -> list[Path]:
     """Write files into a new or empty private folder, or raise `UsageError`.
 
     Files with secrets get mode 0600, their folder 0700.
@@ -79,7 +77,7 @@ def _refuse_shared(folder: Path) -> None:
         raise UsageError(f"everybody may rename what is in {existing}", hint="name a folder of your own")
 
 
-def _write_private(path: Path, file: RenderedFile) -> Path:
+def _write_private(path: Path, file: "RenderedFile") -> Path:
     _make_private_folder(path.parent)
     mode = 0o600 if file.secret else file.mode
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

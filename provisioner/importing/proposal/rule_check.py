@@ -121,8 +121,7 @@ def _finding(problem: Problem, positions: _CellPositions) -> Finding:
 def _finding_at(origin: WantedValue | None, remark: Remark) -> Finding:
     if origin is None:
         raise LookupError(remark.code)  # never: an edit without wanted values changes nothing and is not judged
-    facility = dict(remark.fills).get("facility", "")
-    return origin.record.finding(remark, origin.key, facility)
+    return origin.record.finding(remark, origin.key, dict(remark.fills).get("facility", ""))
 
 
 def _refused_values(edit: FacilityEdit, positions: _CellPositions, refusal: ValidationError) -> RuleCheck:

@@ -5,8 +5,6 @@ texts differently. YAML 1.1 makes numbers of `010` (8) and `1:30` (90) and truth
 writes the day before the month, and a decimal comma.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -139,7 +137,7 @@ _EXPECTED = {
 class ParsedFile:
     """A parsed file whose errors are explained."""
 
-    source: SourceFile
+    source: "SourceFile"
     owner: str  #: The object it describes, e.g. `facility/kcl-bg-001`.
     value: object  #: The plain value that was validated.
     schema: object
@@ -399,7 +397,7 @@ def _step(value: object, part: str | int) -> object:
 @dataclass(frozen=True)
 class _Explanation:
     subject: ParsedFile
-    detail: ErrorDetails
+    detail: "ErrorDetails"
 
     @property
     def path(self) -> KeyPath:
@@ -551,7 +549,7 @@ def _address_hint(field: str, value: object, schema: object) -> str:
     return for_either_address(field, value, network=schema == AnyNetwork, name=schema == HostPlace)
 
 
-def _expected_text(kind: str, detail: ErrorDetails, schema: object) -> str:
+def _expected_text(kind: str, detail: "ErrorDetails", schema: object) -> str:
     ctx = detail.get("ctx", {})
     if kind in _BOUNDS:
         bound = next(ctx[name] for name in ("ge", "le", "gt", "lt") if name in ctx)

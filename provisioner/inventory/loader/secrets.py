@@ -269,8 +269,7 @@ def _logins_of(secrets: Secrets, carrier: str) -> Mapping[str, Mapping[str, Cred
 
 
 def _warning(loaded: LoadedSecrets, owner: str, message: str, hint: str) -> Problem:
-    position = loaded.places.at(owner)
-    return Problem(*position, "move-unfinished", message, hint, owner, Severity.WARNING)
+    return Problem(*loaded.places.at(owner), "move-unfinished", message, hint, owner, Severity.WARNING)
 
 
 def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: vault.VaultPasswords) -> bool:

@@ -1,7 +1,5 @@
 """A loaded inventory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
@@ -70,7 +68,7 @@ class BaseInventory(Model):
         self.__dict__.pop(_LOCK, None)
         self.__dict__[_READ_LOCK] = read_lock
 
-    def with_facilities(self, facilities: Mapping[str, Facility]) -> Inventory:
+    def with_facilities(self, facilities: Mapping[str, Facility]) -> "Inventory":
         """Return the inventory with these facilities, which are sorted by id."""
         return self.with_facilities_as(Inventory, facilities)
 

@@ -4,8 +4,6 @@ It starts in an empty folder with a minimal environment, and gives up rights. Th
 may print anything.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -111,7 +109,7 @@ def _placed(error: str, text: int) -> WrittenFault:
     return {"text": text, "offset": int(match[1]) if match else 0, "message": match[2] if match else "it is no Rego"}
 
 
-def _query_answer(interpreter: Interpreter, query: str) -> WrittenAnswer:
+def _query_answer(interpreter: "Interpreter", query: str) -> WrittenAnswer:
     # The output as the library wrote it: its own reading of it fails on errors of compiling.
     from regopy import rego_shared  # noqa: PLC0415 (after the limits)
 

@@ -1,7 +1,5 @@
 """Rules on relays and centres (one namespace), and on their jump hosts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, time
@@ -237,7 +235,7 @@ def _certificate_problems(
         yield view.warning("allocations", path, "certificate-ends", message, hint)
 
 
-def _certificate_or_none(text: str) -> ReaderCertificate | None:
+def _certificate_or_none(text: str) -> "ReaderCertificate | None":
     from provisioner.base.certificate import read_certificate  # noqa: PLC0415 (few inventories have certificates)
 
     try:

@@ -62,8 +62,7 @@ class SiteView:
         text = msg("facility {id}: {message}", self.facility.id, message)
         if self.source is None:
             return Problem("", 0, 0, code, text, hint, owner, severity)
-        position = self.source.at(path)
-        return Problem(*position, code, text, hint, owner, severity)
+        return Problem(*self.source.at(path), code, text, hint, owner, severity)
 
     def warning(self, path: KeyPath, code: str, message: str, hint: str) -> Problem:
         """Return a problem that does not make the inventory invalid."""

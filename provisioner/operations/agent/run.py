@@ -4,8 +4,6 @@ A round begins when remote or hosts are to be read, or on a wake-up. A failed ro
 no state is only in memory.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -188,7 +186,7 @@ class Agent:
             self.tell(f"listens on {endpoint[0]}:{port}")
             yield
 
-    def _webhook_reply(self, environ: WSGIEnvironment, secret: Secret | None) -> HttpReply | None:
+    def _webhook_reply(self, environ: "WSGIEnvironment", secret: Secret | None) -> HttpReply | None:
         """Answer a webhook; the right secret wakes the agent."""
         if environ["PATH_INFO"] != PATH or secret is None:
             return None

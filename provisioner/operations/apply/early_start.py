@@ -1,7 +1,5 @@
 """Ansible started before a command is imported, for one session. An effect."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class _Process:
-    begun: WaitingAnsible | None = None
+    begun: "WaitingAnsible | None" = None
 
 
 def begin(environment: Mapping[str, str]) -> None:
@@ -26,7 +24,7 @@ def begin(environment: Mapping[str, str]) -> None:
         return
 
 
-def started() -> WaitingAnsible | None:
+def started() -> "WaitingAnsible | None":
     """Return the started Ansible; the first caller owns it."""
     return _Process.begun
 

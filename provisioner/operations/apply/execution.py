@@ -4,8 +4,6 @@ If a controller is killed, unconfirmed hosts roll back by themselves, but the ru
 apply or rollback, which has read the hosts, ends that run: once no host waits for it, each is asked for its outcome.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -107,7 +105,7 @@ def carried_out_here(session: Session, run: str) -> Iterator[TakenLease]:
         yield lease
 
 
-def _head_for_hosts(head: Head | None) -> RecordHead | None:
+def _head_for_hosts(head: Head | None) -> "RecordHead | None":
     """Return the run's first entry for hosts, to witness the record."""
     if head is None:
         return None

@@ -95,8 +95,7 @@ def holding(
         if absent[facility] != paths[facility]
     }
     strangers = {change.facility for change in open_changes if change.facility and change.facility not in contents}
-    unlike = dict.fromkeys({*strangers, *held}, _UNLIKE)
-    return Holding(spec.id, at, carried | unlike, exact=not open_changes)
+    return Holding(spec.id, at, carried | dict.fromkeys({*strangers, *held}, _UNLIKE), exact=not open_changes)
 
 
 def proved_by_change(

@@ -61,8 +61,7 @@ def facility_step(root: Path, facility: str, environment: Mapping[str, str], now
 
 def has_accepted_successor(root: Path, facility: str, environment: Mapping[str, str], now: datetime) -> bool:
     """Return whether the successor was up in two verifications, a day apart."""
-    status = overview(root, environment, now).statuses([facility], Limit())[0]
-    return _is_accepted(status)
+    return _is_accepted(overview(root, environment, now).statuses([facility], Limit())[0])
 
 
 _Step = tuple[str, Command, Command]

@@ -1,7 +1,5 @@
 """The basis of `status` and `export`: inventory, evidence, and time."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -139,7 +137,7 @@ class Overview:
         with at_stage(Stage.COUNT):
             return statuses(self.inventory, self.evidence, self.now, chosen)
 
-    def failing(self, facilities: Collection[Outline]) -> Mapping[str, Mapping[str, PathState]]:
+    def failing(self, facilities: Collection[Outline]) -> "Mapping[str, Mapping[str, PathState]]":
         """Return facilities' paths that were not up at the last known look."""
         if self.place.file and not self.place.file.exists():
             return {}

@@ -162,8 +162,7 @@ def served(
 
 
 def _server_for(address: str) -> type[_Server]:
-    family = {4: 2, 6: 10}[ip_address(address).version]
-    return type("_ServerOfFamily", (_Server,), {"address_family": family})
+    return type("_ServerOfFamily", (_Server,), {"address_family": {4: 2, 6: 10}[ip_address(address).version]})
 
 
 def _status_and_body(environ: WSGIEnvironment, families: Callable[[], Iterable[Family]]) -> tuple[HTTPStatus, bytes]:
