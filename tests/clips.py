@@ -67,8 +67,7 @@ HEALTHY: Final[Mapping[str, Scene]] = {
         f"{_SCENE},{_noise(3)}", "-c:v libx264 -preset veryfast -g 10 -bf 2 -b:v 300k -x264-params open-gop=1"
     ),
     "intra-refresh": Scene(
-        f"{_SCENE},{_noise(3)}",
-        "-c:v libx264 -preset veryfast -bf 0 -g 10 -b:v 300k -x264-params intra-refresh=1",
+        f"{_SCENE},{_noise(3)}", "-c:v libx264 -preset veryfast -bf 0 -g 10 -b:v 300k -x264-params intra-refresh=1"
     ),
     "rare-key-frames": Scene(f"{_SCENE},{_noise(3)}", "-c:v libx264 -preset veryfast -g 600 -bf 0 -b:v 300k"),
 }

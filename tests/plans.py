@@ -101,11 +101,7 @@ class World:
         return Planned(plan, hosts, facts, errors)
 
     def apply(
-        self,
-        inventory: Inventory,
-        *,
-        password: str = PASSWORD,
-        held: Mapping[str, FrozenFacility] = NOTHING_HELD,
+        self, inventory: Inventory, *, password: str = PASSWORD, held: Mapping[str, FrozenFacility] = NOTHING_HELD
     ) -> Planned:
         """Bring all hosts to what an inventory says, and give the plan that was applied."""
         whole, secrets, state = self.state(inventory, password, held)

@@ -315,10 +315,7 @@ def report() -> None:
 @report.command()
 @click.argument("folder", type=ValidPath(), metavar="DIR")
 @click.option(
-    "--dashboard-url",
-    "dashboard",
-    type=PageAddress(),
-    help="The address of Grafana's dashboard, to link it.",
+    "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
 )
 @click.pass_obj
 def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:

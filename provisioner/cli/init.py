@@ -275,11 +275,7 @@ class _Questions:
 
 
 def _refuse_relays(
-    relays: Iterable[str],
-    first: str,
-    jumps: Collection[str],
-    endpoints: Collection[str],
-    host_keys: Mapping[str, str],
+    relays: Iterable[str], first: str, jumps: Collection[str], endpoints: Collection[str], host_keys: Mapping[str, str]
 ) -> None:
     """Refuse an unknown relay, and unknown keys behind jump hosts."""
     places = {text.rpartition("/")[2].partition("@")[0]: text.rpartition("/")[0] or first for text in relays}

@@ -37,10 +37,7 @@ _PORT = 8300
     "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
 )
 @click.option(
-    "--dashboard-url",
-    "dashboard",
-    type=PageAddress(),
-    help="The address of Grafana's dashboard, to link it.",
+    "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
 )
 @click.pass_obj
 def serve(

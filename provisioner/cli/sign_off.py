@@ -283,12 +283,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     Example: provisioner -i DIR approve plan.json --as noc-viettel-1 --key ~/.ssh/id_ed25519
     """
     # A run's modules, which a sign-off does without.
-    from provisioner.operations.apply.approvals import (  # noqa: PLC0415
-        approval_to_sign,
-        keep_plan,
-        record_approval,
-        sign,
-    )
+    from provisioner.operations.apply.approvals import approval_to_sign, keep_plan, record_approval, sign  # noqa: PLC0415
 
     folder = chosen["folder"]
     invocation.refuse_tracked_links(saved, folder)

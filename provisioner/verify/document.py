@@ -6,12 +6,7 @@ from functools import cache
 from types import NoneType
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic import WithJsonSchema as Schema
 
 from provisioner.base.document import Count, HeldRow, Positive, Printed, Row, Seconds, UtcMoment, absent, form

@@ -276,10 +276,7 @@ def needs_second_look(verdict: result.PathVerdict, memory: PathMemory) -> bool:
 
 
 def settled(
-    looks: Sequence[result.PathVerdict],
-    memory: PathMemory,
-    scope: result.Scope,
-    explains: Explains = lambda *_: False,
+    looks: Sequence[result.PathVerdict], memory: PathMemory, scope: result.Scope, explains: Explains = lambda *_: False
 ) -> result.PathVerdict:
     """Return the verdict on a path from ordered looks and memory."""
     last = next((look for look in reversed(looks) if _shows(look)), looks[-1])

@@ -15,13 +15,7 @@ from starlette.requests import Request
 from provisioner.base.errors import UsageError
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
 from provisioner.verify.work import NO_WORK, RunRow, WaitingPlan, Work
-from provisioner.web.board import (
-    Board,
-    BoardPath,
-    FacilityRow,
-    IncidentRow,
-    with_paths,
-)
+from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow, with_paths
 from provisioner.web.filters import with_facilities
 
 NOC: Final = "noc"  #: The role of a network operations centre, with all that commands show.

@@ -28,15 +28,7 @@ from scripts.packaging.image import Image, base_image, save, system_packages
 from scripts.packaging.programs import run
 from scripts.packaging.python_files import build_python_files
 from scripts.packaging.tree import digest, sums, write_text
-from scripts.packaging.wheelhouse import (
-    MACHINES,
-    NEWER,
-    NEWER_LIBC,
-    PYTHONS,
-    Target,
-    collect,
-    collect_some,
-)
+from scripts.packaging.wheelhouse import MACHINES, NEWER, NEWER_LIBC, PYTHONS, Target, collect, collect_some
 
 ROOT: Final = Path(__file__).parents[2]
 REFUSED: Final = 1

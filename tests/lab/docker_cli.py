@@ -20,10 +20,7 @@ INSTALL: Final = "apt-get install -y docker.io docker-compose mmdebstrap openssh
 
 
 def docker(
-    *arguments: str,
-    stdin: bytes | None = None,
-    check: bool = True,
-    timeout: float = 60,
+    *arguments: str, stdin: bytes | None = None, check: bool = True, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """Run one docker command; what it was given on standard input is never shown."""
     return _run(["docker", *arguments], stdin=stdin, check=check, timeout=timeout)

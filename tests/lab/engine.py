@@ -124,10 +124,7 @@ def _download(target: Path) -> bool:
 
 def _unpack(archive: IO[bytes], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tarfile.open(fileobj=archive, mode="r:gz") as tar,
-        tempfile.TemporaryDirectory(dir=target.parent) as scratch,
-    ):
+    with tarfile.open(fileobj=archive, mode="r:gz") as tar, tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         packed = tar.extractfile("mediamtx")
         if packed is None:
             raise LabError(f"the release of MediaMTX {VERSION} has no program in it")

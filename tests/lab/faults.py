@@ -137,9 +137,7 @@ _MEANWHILE: Final = (
     Fault("the relay is stopped", meanwhile="systemctl stop provisioner-mediamtx", at="confirm"),
     Fault("the table is taken away", meanwhile="nft delete table inet provisioner", at="confirm"),
     Fault(
-        "a peer is taken away",
-        meanwhile="wg set wg-prov peer $(wg show wg-prov peers | head -1) remove",
-        at="confirm",
+        "a peer is taken away", meanwhile="wg set wg-prov peer $(wg show wg-prov peers | head -1) remove", at="confirm"
     ),
     Fault("the receipt is damaged", meanwhile=f"for f in {_RECEIPTS}/*; do echo '{{' > $f; done", expected="new"),
     Fault("the lease is damaged", meanwhile="echo '{' > /run/provisioner/lease.json", expected="new"),

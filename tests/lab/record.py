@@ -18,16 +18,7 @@ from .topology import GATEWAYS
 PREFIX: Final = "provlab-"
 _RECORD: Final = "lab.json"
 # What passwords of the field look like: all that URLs, shells and configurations treat as their own, and Vietnamese.
-_SHAPES: Final = (
-    "Cam@{}",
-    "a:b/{}#c",
-    "Giám sát {}",
-    "{}?x=1&y%41",
-    "$G1{}",
-    "q\"u\\o'te{}",
-    "Đường+{}",
-    "{}",
-)
+_SHAPES: Final = ("Cam@{}", "a:b/{}#c", "Giám sát {}", "{}?x=1&y%41", "$G1{}", "q\"u\\o'te{}", "Đường+{}", "{}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,18 +91,13 @@ def cut_from(deployment: Deployment, address: str) -> None:
     deployment.lab.exec(SITE.relay, ["ss", "-K", "dst", address], check=False)
 
 
-def test_sites_with_one_lan_are_up_by_ports_and_by_addresses_and_each_failure_has_its_cause(
-    mapped: Deployment,
-) -> None:
+def test_sites_with_one_lan_are_up_by_ports_and_by_addresses_and_each_failure_has_its_cause(mapped: Deployment) -> None:
     found = verified(mapped, *OF_CARRIER, until=all_up, tries=12)
     assert all_up(found), found["incidents"]
     assert {path["facility"] for path in found["paths"]} == {SITE.facility, *BESIDE}
     assert {path["level"] for path in found["paths"]} == {7}
     overlay = addresses(mapped)
-    expected = {
-        f"{SITE.facility}/cam-01": "address map missing",
-        f"{SITE.facility}/cam-02": "wrong password",
-    }
+    expected = {f"{SITE.facility}/cam-01": "address map missing", f"{SITE.facility}/cam-02": "wrong password"}
     with ExitStack() as mending:
         camera = mapped.lab.camera(f"{SITE.facility}/cam-02")
         mending.callback(mapped.lift_quarantine)

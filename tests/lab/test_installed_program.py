@@ -39,10 +39,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 HERE = Path(__file__).parent
 SUITE, NUMBER = "bookworm", 12
-SYSTEM = (
-    *("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "openssh-server", "sudo"),
-    *NEEDS,
-)
+SYSTEM = (*("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "openssh-server", "sudo"), *NEEDS)
 IMAGE = f"provisioner-lab-controller:{SUITE}-{crc32(' '.join(SYSTEM).encode()):08x}"
 OWNER = 10_001
 NOTES = "refs/notes/provisioner-agent"
@@ -285,11 +282,7 @@ def until(call: Shell, *argv: str, says: str) -> None:
 
 
 def test_the_debian_package_and_its_agent_are_at_work(
-    release: Path,
-    system: str,
-    shared: Path,
-    deployment: Deployment,
-    capsys: pytest.CaptureFixture[str],
+    release: Path, system: str, shared: Path, deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package = packages_of(release)[NUMBER]
     mounted = (*volume(shared, "/shared"), *volume(package, f"/deb/{package.name}"))

@@ -134,9 +134,7 @@ def test_a_port_is_of_one_use_of_one_device_for_ever(steps: list[dict[str, bool]
 
 
 @given(st.dictionaries(st.sampled_from(DEVICES), st.booleans(), min_size=1))
-def test_who_is_asked_changes_no_port_of_video_and_nobody_asked_no_lock(
-    devices: dict[str, bool],
-) -> None:
+def test_who_is_asked_changes_no_port_of_video_and_nobody_asked_no_lock(devices: dict[str, bool]) -> None:
     with_asking = asking(devices, Allocations())
     without = asking(dict.fromkeys(devices, False), Allocations())
     assert with_asking.sites[NAMES[0]].ports == without.sites[NAMES[0]].ports

@@ -56,9 +56,7 @@ def test_what_is_cut_for_good_always_returns(count: int, cut: Cut, chosen: int, 
     assert decision.verdict is GateVerdict.FAIL, decision.notes
 
 
-states = st.fixed_dictionaries(
-    {name: st.booleans() for name in ("served", "on_demand", "told", "available", "flowed")},
-)
+states = st.fixed_dictionaries({name: st.booleans() for name in ("served", "on_demand", "told", "available", "flowed")})
 
 
 @given(paths=st.lists(states, max_size=6), over_s=st.sampled_from([0.0, 1.9, 2.0, 5.0]))

@@ -226,9 +226,7 @@ def down(cause: Cause) -> PastVerdict:
 
 
 @given(OUTAGES)
-def test_only_what_goes_down_for_one_cause_again_flaps_and_not_what_people_mend(
-    causes: list[Cause],
-) -> None:
+def test_only_what_goes_down_for_one_cause_again_flaps_and_not_what_people_mend(causes: list[Cause]) -> None:
     said = settled([look(Verdict.UP)], PathMemory(past=outages(causes)), TWICE)
     came_back = any(causes.count(cause) > 1 for cause in set(causes) - {Cause.FIREWALL})
     assert (said.cause is Cause.FLAPPING) == came_back

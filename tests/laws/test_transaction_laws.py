@@ -185,10 +185,7 @@ def test_a_change_that_is_cut_off_in_its_switch_goes_back_as_soon_as_somebody_as
         with pytest.raises(CutOffError):
             host.start(job, "run-2")
     answer = host.confirm(job, "run-2")
-    assert (answer["outcome"], answer["cause"]) == (
-        "rolled-back",
-        "the change was cut off in the middle of its switch",
-    )
+    assert (answer["outcome"], answer["cause"]) == ("rolled-back", "the change was cut off in the middle of its switch")
     assert host.state() == before
     assert is_free(host)
 

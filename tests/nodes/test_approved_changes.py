@@ -527,9 +527,7 @@ def test_no_rollback_or_confirmation_marks_a_host_anew(confirmed: tuple[CarriedC
 
 
 @NODE
-def test_a_rollback_by_an_approved_run_confirms_nothing_else(
-    confirmed: tuple[CarriedCall, NodeMemory],
-) -> None:
+def test_a_rollback_by_an_approved_run_confirms_nothing_else(confirmed: tuple[CarriedCall, NodeMemory]) -> None:
     (call, memory), asked = confirmed, rules("noc-1")
     same = with_request(rollback_of(MADE["house"].hosts.carried["apply"], ""), run=call.request["run"])
     for host in (RELAY, "relay-vnpt-2"):

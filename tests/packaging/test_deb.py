@@ -184,10 +184,7 @@ def test_what_runs_all_the_time_stands_still_while_files_are_exchanged_and_is_st
     stopped = [line.split()[1:] for line in before if line.startswith("stop ")]
     assert stopped == [[f"provisioner-{one}@*.service" for one in ("agent", "node", "watch")]]
     started = [line for line in after if " start " in line]
-    assert started == [
-        f"--no-block start {AGENT}",
-        f"--no-block start {NODE}",
-    ]
+    assert started == [f"--no-block start {AGENT}", f"--no-block start {NODE}"]
     assert not [line for line in asked_by("postinst", "configure", tmp_path) if " start " in line], (
         "once, and not again"
     )

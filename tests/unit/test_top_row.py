@@ -39,7 +39,7 @@ def _units(clips: Any, tmp: Path, kind: str, size: tuple[int, int] | None = None
 def _decoded(stream: bytes, width: int, height: int) -> tuple[list[bytes], str]:
     """The luma of each picture, and what the decoder complained of."""
     words = [
-        *("ffmpeg", "-nostdin", "-v", "warning", "-f", "h264", "-i", "-", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"),
+        *("ffmpeg", "-nostdin", "-v", "warning", "-f", "h264", "-i", "-", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-")
     ]
     done = subprocess.run(words, input=stream, capture_output=True, check=True, timeout=60)
     luma, size = width * height, width * height * 3 // 2

@@ -217,10 +217,7 @@ def _sign_off(sign_off: SignOff, letterhead: official.Letterhead, carrier: str) 
 
 
 def _proof_table(proof: Proof) -> official.OfficialTable:
-    columns = (
-        official.TableColumn("Lần kiểm chứng", 75),
-        official.TableColumn("Thời điểm", 90, is_centred=True),
-    )
+    columns = (official.TableColumn("Lần kiểm chứng", 75), official.TableColumn("Thời điểm", 90, is_centred=True))
     rows = [(title, official.moment_in_words(moment.at)) for title, moment in _proofs(proof)]
     return official.OfficialTable(columns, rows)
 

@@ -417,11 +417,7 @@ SITES: Final = (
     _site(
         "one port map missing",
         _HD,
-        _gateway(
-            _HD,
-            f"nft delete element inet provisioner_site port_maps {{ 10554 }}; {_FORGET}",
-            SITE_AGAIN,
-        ),
+        _gateway(_HD, f"nft delete element inet provisioner_site port_maps {{ 10554 }}; {_FORGET}", SITE_AGAIN),
         Command(_VIETTEL, "ss -K dst 10.91.0.4 dport = 10554 >/dev/null || true"),
         expected=_cut_off(f"{_HD}/cam-01", "port map missing", layers=("site", "camera")),
         paths="cam-01/*",
@@ -832,14 +828,7 @@ HEALTHY: Final = (
 
 FAULTS: Final = (*CAMERAS, *RECORDERS, *SITES, *RELAY_FAULTS, *CENTRES, *DOUBLES, *HEALTHY)
 #: What of them a merge tries.
-SAMPLE: Final = (
-    "camera off",
-    "black",
-    "one port map missing",
-    "relay stopped",
-    "healthy: a dark room",
-    "recorder off",
-)
+SAMPLE: Final = ("camera off", "black", "one port map missing", "relay stopped", "healthy: a dark room", "recorder off")
 #: So many of a site's devices may be broken at once by faults of a device, so that it is never taken for the site.
 MOST_OF_A_SITE: Final = {_BG1: 2, _BG2: 1, _HD: 2, _QN: 1}
 

@@ -337,8 +337,7 @@ def _validate_rtsp(values: Values) -> None:
     if "digest" not in methods:
         return
     _require(
-        values["authMethod"] == "internal",
-        "when RTSP digest is enabled, the only supported auth method is 'internal'",
+        values["authMethod"] == "internal", "when RTSP digest is enabled, the only supported auth method is 'internal'"
     )
     users = values["authInternalUsers"]
     assert isinstance(users, tuple)
@@ -443,7 +442,4 @@ def _validate_record(values: Values, *, playback: bool) -> None:
     segment = _count(values, "recordSegmentDuration")
     keep = _count(values, "recordDeleteAfter")
     _require(segment <= _MAX_SEGMENT, "maximum segment duration is 1 day")
-    _require(
-        keep == 0 or keep >= segment,
-        "'recordDeleteAfter' cannot be lower than 'recordSegmentDuration'",
-    )
+    _require(keep == 0 or keep >= segment, "'recordDeleteAfter' cannot be lower than 'recordSegmentDuration'")

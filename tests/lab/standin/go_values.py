@@ -10,15 +10,7 @@ from urllib.parse import unquote
 from .errors import ConfigError
 from .schema import MEBIBYTE, MILLISECOND, SECOND
 
-_UNITS: Final = {
-    "ns": 1,
-    "us": 1000,
-    "µs": 1000,
-    "ms": MILLISECOND,
-    "s": SECOND,
-    "m": 60 * SECOND,
-    "h": 3600 * SECOND,
-}
+_UNITS: Final = {"ns": 1, "us": 1000, "µs": 1000, "ms": MILLISECOND, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 _DAY: Final = 86400 * SECOND
 _DAYS: Final = re.compile(r"(-?[0-9]+)d")
 _PART: Final = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")

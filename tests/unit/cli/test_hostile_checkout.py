@@ -183,9 +183,7 @@ def hostile_git(checkout: HostileCheckout) -> dict[str, str]:
 
 
 @MERGE_REQUEST
-def test_a_module_in_the_checkout_is_not_taken_by_the_interpreter_for_hosts(
-    checkout: HostileCheckout,
-) -> None:
+def test_a_module_in_the_checkout_is_not_taken_by_the_interpreter_for_hosts(checkout: HostileCheckout) -> None:
     checkout.plant_modules(package=True)
     done = checkout.run("drift", "--limit", "host=relay-viettel-1")
     assert checkout.executed == []

@@ -91,9 +91,7 @@ def begun(call: RelayKeyTerminal) -> dict[str, Any]:
 
 
 # --- the whole way --------------------------------------------------------------------------------
-def test_a_relay_changes_its_key_in_two_calls_and_nobody_gets_a_dead_key(
-    call: RelayKeyTerminal,
-) -> None:
+def test_a_relay_changes_its_key_in_two_calls_and_nobody_gets_a_dead_key(call: RelayKeyTerminal) -> None:
     former = call.lock["public_key"]
     was, place = call.centre_knows()
     assert was == former
@@ -327,9 +325,7 @@ def test_a_line_that_passes_another_port_alone_cannot_be_asked_to_move_elsewhere
     assert "further_wireguard_ports: [443]" in call.file(FILE).read_text()
 
 
-def test_a_relay_that_changes_its_key_is_not_emptied_or_out_and_gateways_keep_theirs(
-    call: RelayKeyTerminal,
-) -> None:
+def test_a_relay_that_changes_its_key_is_not_emptied_or_out_and_gateways_keep_theirs(call: RelayKeyTerminal) -> None:
     begun(call)
     code, _, err = call("hosts", "decommission", RELAY, "--yes")
     assert (code, "changes its own key since" in err) == (6, True), err

@@ -168,9 +168,7 @@ def test_every_mistake_is_explained_in_vietnamese(
 
 
 # --- verify ---------------------------------------------------------------------------------------
-def test_reports_of_a_verification_are_as_kept_in_vi(
-    golden_tree: Callable[[str, Mapping[str, bytes]], None],
-) -> None:
+def test_reports_of_a_verification_are_as_kept_in_vi(golden_tree: Callable[[str, Mapping[str, bytes]], None]) -> None:
     tree = {}
     for name, result in RESULTS.items():
         tree[f"{name}.txt"] = text_report(result, say=VI)

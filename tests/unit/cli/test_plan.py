@@ -506,9 +506,7 @@ def test_a_program_that_cannot_be_had_is_told_with_the_plan_and_not_by_the_apply
 
 
 # --- what is wrong with a host itself ---------------------------------------------------------------
-def test_a_full_disk_a_clock_that_is_off_and_another_firewall_are_told_before_any_apply(
-    call: Terminal,
-) -> None:
+def test_a_full_disk_a_clock_that_is_off_and_another_firewall_are_told_before_any_apply(call: Terminal) -> None:
     full = {"folder": "/var/lib/provisioner", "size": 2**30, "free": 2**20, "inodes": True, "writable": True}
     call.hosts.hosts[RELAY].disks = [full]
     call.hosts.hosts["relay-vnpt-1"].clock_off_s = -90.0

@@ -40,9 +40,7 @@ def change(host: Path, run: str, number: int | None) -> Transaction:
 
 
 @given(BEGINNINGS)
-def test_whoever_may_begin_none_that_is_older_or_of_the_same_number_may(
-    beginnings: list[tuple[str, int]],
-) -> None:
+def test_whoever_may_begin_none_that_is_older_or_of_the_same_number_may(beginnings: list[tuple[str, int]]) -> None:
     last: Any = None
     for run, number in beginnings:
         refused = leases.epoch_refusal(last, run, number)

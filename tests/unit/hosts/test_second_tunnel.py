@@ -338,9 +338,7 @@ def test_a_return_from_the_end_brings_both_tunnels_back_and_calls_those_who_had_
     assert paths.WG_KEY.read_text() == OWN, "once is enough"
 
 
-def test_in_a_return_nobody_waits_for_a_new_tunnel_and_the_next_look_leads_to_who_had_moved(
-    machine: Machine,
-) -> None:
+def test_in_a_return_nobody_waits_for_a_new_tunnel_and_the_next_look_leads_to_who_had_moved(machine: Machine) -> None:
     begin(machine)
     heard(machine, "wg-prov-next", SITE, 101)
     finish(machine)

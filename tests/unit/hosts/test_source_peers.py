@@ -40,9 +40,7 @@ def test_whatever_is_printed_is_no_error(said: str) -> None:
     connections_in(said, UID)
 
 
-def test_a_connection_brings_a_picture_if_the_same_brings_more_than_words(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_connection_brings_a_picture_if_the_same_brings_more_than_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_log, "run", lambda *_a, **_k: CompletedProcess([], 1, "", "no such set"))
     camera, other = ("10.91.0.4", 10554), ("10.91.0.5", 10554)
     before = {SourceLink(1, *camera): 0, SourceLink(2, *camera): 0, SourceLink(3, *other): 0}

@@ -148,9 +148,7 @@ def test_a_record_that_is_rewritten_with_fresh_hashes_is_not_whole(controller: R
 
 
 @LOCAL_USER
-def test_a_rewrite_that_passes_for_an_older_versions_record_is_missed_by_hosts(
-    controller: RecordingController,
-) -> None:
+def test_a_rewrite_that_passes_for_an_older_versions_record_is_missed_by_hosts(controller: RecordingController) -> None:
     with controller.tampered() as connection:
         hash_anew(connection, lambda content: unkeyed(content).replace('"user":"', '"user":"not-'))
         connection.execute("DELETE FROM provisioner_seals")
@@ -454,9 +452,7 @@ def killed(controller: RecordingController) -> RecordingController:
 
 
 @MERGE_REQUEST
-def test_a_run_that_goes_on_leaves_a_foreign_host_and_says_so_by_its_code(
-    killed: RecordingController,
-) -> None:
+def test_a_run_that_goes_on_leaves_a_foreign_host_and_says_so_by_its_code(killed: RecordingController) -> None:
     foreign = killed.hosts.hosts[RELAY_2]
     assert foreign.owner is not None
     # It has returned by itself, and somebody has taken it over.

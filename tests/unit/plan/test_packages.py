@@ -117,10 +117,7 @@ def test_a_relay_that_answers_from_another_address_is_no_drift(world: World) -> 
     assert world.plan(inventory).plan.pending == (), "its packets came from there"
     peer["handshake"] -= 200
     (silent,) = world.plan(inventory).plan.pending
-    assert (silent.resource, silent.reason) == (
-        Resource.PEER,
-        "endpoint 203.0.113.11:51820 → 198.51.100.77:51820",
-    )
+    assert (silent.resource, silent.reason) == (Resource.PEER, "endpoint 203.0.113.11:51820 → 198.51.100.77:51820")
     other = world.plan(of(SITES, **relays(endpoint="198.51.100.78"))).plan.pending
     assert "endpoint 203.0.113.11:51820 → 198.51.100.78:51820" in {change.reason for change in other}
 

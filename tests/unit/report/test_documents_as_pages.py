@@ -127,9 +127,7 @@ def test_numbers_stand_in_the_middle_above_and_not_on_first_pages(pages: dict[st
                 assert abs((number.left + number.right) / 2 - middle) < 2
 
 
-def test_the_issuing_body_is_left_and_the_national_name_at_the_right(
-    pages: dict[str, list[PrintedPage]],
-) -> None:
+def test_the_issuing_body_is_left_and_the_national_name_at_the_right(pages: dict[str, list[PrintedPage]]) -> None:
     for listed in pages.values():
         first = listed[0]
         nation, number, title = first.word("HÒA"), first.word("07/BC-STTTT"), first.word("CÁO", "BIÊN")

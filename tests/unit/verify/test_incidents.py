@@ -50,9 +50,7 @@ def _verdict(draw: st.DrawFn, target: PathToCheck) -> PathVerdict:
 
 
 @given(verdicts())
-def test_a_cameras_faults_are_one_incident_and_the_worst_speaks_for_it(
-    given_verdicts: tuple[PathVerdict, ...],
-) -> None:
+def test_a_cameras_faults_are_one_incident_and_the_worst_speaks_for_it(given_verdicts: tuple[PathVerdict, ...]) -> None:
     incidents = incidents_of(given_verdicts)
     broken = {v.path: v for v in given_verdicts if v.verdict is not Verdict.UP}
     assert sorted(path for incident in incidents for path in incident.paths) == sorted(broken)

@@ -193,9 +193,7 @@ def applicable(path: PathVerdict) -> tuple[int, ...]:
 
 @given(worlds())
 @settings(max_examples=150, deadline=None)
-def test_a_faulty_picture_is_never_up_and_what_was_not_seen_never_good(
-    given_answers: dict[str, HostAnswer],
-) -> None:
+def test_a_faulty_picture_is_never_up_and_what_was_not_seen_never_good(given_answers: dict[str, HostAnswer]) -> None:
     for path in judged(given_answers).paths:
         state_of = path.picture.state if path.picture else ""
         assert (PICTURE in path.passed) == (state_of == "good")

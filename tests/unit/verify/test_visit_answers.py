@@ -90,9 +90,7 @@ def test_in_whatever_order_answers_come_the_verdicts_are_those_of_all_together(
 
 @given(worlds())
 @settings(max_examples=50, deadline=None)
-def test_a_relay_that_no_centre_reads_for_this_run_is_judged_when_it_answers(
-    answers: dict[str, HostAnswer],
-) -> None:
+def test_a_relay_that_no_centre_reads_for_this_run_is_judged_when_it_answers(answers: dict[str, HostAnswer]) -> None:
     targets = select(with_backup())
     taking = gathering(targets, 4, (), centres=False)
     for number, host in enumerate((RELAY, BACKUP), start=1):

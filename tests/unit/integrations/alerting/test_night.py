@@ -227,9 +227,7 @@ def test_what_a_document_says_beside_is_in_no_metric() -> None:
         max_size=8,
     )
 )
-def test_anything_in_a_document_is_text_that_can_be_read_back(
-    rows: list[tuple[str, str, str, str, str]],
-) -> None:
+def test_anything_in_a_document_is_text_that_can_be_read_back(rows: list[tuple[str, str, str, str, str]]) -> None:
     paths, incidents = [], []
     for path, facility, name, verdict, layer in rows:
         row = {"path": path, "carrier": name, "province": facility, "facility": facility, "relay": name}

@@ -178,9 +178,7 @@ def test_without_regopy_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> No
     assert "every plan is refused" in judgement.problems[0].hint
 
 
-def test_a_regopy_that_cannot_be_loaded_judges_nothing_and_says_what_lacks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_regopy_that_cannot_be_loaded_judges_nothing_and_says_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = "libatomic.so.1: cannot open shared object file: No such file or directory"
 
     def unloaded(*_: object) -> tuple[RegoAnswer, ...]:

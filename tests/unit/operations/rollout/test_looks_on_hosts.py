@@ -149,9 +149,7 @@ def test_what_was_kept_of_streams_and_cannot_be_read_says_nothing(
 
 
 @pytest.mark.usefixtures("host")
-def test_a_relay_that_does_not_answer_the_second_time_is_told_as_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_relay_that_does_not_answer_the_second_time_is_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     before = gate.look(None)
 
     def silent(_asked: str, timeout_s: float = 5, *, method: str = "GET") -> Any:
@@ -250,9 +248,7 @@ def test_paths_that_the_relays_file_has_anew_are_named(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("host")
-def test_after_a_switch_a_still_stream_is_not_read_for_its_whole_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_after_a_switch_a_still_stream_is_not_read_for_its_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["hn/flows/sub", "hn/still/sub"]
     asked: list[PathToRead] = [
         {"name": name, "on_demand": False, "address": "100.64.0.4", "port": 10554} for name in names
@@ -344,9 +340,7 @@ def test_after_a_switch_paths_are_read_as_soon_as_all_have_come_back_and_flow(mo
 
 
 @pytest.mark.usefixtures("host")
-def test_what_does_not_come_back_is_waited_for_a_second_and_then_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_does_not_come_back_is_waited_for_a_second_and_then_read(monkeypatch: pytest.MonkeyPatch) -> None:
     reading = Reading(monkeypatch, [{"a": 1}, *[{"a": 2}] * 20])
     gate.look({**request(paths=ASKED), "sample_s": 1}, switched=True)
     assert reading.done[-1] == "read a, b"
@@ -354,9 +348,7 @@ def test_what_does_not_come_back_is_waited_for_a_second_and_then_read(
 
 
 @pytest.mark.usefixtures("host")
-def test_a_look_begins_in_time_and_a_host_waits_no_longer_than_its_switch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_look_begins_in_time_and_a_host_waits_no_longer_than_its_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, 100.0)
     for wait_s, since, waits_s in (
         (0.3, None, 0.3),
@@ -393,9 +385,7 @@ def test_one_call_looks_at_once_and_at_the_end_of_the_watch(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("host")
-def test_paths_are_read_before_the_moment_of_a_look_and_have_to_flow_at_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_paths_are_read_before_the_moment_of_a_look_and_have_to_flow_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     key_frame = {"codec": "h264", "width": 640, "height": 360}
     samples = [{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 5, "b": 5}, *[{"a": 6, "b": 5}] * 20]
     reading = Reading(monkeypatch, samples)
