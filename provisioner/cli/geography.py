@@ -168,11 +168,10 @@ def add(
 
     Example: provisioner -i DIR designation add hai-duong vnpt --since 2021-06-07 --source "letter 12"
     """
-    first, last = since.date() if since else today(), until.date() if until else None
-    request = shared_files.DesignationRequest(
-        province=province, carrier=carrier, since=first, until=last, source=source, scheme=scheme
-    )
-    edit = shared_files.designated(edits_of(invocation), request)
+    first = since.date() if since else today()
+    days = {"since": first.isoformat(), "until": until and until.date().isoformat()}
+    values = {"province": province, "province_scheme": scheme, "carrier": carrier, **days, "source": source}
+    edit = shared_files.designated(edits_of(invocation), province, values)
     return edit, f"{province}: {carrier} from {first}", _then(invocation)
 
 

@@ -79,10 +79,8 @@ def add(
         raise UsageError("say what the work is on", hint="name --limit KIND=NAME, or --everything")
     first = (begin or now()).replace(second=0, microsecond=0)
     end = until or first + (length or timedelta())
-    request = shared_files.WindowRequest(
-        limit=parse_limits(limits), everything=everything, begin=first, until=end, reason=reason
-    )
-    edit, number = shared_files.window_added(edits_of(invocation), request, now())
+    limit = None if everything else parse_limits(limits)
+    edit, number = shared_files.window_added(edits_of(invocation), limit, (first, end), reason, now())
     then = invocation.say("next, after the work: {command}", command=f"provisioner maintenance end {number}")
     return edit, f"Maintenance: {reason}", then
 
@@ -106,14 +104,6 @@ def end(invocation: Invocation, number: int | None) -> EditedWithNext:
     return edit, f"Maintenance is over: {window.reason}", then
 
 
-class CoveredRow(Row):
-    """A carried facility in a window, with its relays."""
-
-    facility: str
-    relays: tuple[str, ...]
-    outside: tuple[str, ...]  #: Relays of it whose paths the window does not cover.
-
-
 class WindowRow(Row):
     """A maintenance window."""
 
@@ -126,7 +116,7 @@ class WindowRow(Row):
     hosts: tuple[str, ...]
     carriers: tuple[str, ...]
     everything: bool
-    sites: tuple[CoveredRow, ...]
+    sites: tuple[shared_files.CoveredSite, ...]
 
 
 class WindowsDocument(Printed, name="maintenance-list", title="Maintenance windows"):
@@ -146,10 +136,8 @@ def list_(invocation: Invocation) -> int:
     """
     moment = now()
     listed = shared_files.windows_listed(edits_of(invocation).load())
-    say, rows = (
-        invocation.say,
-        tuple(WindowRow.made_of(one, **dict(one.window), state=_state(one.window, moment)) for one in listed),
-    )
+    say = invocation.say
+    rows = tuple(WindowRow.made_of(one, **dict(one.window), state=_state(one.window, moment)) for one in listed)
     lines = [line for one in listed for line in _window_lines(one, moment, say)]
     show(invocation, WindowsDocument(windows=rows), lines or [say("no maintenance window is announced")])
     return 0

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import TypedDict
 
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
@@ -25,16 +24,6 @@ _SHOWN = 80
 NONE = "none"  #: Value that removes a setting of a relay.
 
 
-class WindowRequest(TypedDict):
-    """A requested maintenance window."""
-
-    limit: Limit  #: Its objects; ignored with `everything`.
-    everything: bool
-    begin: datetime
-    until: datetime
-    reason: str
-
-
 @dataclass(frozen=True, slots=True)
 class CoveredSite:
     """A carried facility in a window, once, with its relays."""
@@ -53,18 +42,20 @@ class ListedWindow:
     sites: tuple[CoveredSite, ...]
 
 
-def window_added(edits: Edits, request: WindowRequest, now: datetime) -> tuple[FileEdit, int]:
-    """Return an edit that adds a window, and its number.
+def window_added(
+    edits: Edits, limit: Limit | None, span: tuple[datetime, datetime], reason: str, now: datetime
+) -> tuple[FileEdit, int]:
+    """Return an edit that adds a window, and its number; without a limit of everything.
 
     Raises `UsageError` for times and objects that do not fit.
     """
-    if request["until"] <= max(request["begin"], now):
-        message = msg("a window that ends at {until} is over or never begins", _moment(request["until"]))
+    begin, until = map(_moment, span)
+    if span[1] <= max(span[0], now):
+        message = msg("a window that ends at {until} is over or never begins", until)
         raise UsageError(message, hint="name its end with --until, or its length with --for, e.g. --for 2h")
     loaded = edits.load()
-    values: dict[str, object] = {"from": _moment(request["begin"]), "until": _moment(request["until"])}
-    values["reason"] = request["reason"]
-    values |= {"everything": True} if request["everything"] else _objects(loaded, request["limit"])
+    values: dict[str, object] = {"from": begin, "until": until, "reason": reason}
+    values |= {"everything": True} if limit is None else _objects(loaded, limit)
     count = len(frame_of(loaded).maintenance)
     path = edits.root / _WINDOWS
     is_new = not path.exists()
@@ -156,29 +147,14 @@ def window_ended(edits: Edits, number: int | None, now: datetime) -> tuple[FileE
 
 
 # --- designations ----------------------------------------------------------------------------------
-class DesignationRequest(TypedDict):
-    """A designation, in the words of designations.yml."""
-
-    province: str
-    carrier: str
-    since: date
-    until: date | None
-    source: str
-    scheme: str | None  #: The list with the province's slug; `None` for the inventory's.
-
-
-def designated(edits: Edits, request: DesignationRequest) -> FileEdit:
+def designated(edits: Edits, province: str, values: Mapping[str, object]) -> FileEdit:
     """Return an edit that adds a designation, or raise `InventoryError`."""
     loaded = edits.load()
     count = len(frame_of(loaded).designations)
-    scheme = {"province_scheme": request["scheme"]} if request["scheme"] else {}
-    row: dict[str, object] = {"province": request["province"], **scheme, "carrier": request["carrier"]}
-    row["since"] = request["since"].isoformat()
-    row |= {"until": request["until"].isoformat()} if request["until"] else {}
-    row["source"] = request["source"]
+    row = {name: value for name, value in values.items() if value is not None}
     text = text_of_file(edits.root / _DESIGNATIONS)
     changes: dict[KeyPath, object] = {("designations", count): Flow(row)} if count else {("designations",): [row]}
-    return edits.edit(loaded, request["province"], text.data, text.with_values(changes))
+    return edits.edit(loaded, province, text.data, text.with_values(changes))
 
 
 def designation_ended(edits: Edits, province: str, carrier: str, day: date) -> FileEdit:
