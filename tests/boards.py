@@ -18,7 +18,7 @@ from provisioner.record.lifecycle.site_packages import HandedPackage, NamedRelay
 from provisioner.record.lifecycle.status import statuses
 from provisioner.verify.document import recorded_verification
 from provisioner.verify.watch_report import WatchReport
-from provisioner.verify.work import DueRow, HostChanges, HostRow, RunRow, WaitingPlan, Work
+from provisioner.verify.work import Expiry, HostChanges, HostRow, RunRow, WaitingPlan, Work
 from provisioner.web.board import Board, Merged, merged
 from provisioner.web.source import Past, as_of, build_board, days_until
 from tests import fleets, inventories
@@ -145,8 +145,8 @@ WORK: Final = Work(
         HostRow("centre-hn", name="Trung tâm Hà Nội"),
     ),
     due=(
-        DueRow(date(2021, 5, 19), "relay-viettel-1", "certificate", "viettel"),
-        DueRow(date(2021, 6, 1), "kcl-qn-002", "gateway", "vnpt", "kcl-qn-002"),
+        Expiry(date(2021, 5, 19), "relay-viettel-1", "certificate", "viettel"),
+        Expiry(date(2021, 6, 1), "kcl-qn-002", "gateway", "vnpt", "kcl-qn-002"),
     ),
     packages=(
         _package("kcl-bg-001", "viettel", PackageState.HANDED_OUT, date(2021, 6, 1)),

@@ -19,7 +19,6 @@ from provisioner.cli.support import onlookers
 from provisioner.operations.pipeline import stages
 from provisioner.operations.rollout import job
 from provisioner.verify.path_history import Timepiece
-from tests import prepared
 from tests.document_schemas import schema_faults
 
 # How long an example takes depends on what else this machine does; how many there are bounds the whole. Where a
@@ -108,6 +107,8 @@ class QuickClock:
 @pytest.fixture(scope="session", autouse=True)
 def _folder_of_prepared_states(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the states that tests share beside their own folders."""
+    from tests import prepared  # noqa: PLC0415 (the host program's folder is on the path of pytest alone)
+
     prepared.FOLDER = tmp_path_factory.mktemp("prepared")
 
 

@@ -22,7 +22,6 @@ from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.operations.questions.overview import Overview, document_of, overview
-from provisioner.operations.questions.work import read_changes, read_work
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.state import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -330,6 +329,7 @@ def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:
     invocation.refuse_tracked_links(folder)
     invocation.refuse_inside(folder)
     # Only pages need these libraries.
+    from provisioner.operations.questions.work import read_changes, read_work  # noqa: PLC0415
     from provisioner.web import source, static  # noqa: PLC0415
 
     recorded = source.RecordedSource(

@@ -73,7 +73,7 @@ class HostRow:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class DueRow:
+class Expiry:
     """A certificate or key whose next one is due."""
 
     due: date
@@ -89,7 +89,7 @@ class Work:
 
     runs: tuple[RunRow, ...] = ()  #: Newest first.
     hosts: tuple[HostRow, ...] = ()
-    due: tuple[DueRow, ...] = ()
+    due: tuple[Expiry, ...] = ()
     packages: tuple[PackageStatus, ...] = ()  #: Made, and not known to be installed; oldest first.
     plans: tuple[WaitingPlan, ...] = ()
     is_damaged: bool = False  #: Whether the record of packages cannot be read.

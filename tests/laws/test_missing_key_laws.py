@@ -15,7 +15,7 @@ def dictionaries(trees: Mapping[Path, ast.Module]) -> dict[str, set[str]]:
     def lacking(name: str) -> set[str] | None:
         node = classes.get(name)
         bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases] if node else []
-        known = [keys for base in bases if (keys := lacking(base)) is not None]
+        known = [keys for base in bases if base != name and (keys := lacking(base)) is not None]
         if node is None or not ("TypedDict" in bases or known):
             return None
         partial = any(word.arg == "total" for word in node.keywords)

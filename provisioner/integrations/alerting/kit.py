@@ -155,7 +155,7 @@ def dashboard_file(pages: str = "") -> str:
         "schemaVersion": 37,
         "version": 1,
         "editable": True,
-        "timezone": "Asia/Ho_Chi_Minh",
+        "timezone": "browser",
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "templating": {"list": [_datasource(), *map(_variable, ("inventory", "carrier", "province"))]},

@@ -14,7 +14,7 @@ from provisioner.base.text import in_vietnam
 from provisioner.inventory.files.revision import keys_since
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.apply.run import Intent, beginning_of, intent_of, progress_of, state_of
-from provisioner.operations.apply.waiting import waiting_plans
+from provisioner.operations.apply.unapproved_plans import waiting_plans
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_statuses
 from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, Recorded
@@ -174,14 +174,14 @@ def _keys_since(root: Path, _digest: str) -> Mapping[str, datetime]:
     return keys_since(root)
 
 
-def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[work.DueRow]:
+def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[work.Expiry]:
     """Yield certificates and keys whose next one is due until a day."""
     sites = {name: plan.carrier for name, site in inventory.facilities.items() for plan in reversed(site.carried_plans)}
     for age in ages:
         relay = inventory.relays.get(age.owner)
         carrier = relay[0].id if relay else sites.get(age.owner, "")
         if age.due is not None and age.due <= until:
-            yield work.DueRow(age.due, age.owner, age.kind.value, carrier, "" if relay else age.owner)
+            yield work.Expiry(age.due, age.owner, age.kind.value, carrier, "" if relay else age.owner)
     lock = inventory.allocations
     chains = {name: entry.certificates for name, entry in lock.relays.items() if name in inventory.relays}
     chains |= {name: entry.certificates for name, entry in lock.centres.items() if name in inventory.centres}
@@ -189,7 +189,7 @@ def _due(inventory: Inventory, ages: Iterable[KeyAge], until: date) -> Iterator[
         relay = inventory.relays.get(name)
         with suppress(ValueError):
             if chain and (end := in_vietnam(read_certificate(chain[0]).until).date()) <= until:
-                yield work.DueRow(end, name, CERTIFICATE, relay[0].id if relay else "")
+                yield work.Expiry(end, name, CERTIFICATE, relay[0].id if relay else "")
 
 
 def _packages(overview: Overview, history: History) -> Iterator[PackageStatus]:

@@ -78,7 +78,7 @@ def _interval(part: int, whole: int) -> str:
     middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
     half = z * sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
     low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return f"{part} of {whole} ({low:.0%}-{high:.0%})"
+    return f"{part} of {whole} ({100 * low:.0f}-{high:.0%})"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -339,7 +339,7 @@ def test_a_spreadsheet_says_who_is_not_counted(call: Terminal) -> None:
     assert call("export", "progress", "--out", "progress.xlsx")[0] == 3
     sheets = openpyxl.load_workbook("progress.xlsx")
     cells = [str(cell.value) for sheet in sheets for row in sheet.iter_rows() for cell in row if cell.value]
-    assert any(f"chưa tính, do tệp có lỗi: {HELD}" in cell for cell in cells)
+    assert any(f"chưa tính các cơ sở có dữ liệu đang được rà soát: {HELD}" in cell for cell in cells)
     assert HELD not in cells
 
 

@@ -101,8 +101,9 @@ def _fetched_plans(root: Path) -> Iterator[_Source]:
     checkout = checkout_of(root)
     if checkout is None:
         return
-    form = "--format=%(objectname) %(committerdate:unix) %(refname)"
-    listed = ask_git(checkout, "for-each-ref", f"--count={_MOST}", "--sort=-committerdate", form, REFERENCES)
+    fields = "%(objectname) %(committerdate:unix) %(refname)"
+    options = (f"--count={_MOST}", "--sort=-committerdate", f"--format={fields}")
+    listed = ask_git(checkout, "for-each-ref", *options, REFERENCES)
     for line in listed.output.decode(errors="replace").splitlines() if listed.code == 0 else ():
         stamp, made, name = line.split(" ", 2)
         with suppress(ValueError, OverflowError):
