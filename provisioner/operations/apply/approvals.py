@@ -17,6 +17,7 @@ from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
 from provisioner.base.text import VIETNAM, counted, did_you_mean, is_between, local_time, printable
 from provisioner.desired.trust import approval_terms
+from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.receivers import Approver
 from provisioner.operations.edit.sign_off import made_signature
 from provisioner.operations.pipeline.session import Session
@@ -123,16 +124,8 @@ def refuse_unapproved(
         allowed = "".join(f"--allow {name}={number} " for name, number in sorted(planned.plan.basis.allow.items()))
         raise PolicyError(message, hint=_SAVE_FIRST.format(allowed=allowed))
     approvals = read()
-    inventory, runs = session.inventory.settings.id, _runs_approved_for(session, saved.basis.meaning)
-    subject = guard.PlanToApprove(
-        inventory=inventory,
-        meaning=saved.basis.meaning,
-        terms=approval_terms(session.inventory),
-        makers=frozenset(saved.written.maker.approvers),
-        now=datetime.now(UTC),
-        used={approval_of(approval, inventory): run.id for run in runs for approval in run.approvals},
-        begun={run.id: run.started.replace(microsecond=0) for run in runs},
-    )
+    runs = _runs_approved_for(session, saved.basis.meaning)
+    subject = plan_to_approve(session.inventory, saved.written, runs, datetime.now(UTC))
     result = guard.approved(needs, approvals.files, subject)
     if result.lacking:
         raise _missing_approvals_error(saved, approvals, result)
@@ -147,7 +140,21 @@ def _runs_approved_for(session: Session, meaning: str) -> tuple[Run, ...]:
         return history.approved_runs(meaning)
 
 
-def approval_of(recorded: RecordedApproval, inventory: str) -> guard.Approval:
+def plan_to_approve(inventory: Inventory, plan: WrittenPlan, runs: Sequence[Run], now: datetime) -> guard.PlanToApprove:
+    """Return a plan as approvals are counted for it; `runs` were approved for its meaning."""
+    own = inventory.settings.id
+    return guard.PlanToApprove(
+        inventory=own,
+        meaning=plan.basis.meaning,
+        terms=approval_terms(inventory),
+        makers=frozenset(plan.maker.approvers),
+        now=now,
+        used={_approval_of(approval, own): run.id for run in runs for approval in run.approvals},
+        begun={run.id: run.started.replace(microsecond=0) for run in runs},
+    )
+
+
+def _approval_of(recorded: RecordedApproval, inventory: str) -> guard.Approval:
     """Return a recorded approval without its signature."""
     at = datetime.fromisoformat(recorded.at)
     return guard.Approval(inventory, recorded.meaning, recorded.plan, recorded.approver, recorded.roles, at)

@@ -14,7 +14,7 @@ from provisioner.base.files import read_regular
 from provisioner.base.git import ask_git, checkout_of
 from provisioner.desired.trust import approval_terms
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.operations.apply.approvals import FOLDER, PLAN_ENDING, approval_files, approval_of
+from provisioner.operations.apply.approvals import FOLDER, PLAN_ENDING, approval_files, plan_to_approve
 from provisioner.operations.apply.saved_plan import REFERENCES, plan_blob
 from provisioner.plan.guards import approvals as guard
 from provisioner.plan.saved.file import MAX_PLAN_BYTES, WrittenPlan, written_plan
@@ -52,15 +52,7 @@ def waiting_plans(
             if not is_current and source.made < now - timedelta(hours=terms.valid_hours):
                 continue
             of_plan = [run for run in runs if any(one.meaning == plan.basis.meaning for one in run.approvals)]
-            subject = guard.PlanToApprove(
-                inventory=inventory.settings.id,
-                meaning=plan.basis.meaning,
-                terms=terms,
-                makers=frozenset(plan.maker.approvers),
-                now=now,
-                used={approval_of(one, inventory.settings.id): run.id for run in of_plan for one in run.approvals},
-                begun={run.id: run.started.replace(microsecond=0) for run in of_plan},
-            )
+            subject = plan_to_approve(inventory, plan, of_plan, now)
             hosts = Counter(change.host for change in plan.changes)
             needs = guard.approval_needs(plan.changes, {host: _host_terms(inventory, host) for host in hosts}, terms)
             if lacking := guard.approved(needs, files, subject).lacking:
