@@ -8,7 +8,7 @@ from provisioner.base.language import Translator
 from provisioner.verify.work import HostChanges, HostRow, RunRow
 from provisioner.web import filters
 from provisioner.web.board import Board
-from provisioner.web.pages import PageSheet, PageWords, lists_of
+from provisioner.web.pages import PageSheet, lists_of
 
 MOST_IN_FILE: Final = 200  #: Runs in a page as a file, which has no further pages.
 _PAGE: Final = 25  #: Runs on a page: the journal of each one is read.
@@ -65,12 +65,12 @@ def work_words(t: Translator) -> Mapping[str, str]:
 
 
 def _values(sheet: PageSheet) -> Mapping[str, object]:
-    return {"w": work_words(PageWords(sheet.board, sheet.links, sheet.now).t), "tones": _TONES}
+    return {"w": work_words(sheet.words.t), "tones": _TONES}
 
 
 def changes_page(sheet: PageSheet, choice: filters.Filters, size: int = _PAGE) -> str:
     """Return the list of runs that changed something, newest first."""
-    words, listed = PageWords(sheet.board, sheet.links, sheet.now), choose_runs(sheet.board, choice)
+    words, listed = sheet.words, choose_runs(sheet.board, choice)
     left_out = max(0, len(listed) - MOST_IN_FILE) if sheet.links.is_file else 0
     part, rows = filters.part_of(listed[: len(listed) - left_out], choice.page, size)
     return sheet.made(
@@ -114,7 +114,7 @@ def choose_runs(board: Board, choice: filters.Filters) -> Sequence[RunRow]:
 
 def hosts_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of relays and centres, and what falls due."""
-    words, work, q = PageWords(sheet.board, sheet.links, sheet.now), sheet.board.work, choice.q.strip().casefold()
+    words, work, q = sheet.words, sheet.board.work, choice.q.strip().casefold()
     listed: list[HostRow] = [
         host
         for host in work.hosts
@@ -142,7 +142,7 @@ def hosts_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PA
 
 def waiting_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the site packages and approvals that wait."""
-    words, work = PageWords(sheet.board, sheet.links, sheet.now), sheet.board.work
+    words, work = sheet.words, sheet.board.work
     part, rows = filters.part_of(work.packages, choice.page, size)
     return sheet.made(
         "waiting",

@@ -257,9 +257,14 @@ class PageSheet:
     calls: bool = False  #: Whether the user may see the facility's contacts.
     trouble: str = ""  #: Why no newer board can be loaded; empty if one can.
 
+    @cached_property
+    def words(self) -> PageWords:
+        """The words of this answer's pages."""
+        return PageWords(self.board, self.links, self.now)
+
     def made(self, template: str, title: str, here: str = "", **values: object) -> str:
         """Render a template."""
-        wording = PageWords(self.board, self.links, self.now)
+        wording = self.words
         other_language = next(language for language in Language if language is not self.links.language)
         t = wording.t
         named = [
@@ -307,7 +312,7 @@ class CallCard:
 
 def overview_page(sheet: PageSheet) -> str:
     """Return the overview: incidents, numbers, map, carriers."""
-    board, words = sheet.board, PageWords(sheet.board, sheet.links, sheet.now)
+    board, words = sheet.board, sheet.words
     sentence = words.headline(board.counts) if any(board.counts.values()) else words.t("No path was verified yet")
     placed = tiles(board.scheme)
 
@@ -330,7 +335,7 @@ def overview_page(sheet: PageSheet) -> str:
 
 def incidents_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of chosen incidents."""
-    words = PageWords(sheet.board, sheet.links, sheet.now)
+    words = sheet.words
     part, rows = filters.part_of(filters.choose_incidents(sheet.board, choice), choice.page, size)
     return sheet.made(
         "incidents",
@@ -348,7 +353,7 @@ def incidents_page(sheet: PageSheet, choice: filters.Filters, size: int = filter
 
 def facilities_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of chosen facilities."""
-    words = PageWords(sheet.board, sheet.links, sheet.now)
+    words = sheet.words
     part, rows = filters.part_of(filters.choose_facilities(sheet.board, choice), choice.page, size)
     return sheet.made(
         "facilities",
@@ -389,7 +394,7 @@ def province_page(sheet: PageSheet, slug: str, size: int = filters.PAGE_SIZE) ->
         "province",
         group.name,
         group=group,
-        numbers=PageWords(sheet.board, sheet.links, sheet.now).numbers(group.counts),
+        numbers=sheet.words.numbers(group.counts),
         incidents=incidents[: size or None],
         incidents_total=len(incidents),
         facilities=facilities[: size or None],
@@ -402,7 +407,7 @@ def facility_page(sheet: PageSheet, id_: str) -> str | None:
     facility = sheet.board.by_id.get(id_)
     if facility is None:
         return None
-    words = PageWords(sheet.board, sheet.links, sheet.now)
+    words = sheet.words
     summary = words.headline(facility.counts) if facility.paths else ""
     strips = _night_strips(sheet.past, facility, words)
     span = Span(sheet.now - timedelta(days=NIGHTS), sheet.now)
@@ -454,7 +459,7 @@ def contacts_page(sheet: PageSheet, id_: str, cards: Sequence[CallCard]) -> str 
     facility = sheet.board.by_id.get(id_)
     if facility is None:
         return None
-    t = PageWords(sheet.board, sheet.links, sheet.now).t
+    t = sheet.words.t
     return sheet.made("contacts", t("Who to call"), one=facility, cards=cards)
 
 
