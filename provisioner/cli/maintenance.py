@@ -146,7 +146,7 @@ def list_(invocation: Invocation) -> int:
 def _state(window: MaintenanceWindow, moment: datetime) -> str:
     if window.is_over(moment):
         return "over"
-    return "open" if window.begin <= moment else "coming"
+    return "open" if window.is_open(moment) else "coming"
 
 
 def _objects(window: MaintenanceWindow) -> Iterator[tuple[str, tuple[str, ...]]]:

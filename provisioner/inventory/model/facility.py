@@ -171,6 +171,10 @@ class MaintenanceWindow(Model):
         """Return whether it has ended."""
         return self.until <= moment
 
+    def is_open(self, moment: datetime) -> bool:
+        """Return whether it has begun and not ended."""
+        return self.begin <= moment < self.until
+
 
 class Maintenance(Model):
     """`maintenance.yml`: the maintenance windows of an inventory."""

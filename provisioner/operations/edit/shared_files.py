@@ -12,6 +12,7 @@ from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.facility import MaintenanceWindow
+from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of, relay_named, text_of_file
 
@@ -45,7 +46,7 @@ class ListedWindow:
 def window_added(
     edits: Edits, limit: Limit | None, span: tuple[datetime, datetime], reason: str, now: datetime
 ) -> tuple[FileEdit, int]:
-    """Return an edit that adds a window, and its number; without a limit of everything.
+    """Return an edit that adds a window, and its number; no limit means everything.
 
     Raises `UsageError` for times and objects that do not fit.
     """
@@ -104,22 +105,23 @@ def _outlined(loaded: Loaded) -> OutlinedInventory:
 def windows_listed(loaded: Loaded) -> tuple[ListedWindow, ...]:
     """Return the windows in the order of the file."""
     inventory = _outlined(loaded)
-    sites = partial(_covered_sites, inventory)
+    sites = partial(_covered_sites, inventory, {name: carrier for name, (carrier, _) in inventory.relays.items()})
     return tuple(
         ListedWindow(number, window, tuple(sites(window))) for number, window in enumerate(inventory.maintenance, 1)
     )
 
 
-def _covered_sites(inventory: OutlinedInventory, window: MaintenanceWindow) -> Iterator[CoveredSite]:
+def _covered_sites(
+    inventory: OutlinedInventory, carriers: Mapping[str, Carrier], window: MaintenanceWindow
+) -> Iterator[CoveredSite]:
     for site in inventory.facilities.values():
         whole = window.everything or site.id in window.facilities
-        covered = tuple(relay for relay in site.relays if whole or _covers(window, relay, inventory))
+        covered = tuple(relay for relay in site.relays if whole or _covers(window, relay, carriers.get(relay)))
         if covered:
             yield CoveredSite(site.id, covered, tuple(relay for relay in site.relays if relay not in covered))
 
 
-def _covers(window: MaintenanceWindow, relay: str, inventory: OutlinedInventory) -> bool:
-    carrier = next((c for c in inventory.carriers.values() if any(relay == other.id for other in c.relays)), None)
+def _covers(window: MaintenanceWindow, relay: str, carrier: Carrier | None) -> bool:
     hosts = {relay, *(carrier.centres if carrier else ())}
     return not hosts.isdisjoint(window.hosts) or (carrier is not None and carrier.id in window.carriers)
 
@@ -132,7 +134,7 @@ def window_ended(edits: Edits, number: int | None, now: datetime) -> tuple[FileE
     loaded = edits.load()
     windows = frame_of(loaded).maintenance
     if number is None:
-        open_ones = [n for n, window in enumerate(windows, 1) if window.begin <= now and not window.is_over(now)]
+        open_ones = [n for n, window in enumerate(windows, 1) if window.is_open(now)]
         if len(open_ones) != 1:
             numbers = ", ".join(map(str, open_ones[:_LISTED]))
             message = msg("{count} windows are open now: {numbers}", len(open_ones), numbers)
