@@ -362,6 +362,20 @@ def _keys_apart(film: Film, seconds: float, first: float) -> Film:
     return replace(film, pictures=tuple(pictures))
 
 
+def clocked(monkeypatch: pytest.MonkeyPatch, films: int) -> FilmClock:
+    """A clock of the reader and the films that it reads."""
+    clock = FilmClock(films)
+    monkeypatch.setattr(stream_reader, "time", clock)
+    monkeypatch.setattr(stream_reader, "selectors", SimpleNamespace(DefaultSelector=clock.selector, **_EVENTS))
+    return clock
+
+
+_EVENTS = {name: getattr(selectors, name) for name in ("EVENT_READ", "EVENT_WRITE")}
+# What a clock of films may differ by: a picture takes a fifteenth of a second, a look of the reader at its
+# connections a twentieth.
+STEPS_S = 0.11
+
+
 def test_a_reader_waits_longer_for_a_rare_key_frame_while_others_come(
     filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,11 +383,11 @@ def test_a_reader_waits_longer_for_a_rare_key_frame_while_others_come(
     monkeypatch.setattr(stream_reader, "_RARE_S", 1.0)
     film = _keys_apart(filmed("one key frame"), 2.5, 3.5)
     wanted: LookToTake = {**QUICK, "keys": 2, "most_s": 6}
-    with FilmServer({PATH: film}) as camera:
+    with FilmServer({PATH: film}, clock=clocked(monkeypatch, films=1)) as camera:
         read = looked_at(camera, [PATH], wanted, read_s=2)[PATH]
     assert read["codec"] == "h264"
-    assert read["keys"]["without_s"] == pytest.approx(3.5, abs=0.4)
-    assert read["keys"]["between_s"] == pytest.approx(2.5, abs=0.4)
+    assert read["keys"]["without_s"] == pytest.approx(3.5, abs=STEPS_S)
+    assert read["keys"]["between_s"] == pytest.approx(2.5, abs=STEPS_S)
     assert looked(read) < 5
 
 
@@ -385,24 +399,16 @@ def test_a_stream_without_a_packet_is_not_waited_for_and_a_quick_look_not_long_f
     monkeypatch.setattr(stream_reader, "_FIRST_S", 1.6)
     keyless = _keys_apart(filmed("one key frame"), 3, 30)
     films = {PATH: keyless, "mute": replace(keyless, pictures=())}
-    with FilmServer(films) as camera:
-        quick = looked_at(camera, [*films], read_s=6)
-        longer = looked_at(camera, [*films], LONGER, read_s=1.5)
-    assert [quick[path]["seconds"] for path in films] == pytest.approx([1.6, 0.8], abs=0.4)
+
+    def seen(look: LookToTake, read_s: float) -> dict[str, ReadAnswer]:
+        with FilmServer(films, clock=clocked(monkeypatch, films=2)) as camera:
+            return looked_at(camera, [*films], look, read_s=read_s)
+
+    quick, longer = seen(QUICK, 6), seen(LONGER, 1.5)
+    assert [quick[path]["seconds"] for path in films] == pytest.approx([1.6, 0.8], abs=STEPS_S)
     assert quick["mute"]["error"] == "no answer within 0.8 s"
-    assert quick[PATH]["keys"]["without_s"] == pytest.approx(1.5, abs=0.3)
-    assert [longer[path]["seconds"] for path in films] == pytest.approx([3.9, 0.8], abs=0.4)
-
-
-def clocked(monkeypatch: pytest.MonkeyPatch, films: int) -> FilmClock:
-    """A clock of the reader and the films that it reads."""
-    clock = FilmClock(films)
-    monkeypatch.setattr(stream_reader, "time", clock)
-    monkeypatch.setattr(stream_reader, "selectors", SimpleNamespace(DefaultSelector=clock.selector, **_EVENTS))
-    return clock
-
-
-_EVENTS = {name: getattr(selectors, name) for name in ("EVENT_READ", "EVENT_WRITE")}
+    assert quick[PATH]["keys"]["without_s"] == pytest.approx(1.5, abs=STEPS_S)
+    assert [longer[path]["seconds"] for path in films] == pytest.approx([3.9, 0.8], abs=STEPS_S)
 
 
 def test_a_quick_look_ends_at_a_late_key_frame(filmed: Callable[[str], Film], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,8 +417,7 @@ def test_a_quick_look_ends_at_a_late_key_frame(filmed: Callable[[str], Film], mo
     clock = clocked(monkeypatch, films=1)
     with FilmServer({PATH: _keys_apart(filmed("one key frame"), 5, 0.2)}, clock=clock) as camera:
         read = looked_at(camera, [PATH], wanted)[PATH]
-    # A picture of this film takes a fifteenth of a second, and a look of the reader at its connections a twentieth.
-    assert looked(read) == pytest.approx(1.6, abs=0.11)
+    assert looked(read) == pytest.approx(1.6, abs=STEPS_S)
 
 
 def test_what_another_visit_reads_again_is_no_failure_after_a_short_wait(
@@ -443,8 +448,7 @@ def test_a_reader_tells_that_no_key_frame_came_and_pictures_did(
         reads = looked_at(camera, [PATH, "silent"], LONGER, read_s=1)
     assert reads[PATH]["timed_out"]
     assert reads[PATH]["error"] == "no answer within 2.6 s"
-    # All but the time of one picture and of one look of the reader at its connections.
-    assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.55, abs=0.11)
+    assert reads[PATH]["keys"]["without_s"] == pytest.approx(2.55, abs=STEPS_S)
     # Who stops is not waited for longer.
     assert reads["silent"]["timed_out"]
     assert reads["silent"]["error"] == "no answer within 1 s"
