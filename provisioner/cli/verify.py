@@ -6,7 +6,7 @@ import click
 
 from provisioner.base.errors import UsageError
 from provisioner.base.processes import without_collector
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.cli.support.context import Invocation
 from provisioner.cli.support.options import LEVELS, deadline_option, fail_on_option, limit_option, picture_option
 from provisioner.cli.support.session import session_of
@@ -46,6 +46,7 @@ class Sampled(click.ParamType["Share"]):
 )
 @deadline_option("The time limit; paths not reached are unknown.")
 @picture_option(Looks.QUICK)
+@click.option("--confirm", is_flag=True, help="Check new failures again after a minute: down if they fail twice.")
 @click.option("--once", is_flag=True, help="Decide from one look: down at the first failure, no flapping.")
 @click.option("--onvif-again", is_flag=True, help="Retry logins that devices refused by ONVIF.")
 @click.option("--accept", is_flag=True, help="Make the present pictures references; needs --limit.")
@@ -60,8 +61,9 @@ def verify(invocation: Invocation, /, limits: tuple[str, ...], **chosen: "Unpack
     cause. Unchecked paths are unknown, never up.
 
     Exit code 0: every path is up; 1: a path is not. Paths in a maintenance window and paths outside --sample or --level
-    do not count. A path that fails for the first time is checked again after a minute. The result is recorded and
-    updates facilities (`provisioner status`); a warning says if it cannot be recorded.
+    do not count. A path that fails for the first time is unknown, with its cause, until a check a minute later fails
+    too: the next run's, or this run's own with --confirm. The result is recorded and updates facilities (`provisioner
+    status`); a warning says if it cannot be recorded.
 
     --accept makes the view of every chosen camera that is up its reference (measures, no picture). Later checks then
     detect a camera that was moved, covered, blurred or swapped. Run it by day and by night.
@@ -70,6 +72,8 @@ def verify(invocation: Invocation, /, limits: tuple[str, ...], **chosen: "Unpack
     """
     invocation.refuse_tracked_links(chosen["html"], chosen["junit"], chosen["markdown"])
     _refuse_blind(limits, accept=chosen["accept"], renew=chosen["renew"])
+    if chosen["once"] and chosen["confirm"]:
+        raise UsageError(msg("--once decides from one look, --confirm from two"), hint=msg("leave one of them out"))
     session = session_of(invocation)
     expect_hosts(session, parse_limits(limits))
     # Only now: while what carries calls to hosts starts beside us, there is time for this import.

@@ -45,6 +45,7 @@ class VerifyChoices(TypedDict):
     deadline: int | None
     picture: str
     once: bool
+    confirm: bool
     onvif_again: bool
     accept: bool
     renew: bool
@@ -100,6 +101,7 @@ def verify_and_record(invocation: Invocation, session: Session, limits: tuple[st
         sample=chosen["sample"],
         deadline_s=chosen["deadline"],
         once=chosen["once"],
+        confirms=chosen["confirm"],
         looks=Looks(chosen["picture"]),
         asks_again=chosen["onvif_again"],
         say=invocation.progress.remark,

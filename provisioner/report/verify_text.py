@@ -371,7 +371,7 @@ def verify_ending(result: VerifyResult, say: Translator = ENGLISH) -> tuple[str,
             sentences.append(say("{count} of {paths} {verdict} on {relays}; {step}", **values, step=say(step)))
     if once := [path for path in result.paths if _failed_once(path)]:
         failing = say("{count} of {paths} failing and not yet confirmed", count=len(once), paths=all_paths)
-        step = say("they failed once; verify again in a minute, or see their incidents")
+        step = say("they failed once; verify again in a minute (or with --confirm), or see their incidents")
         sentences.append(say("{failing} on {relays}; {step}", failing=failing, relays=_on(once, say), step=step))
     sentences += [line for line in (_maintenance_ending(result, say), _share_ending(result, say)) if line]
     if silent := [host.host for host in result.hosts if host.outcome != "answered"]:

@@ -142,6 +142,7 @@ class VerifyOptions:
     looks: Looks = Looks.QUICK  #: The kind of picture looks.
     asks_again: bool = False  #: Whether devices get a login again that they refused.
     once: bool = False  #: Whether one look decides, without the past.
+    confirms: bool = True  #: Whether new failures are looked at again, a minute later.
     memories: Memories = field(default_factory=lambda: MappingProxyType({}))  #: By path name.
     forgot: str = ""  #: Why there are no memories; empty if readable.
     windows: tuple[Window, ...] = ()  #: The inventory's maintenance windows.

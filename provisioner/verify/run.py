@@ -446,7 +446,8 @@ class _HostVisits:
 
     def second_look(self, targets: Sequence[PathToCheck], first: _Round) -> _Round | None:
         """Look again, a minute later, at sites with first failures, if any."""
-        failing = [target for target in targets if not self.options.once and self._failed_once(target, first)]
+        confirms = self.options.confirms and not self.options.once
+        failing = [target for target in targets if confirms and self._failed_once(target, first)]
         # Of a host that took longer nothing is looked at again.
         failed_at = max(
             (path_history.moment_of(first.verdicts[t.path.name, t.relay.id]) for t in failing), default=first.at

@@ -55,7 +55,7 @@ def _pending(deployment: Deployment) -> dict[str, set[tuple[str, str]]]:
 
 def _served(deployment: Deployment) -> dict[str, set[str]]:
     """Which relays prove which paths of the facility to be up."""
-    report = deployment.document("verify", "--limit", f"facility={GATEWAY.facility}")
+    report = deployment.document("verify", "--confirm", "--limit", f"facility={GATEWAY.facility}")
     found: dict[str, set[str]] = {}
     for path in report["paths"]:
         assert path["verdict"] == "up", path

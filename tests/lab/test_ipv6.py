@@ -92,7 +92,7 @@ def relay_key(deployment: Deployment) -> str:
 
 
 def paths_up(deployment: Deployment) -> set[str]:
-    verified = deployment.document("verify", "--limit", f"facility={SITE.facility}", codes=(0, 1))
+    verified = deployment.document("verify", "--confirm", "--limit", f"facility={SITE.facility}", codes=(0, 1))
     return {path["verdict"] for path in verified["paths"]}
 
 

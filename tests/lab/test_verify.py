@@ -195,7 +195,7 @@ def test_a_good_picture_over_a_drifted_host_is_degraded(deployment: Deployment) 
 def test_down_is_what_failed_twice_in_one_run(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without `--once`: a run looks a minute later at what is not up, and says so while it waits."""
+    """With `--confirm` a run looks a minute later at what is not up, and says so while it waits."""
     camera, only = deployment.lab.camera("kcl-bg-001/cam-02"), ("--limit", "facility=kcl-bg-001")
     camera.unplug()
     with ExitStack() as mending:
@@ -203,7 +203,7 @@ def test_down_is_what_failed_twice_in_one_run(
         verified(deployment, *only, until=lambda found: causes(found) != {})
         # No failure of before is to be the first: this state knows of none.
         monkeypatch.setitem(deployment.variables, "PROVISIONER_STATE", str(tmp_path))
-        done = deployment.run("--output", "json", "verify", *only, check=False)
+        done = deployment.run("--output", "json", "verify", "--confirm", *only, check=False)
     assert " not up; looking again in " in done.stderr
     found = json.loads(done.stdout)
     assert (done.returncode, causes(found)) == (1, {"kcl-bg-001/cam-02": "camera unplugged"})

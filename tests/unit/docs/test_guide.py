@@ -49,7 +49,7 @@ RUN_ELSEWHERE = {
 #: The moment of the example's reports: days to its openings and deadlines stand in them.
 NOW = datetime(2021, 6, 13, 8, tzinfo=VIETNAM)
 #: The command whose block is a report that other tests keep: simulated hosts give no evidence of pictures.
-KEPT_REPORT = "provisioner verify"
+KEPT_REPORT = "provisioner verify --confirm"
 GUIDE_TEXT = "\n".join(map(text_of, GUIDE))
 REFERENCE = text_of("docs/reference/commands.md")
 # What differs from run to run, and so does not have to be what a page shows.

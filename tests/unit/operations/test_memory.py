@@ -38,7 +38,7 @@ def path_of(document: dict[str, Any], name: str = SILENT) -> dict[str, Any]:
 
 def test_a_failure_is_waited_for_and_told(controller: RecordingController) -> None:
     controller.hosts.silent = {SILENT}
-    code, document, err = verified(controller)
+    code, document, err = verified(controller, "--confirm")
     assert (code, path_of(document)["verdict"]) == (1, "down")
     assert "\n1 path is not up; looking again in " in err
     assert path_of(document)["failing"]["looks"] == 2
@@ -46,7 +46,7 @@ def test_a_failure_is_waited_for_and_told(controller: RecordingController) -> No
 
 def test_one_failure_is_unknown_until_the_next_run(controller: RecordingController) -> None:
     controller.hosts.silent = {SILENT}
-    code, document, err = verified(controller, "--deadline", "30")
+    code, document, err = verified(controller)
     path = path_of(document)
     assert (code, path["verdict"], path["failing"]["confirmed"], err) == (1, "unknown", False, "")
     stages.WATCH.pause(120)
@@ -98,7 +98,9 @@ def test_a_silent_host_leaves_the_last_proof(controller: RecordingController) ->
     assert {(path["verdict"], path["last_proof"]["level"]) for path in of_relay} == {("unknown", 7)}
 
 
-@pytest.mark.parametrize("words", [("--level", "0"), ("--level", "8"), ("--sample", "0"), ("--deadline", "1")])
+@pytest.mark.parametrize(
+    "words", [("--level", "0"), ("--level", "8"), ("--sample", "0"), ("--deadline", "1"), ("--once", "--confirm")]
+)
 def test_budgets_that_make_no_sense_are_wrong_usage(controller: RecordingController, words: tuple[str, str]) -> None:
     calls = len(controller.hosts.calls)
     printed = controller.run("verify", *words)
@@ -128,7 +130,7 @@ def test_a_sample_or_a_level_takes_nothing_back(controller: RecordingController)
     assert (now.up, now.down, now.unknown) == (4, 0, 0)
     assert controller.evidence.declined == before.declined == {}
     controller.hosts.silent = {path["path"] for path in document["paths"]}
-    assert verified(controller, "--sample", "1")[0] == 1
+    assert verified(controller, "--sample", "1", "--confirm")[0] == 1
     assert controller.evidence.declined
 
 
@@ -165,7 +167,7 @@ def test_announced_work_raises_no_alarm_and_is_shown_everywhere(
 def test_after_its_window_an_outage_is_one(controller: RecordingController) -> None:
     announce(controller, "2020-01-01T00:00", "2020-01-02T00:00", "everything: true")
     controller.hosts.silent = {SILENT}
-    code, document, _ = verified(controller)
+    code, document, _ = verified(controller, "--confirm")
     assert (code, path_of(document)["verdict"], len(document["incidents"])) == (1, "down", 1)
 
 

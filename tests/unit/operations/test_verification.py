@@ -61,7 +61,7 @@ def test_an_apply_shows_what_its_relays_hold(controller: RecordingController) ->
 
 def test_a_verification_connects_who_is_up_whole_and_nobody_else(applied: RecordingController) -> None:
     applied.hosts.silent = {"bac-giang/kcl-bg-001/cam-02/sub"}
-    assert applied.run("verify").code == 1
+    assert applied.run("verify", "--confirm").code == 1
     evidence = applied.evidence
     assert set(evidence.connected) == {"kcl-bg-002", "kcl-hd-001", "kcl-qn-001"}
     (check,) = evidence.checks["kcl-bg-001"]

@@ -165,6 +165,16 @@ def test_once_is_down_at_the_first_failure() -> None:
     assert result.scope.once
 
 
+def test_a_run_that_does_not_confirm_ends_without_the_minute() -> None:
+    hosts, said = Hosts(failing()), list[str]()
+    result = run(hosts, said=said, confirms=False)
+    assert (len(hosts.calls), hosts.paused, said) == (1, [], [])
+    assert verdict_of(result).verdict is Verdict.UNKNOWN
+    # The next run's failure confirms it.
+    hosts.now += timedelta(minutes=2)
+    assert verdict_of(run(hosts, confirms=False, memories=memories_after(result))).verdict is Verdict.DOWN
+
+
 def test_a_single_failure_is_unknown_with_its_cause() -> None:
     hosts = Hosts(failing())
     result = run(hosts, deadline_s=60)
@@ -308,7 +318,7 @@ def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() ->
     sampled = verify_ending(run(Hosts(well()), sample=share_of("1")))
     assert len(sampled) == 1
     assert sampled[0].endswith(" up; the other 4 are unknown")
-    step = "they failed once; verify again in a minute, or see their incidents"
+    step = "they failed once; verify again in a minute (or with --confirm), or see their incidents"
     assert verify_ending(run(Hosts(failing()), deadline_s=60)) == (
         f"1 of 5 paths failing and not yet confirmed on edge-1; {step}",
         "5 of 5 paths measured, 4 up",
