@@ -4,7 +4,7 @@ Free texts appear in pages and spreadsheets of provinces and the ministry, RTSP 
 commit. A message has the position and never the text.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -131,10 +131,17 @@ def texts_across_are_public(view: View) -> Iterator[Problem]:
 def _other_models(view: View) -> Iterator[tuple[str, KeyPath, Model]]:
     base_inventory = view.inventory
     yield "inventory", (), base_inventory.settings
-    for index, order in enumerate(base_inventory.instructions):
-        yield "instructions", ("instructions", index), order
-    for index, designation in enumerate(base_inventory.designations):
-        yield "designations", ("designations", index), designation
+    lists: dict[tuple[str, str], Sequence[Model]] = {
+        ("instructions", "instructions"): base_inventory.instructions,
+        ("designations", "designations"): base_inventory.designations,
+        ("maintenance", "windows"): base_inventory.maintenance,
+        ("intents", "intents"): base_inventory.intents,
+    }
+    for (owner, key), models in lists.items():
+        for index, model in enumerate(models):
+            yield owner, (key, index), model
+    if base_inventory.signing_keys:
+        yield "signers", (), base_inventory.signing_keys
     for carrier in base_inventory.carriers.values():
         yield f"carrier/{carrier.id}", (), carrier
     for centre in base_inventory.centres.values():

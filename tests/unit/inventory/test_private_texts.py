@@ -142,6 +142,9 @@ def test_what_is_private_in_a_free_text_is_refused_and_shown_nowhere(tmp_path: P
 _SITE = "facilities/bac-giang/kcl-bg-001.yml"
 _PROGRAM = {"version": "1.20.1", "sha256": {"amd64": "0" * 64}}
 _FREEZE = {"from": "2021-05-22T06:00", "until": "2021-05-23T06:00"}
+_ONE: dict[str, Any] = {"version": 1}
+_INTENT = {"id": "one", "deny": {"from": ["relays"], "to": ["internet"]}}
+_SIGNER = {"carrier": "viettel", "key": f"ssh-ed25519 {'A' * 68}", "since": "2021-05-01"}
 
 
 @MERGE_REQUEST
@@ -156,6 +159,10 @@ _FREEZE = {"from": "2021-05-22T06:00", "until": "2021-05-23T06:00"}
         ("carriers/viettel.yml", make.carrier(name="x") | {"id": "viettel", "name": TEXTS["phone"]}),
         ("centres/centre.yml", make.centre() | {"name": TEXTS["e-mail"]}),
         ("inventory.yml", make.settings(policy={"freeze": [_FREEZE | {"reason": TEXTS["phone"]}]})),
+        ("maintenance.yml", _ONE | {"windows": [_FREEZE | {"everything": True, "reason": TEXTS["phone"]}]}),
+        ("intents.yml", _ONE | {"intents": [_INTENT | {"reason": TEXTS["e-mail"]}]}),
+        ("signers.yml", _ONE | {"carriers": [_SIGNER | {"office": TEXTS["phone"], "source": "02/QD"}]}),
+        ("signers.yml", _ONE | {"carriers": [_SIGNER | {"office": "NOC", "source": f"mk: {CANARY}"}]}),
         *(
             ("inventory.yml", make.settings(mediamtx=_PROGRAM | {"source": source}))
             for source in (
