@@ -60,6 +60,9 @@ FIRST_LASTING: Final = 500
 _READY: Final = 220
 
 _MOST_ANSWERED: Final = 256 * 1024  #: The most bytes of a server's answers per connection; TLS restarts the count.
+_LOGIN_WANTED: Final = 530
+_NEEDS_LOGIN: Final = "if the server wants a login, write username and password in secrets/receivers.yml"
+_SHARE: Final = 0.9  #: Share of an attempt's time for one answer, so that its own time-out comes first.
 _HELO: Final = "localhost"  #: This machine's name for servers, in place of its real one.
 
 
@@ -277,15 +280,16 @@ def send_mail(mail: EmailMessage, server: MailServer, addresses: Sequence[str], 
     except smtplib.SMTPRecipientsRefused as error:
         is_lasting = all(code >= FIRST_LASTING for code, _ in error.recipients.values())
         hint = "see whether the addresses in secrets/receivers.yml are right"
+        hint = hint if server.login else f"{hint}; {_NEEDS_LOGIN}"
         raise ReachError("it takes none of the addresses", hint, lasting=is_lasting) from None
     except smtplib.SMTPNotSupportedError:
         hint = "write security: implicit with its port (465 as a rule), or have its STARTTLS or login switched on"
         raise ReachError("it offers no encryption, or no login", hint, lasting=True) from None
     except smtplib.SMTPResponseException as error:
-        hint = "see the server's own log"
+        hint = _NEEDS_LOGIN if error.smtp_code == _LOGIN_WANTED else "see the server's own log"
         raise ReachError(f"it answers {error.smtp_code}", hint, lasting=error.smtp_code >= FIRST_LASTING) from None
     except ssl.SSLCertVerificationError:
-        hint = "see that its certificate is valid and its authority known (SSL_CERT_FILE names one's own)"
+        hint = "see that its certificate is valid and its authority known (REQUESTS_CA_BUNDLE names one's own)"
         raise ReachError("its certificate is not trusted", hint, lasting=True) from None
     except (ssl.SSLError, smtplib.SMTPException, OSError, ValueError, EOFError):
         hint = "see whether server, port and security in receivers.yml are right, and this machine gets there"
@@ -300,8 +304,8 @@ def _send_over_smtp(
     client: smtplib.SMTP | None = None
     for address in others:
         with suppress(ConnectionError):
-            client = client or _connected_client(server, address, seconds, context)
-    client = client or _connected_client(server, last, seconds, context)
+            client = client or _connected_client(server, address, _SHARE * seconds, context)
+    client = client or _connected_client(server, last, _SHARE * seconds, context)
     try:
         if server.security is MailSecurity.STARTTLS:
             client.starttls(context=context)

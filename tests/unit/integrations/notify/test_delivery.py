@@ -219,6 +219,24 @@ def test_a_login_is_sent_over_an_encrypted_way_only(tmp_path: Path, security: st
     assert len(sink.mails) == 1
 
 
+def test_each_wrong_setting_of_a_mail_server_is_named(tmp_path: Path) -> None:
+    made = certified(tmp_path)
+    trusting = HttpLimits(named=HERE, attempts=1, attempt_s=20.0, authorities=str(made.authority))
+
+    def hint_of(port: int, security: str, patience: HttpLimits = trusting) -> str:
+        with pytest.raises(ReachError) as caught:
+            deliver(mail(port, security), patience)
+        return caught.value.hint
+
+    with mail_sink(tls=made.server, login=("noc", "Mat-khau-canary")) as sink:
+        assert "REQUESTS_CA_BUNDLE" in hint_of(sink.port, "starttls", replace(trusting, authorities=""))
+        assert "username and password" in hint_of(sink.port, "starttls")
+    with mail_sink(refused=frozenset({FIRST, SECOND})) as sink:
+        assert "username and password" in hint_of(sink.port, "none")
+    with mail_sink(tls=made.server, implicit=True) as sink:
+        assert "server, port and security" in hint_of(sink.port, "starttls", replace(trusting, attempt_s=6.0))
+
+
 def test_a_server_without_encryption_gets_nothing() -> None:
     with mail_sink() as sink, pytest.raises(ReachError, match="encryption"):
         deliver(mail(sink.port, "starttls"), QUICK)
