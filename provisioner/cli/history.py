@@ -46,10 +46,18 @@ _UNFINISHED_HINT = (
 _HOSTS_NOT_ASKED = "hosts were not asked for their entries: provisioner history verify --hosts"
 _NONE_EXPIRED = "no record is older than policy.retention allows"
 _KIB = 1024
+_OF_VERIFY = ("--hosts", "--public-key", "--lost")
 
 
 class _Runs(NamedGroup):
     """A group in which a word that is no command names a run."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Accept `history --hosts verify`, as earlier versions did."""
+        before = args[: args.index("verify")] if "verify" in args else []
+        if any(word.partition("=")[0] in _OF_VERIFY for word in before):
+            args = ["verify", *before, *args[len(before) + 1 :]]
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -128,3 +128,11 @@ def test_a_journal_that_was_changed_is_a_fault(recorded: Desk, capsys: pytest.Ca
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is False
     assert document["faults"] == [{"number": 0, "message": "the journal of run run-2 was changed"}]
+
+
+def test_options_of_verify_may_stand_before_the_word(recorded: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+    for words in (("history", "verify", "--lost", "900-901"), ("history", "--lost", "900-901", "verify")):
+        code = recorded.call(*words)
+        printed.append((code, capsys.readouterr().out))
+    assert printed[0] == printed[1]
