@@ -277,7 +277,8 @@ def drain(
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     document = _drain_document(outcome, dry_run=dry_run)
-    show(invocation, document, _drain_ending(outcome, invocation.say, dry_run=dry_run))
+    commit_them = [invocation.say("files were written: commit them")] if attendant.leaves_files else []
+    show(invocation, document, chain(_drain_ending(outcome, invocation.say, dry_run=dry_run), commit_them))
     return _exit_code_of(outcome)
 
 
@@ -287,7 +288,7 @@ class _Terminal(StepTerminal):
     ) -> None:
         super().__init__(invocation, stop, dry_run=dry_run, commits=commits, yes=yes)
         self._request = request
-        self._is_waiting = False
+        self._is_waiting = self.leaves_files = False
 
     def begins(self, look: draining.DrainLook, begun: DrainEdits) -> None:
         self._say(_start_lines(look, begun, self._invocation.say))
@@ -298,6 +299,7 @@ class _Terminal(StepTerminal):
     def written(self, edits: Sequence[FileEdit], message: str) -> None:
         if self._commits:
             self._commit_files({edit.path: edit.after for edit in edits}, message)
+        self.leaves_files = not self._commits
 
     def applies(self, planned: Planned) -> None:
         self._show_plan(planned)

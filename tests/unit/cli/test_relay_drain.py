@@ -154,9 +154,12 @@ def test_a_relay_is_emptied_by_the_same_command_and_what_waits_is_listed_each_ti
     assert (call.relays_of("kcl-bg-002"), call.relays_of("kcl-bg-001")) == ((NEW, None), (OLD, NEW))
     assert call.carried(OLD) & set(SITES) == {"kcl-bg-001"}
 
+    assert "commit them" not in call(*DRAIN, "--yes")[1], "this call writes no file"
     call.knock("kcl-bg-001")
+    code, out, _ = call(*DRAIN, "--yes")
+    assert (code, out.splitlines()[-1]) == (0, "files were written: commit them")
     code, third = call.document(*DRAIN, "--yes")
-    assert (code, third["moved"], third["done"], call.carried(OLD)) == (0, ["kcl-bg-001"], True, set())
+    assert (code, third["moved"], third["done"], call.carried(OLD)) == (0, [], True, set())
     calls = len(call.changed())
     code, out, _ = call(*DRAIN, "--yes")
     assert (code, len(call.changed())) == (0, calls)
