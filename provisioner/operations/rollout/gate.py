@@ -239,8 +239,17 @@ class _Question:
         return f"no picture after the change: {'; '.join(map(self._why, missing[:3]))}{more}"
 
     def _why(self, name: str) -> str:
+        if self._is_unconnected(name):
+            return f"{name} (its gateway has not connected to this relay yet)"
         reason = self.watch.why_not.get(name, "") or ("it lost its source" if name in self.watch.absent else "")
         return f"{name} ({reason})" if reason else name
+
+    def _is_unconnected(self, name: str) -> bool:
+        """Return whether a path's gateway has never dialled this relay."""
+        served, last = self.touched.served, self.watch.last
+        path = served.paths.get(name)
+        peer = last["peers"].get(served.peers.get(path.facility, "")) if path and last else None
+        return peer is not None and not peer["handshake"]
 
     # --- what a person should know ----------------------------------------------------------------
     def _gate_notes(self) -> Iterable[str]:

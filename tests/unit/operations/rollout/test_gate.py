@@ -102,6 +102,19 @@ def test_a_path_that_was_up_returns(before: list[str], after: list[str], elapsed
     assert decide(BOTH, watch, elapsed, RULES).verdict is verdict
 
 
+def test_a_gateway_without_a_package_for_this_relay_is_the_cause_of_its_dark_paths() -> None:
+    """As in a drain, whose new relay has the site before the gateway has its package."""
+    new = replace(BOTH, new=frozenset(NAMES[:2]))
+    key = SERVED.peers[PULLED[0].facility]
+    peers = sessions(21)["peers"] | {key: peer_session(0, 0, "10.0.0.0/32")}
+    for seen, told in ((sessions(21, peers=peers), True), (sessions(21), False)):
+        watch = watched(up(), (0, up(dark=NAMES[:2])), (21, up(dark=NAMES[:2], at=seen)))
+        decision = decide(new, watch, 22, RULES)
+        assert decision.verdict is GateVerdict.PASS
+        why = "its gateway has not connected to this relay yet" if told else "no frame"
+        assert f"new, and gives no picture: {NAMES[0]} ({why})" in decision.notes
+
+
 def test_a_path_that_nobody_has_read_yet_is_neither_missed_nor_proved() -> None:
     new = replace(BOTH, new=frozenset(NAMES[1:2]), read=PULLED[:3], named=frozenset(NAMES[:3]))
     before = up(*NAMES[:1])
