@@ -9,14 +9,22 @@ import click
 
 from provisioner.base.errors import StateError, UnreadableError, UsageError
 from provisioner.base.frozen import FrozenFacility
+from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import counted, local_time
+from provisioner.base.text import counted, local_time, msg
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.options import from_option, limit_option, span_of, until_option, warn_of_damage
+from provisioner.cli.support.options import (
+    from_option,
+    limit_option,
+    past_options,
+    span_of,
+    until_option,
+    warn_of_damage,
+)
 from provisioner.cli.support.output import echo_lines, print_document
-from provisioner.cli.support.session import overview_of, write_report, write_tree
+from provisioner.cli.support.session import overview_of, week_before, write_report, write_tree
 from provisioner.cli.support.terminal import ListedWord, PageAddress, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
@@ -141,6 +149,7 @@ def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @from_option
 @until_option
+@past_options
 @limit_option
 @click.pass_obj
 def export(
@@ -155,6 +164,8 @@ def export(
     force: bool,
     begin: datetime | None,
     until: datetime | None,
+    as_of: datetime | None,
+    against_before: bool,
 ) -> int:
     """Count the progress of the work, for provinces and the ministry.
 
@@ -186,29 +197,35 @@ def export(
     if (begin or until) and not REPORTS[what].needs_shares:
         names = ", ".join(name for name, report in REPORTS.items() if report.needs_shares)
         raise UsageError(f"{what} is of no span of time", hint=f"leave out --from and --until; they are for {names}")
+    if against_before and not REPORTS[what].compares:
+        hint = marked("leave it out: status and export progress have it")
+        raise UsageError(msg("{what} has no --against-before", what), hint=hint)
     request = document_request(what, docx, docx_dir, filled, force=force)
     with without_collector():
-        return _run_export(invocation, what, out, request, limits=limits, force=force, time=(begin, until))
+        view, limit = overview_of(invocation, as_of), parse_limits(limits)
+        statuses = view.statuses((), limit, without=view.in_error)
+        listing = _listing(view, statuses, with_incidents=REPORTS[what].needs_incidents)
+        if against_before:
+            listing = replace(listing, earlier=week_before(invocation, view, (), limit, view.in_error))
+        if REPORTS[what].needs_shares:
+            shares = _shares(invocation, view, span_of(begin, until, view.now), limit)
+            listing = replace(listing, shares=shares)
+        frozen = view.frozen_by((), limit)
+        return _run_export(invocation, what, view, listing, out=out, request=request, frozen=frozen, force=force)
 
 
 def _run_export(
     invocation: Invocation,
     name: str,
+    view: Overview,
+    listing: FacilityList,
+    *,
     out: Path | None,
     request: DocumentRequest | None,
-    *,
-    limits: tuple[str, ...],
+    frozen: Sequence[FrozenFacility],
     force: bool,
-    time: tuple[datetime | None, datetime | None],
 ) -> int:
-    view = overview_of(invocation)
-    left_out, frozen = view.in_error, view.frozen_by((), parse_limits(limits))
-    statuses = view.statuses((), parse_limits(limits), without=left_out)
     report = REPORTS[name]
-    listing = _listing(view, statuses, with_incidents=report.needs_incidents)
-    if report.needs_shares:
-        shares = _shares(invocation, view, span_of(*time, view.now), parse_limits(limits))
-        listing = replace(listing, shares=shares)
     proof = _proof(listing, view) if report.rests_on_proof else None
     with at_stage(Stage.COUNT):
         counts = report.count(listing)

@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provisioner.base.errors import InventoryError
+from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
 from provisioner.base.text import counted, msg, named
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
-from provisioner.cli.support.options import MomentWord, from_option, limit_option, span_of, until_option, warn_of_damage
+from provisioner.cli.support.options import (
+    MomentWord,
+    from_option,
+    limit_option,
+    past_options,
+    span_of,
+    until_option,
+    warn_of_damage,
+)
 from provisioner.cli.support.output import print_document, print_warning, show
-from provisioner.cli.support.session import overview_of
+from provisioner.cli.support.session import overview_of, week_before
 from provisioner.cli.support.terminal import ListedWord
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_frozen
-from provisioner.desired.limit import parse_limits
+from provisioner.desired.limit import Limit, parse_limits
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_statuses, read_packages
 from provisioner.record.availability.measured import GroupedBy, missed
@@ -25,6 +33,7 @@ from provisioner.record.lifecycle.reasons import Grounds, reasons
 from provisioner.record.lifecycle.status import FacilityStatus, drains_in_progress
 from provisioner.report.availability import AvailabilityDocument, availability_lines, availability_row
 from provisioner.report.facilities import change_lines, package_lines, package_row
+from provisioner.report.progress import comparison_lines, progress
 from provisioner.report.status import Explained, drain_lines, status_document, status_lines, why_lines
 
 if TYPE_CHECKING:
@@ -39,8 +48,17 @@ _MISSED = 1
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option("--why", is_flag=True, help="Explain each facility's state and its next step.")
 @limit_option
+@past_options
 @click.pass_obj
-def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
+def status(
+    invocation: Invocation,
+    facilities: tuple[str, ...],
+    limits: tuple[str, ...],
+    *,
+    why: bool,
+    as_of: datetime | None,
+    against_before: bool,
+) -> int:
     """Show the state of facilities and their deadlines.
 
     States come from the facility's file up to the agreed plan, then from recorded runs of apply and verify. The command
@@ -48,16 +66,28 @@ def status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[st
 
     Example: provisioner -i DIR status --why kcl-bg-001
     """
+    if why and (as_of or against_before):
+        hint = marked("leave it out with --as-of and --against-before")
+        raise UsageError(marked("--why explains the present state, with lines of the present files"), hint=hint)
     with without_collector():
-        return _show_status(invocation, facilities, limits, why=why)
+        return _show_status(invocation, facilities, parse_limits(limits), as_of, why=why, compares=against_before)
 
 
-def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tuple[str, ...], *, why: bool) -> int:
-    overview = overview_of(invocation)
-    chosen, frozen = (
-        overview.statuses(facilities, parse_limits(limits)),
-        overview.frozen_by(facilities, parse_limits(limits)),
-    )
+def _show_status(
+    invocation: Invocation,
+    facilities: tuple[str, ...],
+    limit: Limit,
+    as_of: datetime | None,
+    *,
+    why: bool,
+    compares: bool,
+) -> int:
+    overview = overview_of(invocation, as_of)
+    chosen, frozen = overview.statuses(facilities, limit), overview.frozen_by(facilities, limit)
+    compared = None
+    if compares:
+        earlier = week_before(invocation, overview, facilities, limit)
+        compared = progress(chosen, lambda one: overview.inventory.province_counted(one.facility), earlier)
     _warn_of_inventory(invocation, overview)
     if not invocation.json:
         print_frozen(frozen, color=invocation.color, consequence=HOSTS_KEEP, say=invocation.say)
@@ -65,8 +95,9 @@ def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tu
     drains = drains_in_progress(overview.inventory, overview.evidence)
     sites = [status.facility for status in chosen]
     changing = {site.id: site.next_key for site in sites if site.next_key is not None}
-    records = read_packages(overview.place)
-    packages = package_statuses(overview.inventory, records, overview.evidence, sites, today=today())
+    # The record of packages is of now.
+    records, listed = ({}, []) if overview.is_past else (read_packages(overview.place), sites)
+    packages = package_statuses(overview.inventory, records, overview.evidence, listed, today=today())
     if invocation.json:
         document = status_document(
             chosen,
@@ -80,6 +111,7 @@ def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tu
             unreadable=overview.unreadable,
             unsealed_relays=overview.unsealed,
             held=frozen,
+            before=compared and compared.before,
         )
         print_document(document)
     elif why:
@@ -88,15 +120,17 @@ def _show_status(invocation: Invocation, facilities: tuple[str, ...], limits: tu
         lines = status_lines(chosen, overview.evidence, overview.now, invocation.say)
         in_progress = (*drain_lines(drains, invocation.say), *change_lines(list(changing), invocation.say))
         _print([*lines, *in_progress, *package_lines(packages, invocation.say)])
+        if compared:
+            _print(["", *comparison_lines(compared, invocation.say)])
     return code_with_frozen(InventoryError.exit_code if overview.unreadable else 0, frozen)
 
 
 def _warn_of_inventory(invocation: Invocation, overview: Overview) -> None:
-    if overview.errors and not overview.frozen:
+    if overview.errors and not overview.frozen and not overview.is_past:
         errors = counted(len(overview.errors), "error")
         message = msg("the inventory has {errors}: hosts stay as they are until it has no error", errors)
         print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
-    if overview.unsealed:
+    if overview.unsealed and not overview.is_past:
         relays = named(overview.unsealed)
         message = msg("the tunnel's key of {relays} is on its disk alone: a dead disk costs each site a visit", relays)
         hint = marked("have it sealed: provisioner keys init")

@@ -36,8 +36,10 @@ class _Checked:
 
 
 # --- facilities ------------------------------------------------------------------------------------
-def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -> Evidence:
-    """Return all evidence; `acceptance` separates the first and the accepting proof."""
+def evidence(
+    connection: sa.Connection, inventory: str, acceptance: timedelta, as_of: datetime = tables.END
+) -> Evidence:
+    """Return the evidence up to `as_of`; `acceptance` separates the two proofs."""
     is_look = tables.entries.c.operation.not_in(
         [
             operation.value
@@ -48,14 +50,15 @@ def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -
         tables.entries.c.inventory == inventory, is_look
     )
     runs = {row.number: row.run for row in connection.execute(ended)}
-    checked = _checks_of(connection, inventory, acceptance, runs)
-    verifications = tuple(_latest_verifications(connection, inventory))
+    checked = _checks_of(connection, inventory, acceptance, runs, as_of)
+    verifications = tuple(_latest_verifications(connection, inventory, as_of))
     connected: dict[str, ProvedAt] = {}
     for (facility, _), proof in checked.proofs.items():
         connected[facility] = min(proof.first, connected.get(facility, proof.first))
-    hosts = HoldingsQuery(connection, inventory)
+    hosts = HoldingsQuery(connection, inventory, as_of)
+    known = ended.with_only_columns(sa.func.count(tables.entries.c.run.distinct())).where(tables.entries.c.at <= as_of)
     return Evidence(
-        runs=len(set(runs.values())),
+        runs=connection.scalar(known) or 0,
         carried=hosts.carried(),
         holders=hosts.holders(),
         words=hosts.words,
@@ -69,12 +72,13 @@ def evidence(connection: sa.Connection, inventory: str, acceptance: timedelta) -
     )
 
 
-def _latest_verifications(connection: sa.Connection, inventory: str) -> Iterator[Verification]:
+def _latest_verifications(connection: sa.Connection, inventory: str, as_of: datetime) -> Iterator[Verification]:
     """Yield the ended verifications, latest first, through the first without limit."""
     columns = tables.stored(tables.entries.c.number), tables.stored(tables.entries.c.content)
     ended = (
         tables.entries.c.operation == entries.Operation.VERIFY.value,
         tables.entries.c.step == entries.EntryKind.ENDED.value,
+        tables.entries.c.at <= as_of,
     )
     query = sa.select(*columns).where(tables.entries.c.inventory == inventory, *ended)
     for number, content in connection.execute(
@@ -91,26 +95,32 @@ def _latest_verifications(connection: sa.Connection, inventory: str) -> Iterator
             return
 
 
-def _checks_of(connection: sa.Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str]) -> _Checked:
+def _checks_of(
+    connection: sa.Connection, inventory: str, acceptance: timedelta, runs: Mapping[int, str], as_of: datetime
+) -> _Checked:
     proofs: dict[Content, Proof] = {}
     declined: dict[Content, ProvedAt] = {}
     latest: dict[Content, LastCheck] = {}
-    spans = _check_spans(inventory)
+    spans = _check_spans(inventory, as_of)
     for row in connection.execute(sa.select(spans, *_content_columns(spans, inventory, acceptance))):
         content = row.facility, row.content
         if row.first is not None:
             proofs[content] = Proof(
                 ProvedAt(moment(row.first), runs[row.first_entry]),
-                None if row.again is None else ProvedAt(moment(row.again), runs[row.again_entry]),
+                ProvedAt(moment(row.again), runs[row.again_entry]) if _is_known(row.again, as_of) else None,
                 ProvedAt(moment(row.last), runs[row.last_entry]),
             )
-        if row.declined is not None:
+        if _is_known(row.declined, as_of):
             declined[content] = ProvedAt(moment(row.declined), runs[row.declined_entry])
         if None in (row.relay, row.pulled, row.checked, row.proved):
             raise TypeError("a check says all of it")
         counts = row.pulled, row.checked, row.proved
         latest[content] = LastCheck(*content, row.relay, moment(row.newest), *counts, runs[row.newest_entry])
     return _Checked(proofs, declined, latest)
+
+
+def _is_known(at: int | None, as_of: datetime) -> bool:
+    return at is not None and moment(at) <= as_of
 
 
 def _content_columns(
@@ -134,7 +144,7 @@ def _content_columns(
         yield _of_newest_check(_INNER_CHECKS.c[name], inventory, spans).label(name)
 
 
-def _check_spans(inventory: str) -> sa.Subquery:
+def _check_spans(inventory: str, as_of: datetime) -> sa.Subquery:
     at = _time_us(tables.checks)
     fully_proved = sa.case((_is_fully_proved(tables.checks), at))
     spans = sa.func.min(fully_proved).label("first"), sa.func.max(fully_proved).label("last")
@@ -142,7 +152,7 @@ def _check_spans(inventory: str) -> sa.Subquery:
     columns = tables.checks.c.facility, tables.checks.c.content
     return (
         sa.select(*columns, *spans, *all_of_it)
-        .where(tables.checks.c.inventory == inventory)
+        .where(tables.checks.c.inventory == inventory, tables.checks.c.at <= as_of)
         .group_by(*columns)
         .subquery()
     )

@@ -246,10 +246,10 @@ class History:
         with self._database.reading() as connection:
             return heads_of(connection, self._mine)
 
-    def evidence(self, acceptance: timedelta = ACCEPTANCE) -> Evidence:
-        """Return all evidence; `acceptance` separates the first and the accepting proof."""
+    def evidence(self, acceptance: timedelta = ACCEPTANCE, as_of: datetime = tables.END) -> Evidence:
+        """Return the evidence up to `as_of`; `acceptance` separates the two proofs."""
         with self._database.reading() as connection:
-            return evidence(connection, self._mine, acceptance)
+            return evidence(connection, self._mine, acceptance, as_of)
 
     def packages(self) -> Mapping[str, PackageRecord]:
         """Return the recorded site packages, by facility; an unreadable run raises."""

@@ -43,6 +43,7 @@ SCHEMA = 1
 NO_LONGER_READ = frozenset({"provisioner_month_sums"})
 PRUNED_SCHEMA = 2  #: The version of a database after a removal of old data (`record.retention`).
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)  #: Later than every record.
 _MICROSECOND = timedelta(microseconds=1)
 
 

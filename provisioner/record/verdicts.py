@@ -28,6 +28,7 @@ from provisioner.record.seal import SealVerdict
 from provisioner.record.state_folder import StateFolder
 from provisioner.record.tables import (
     DAMAGE,
+    END,
     entries,
     entry_content,
     entry_name,
@@ -76,11 +77,12 @@ class ReadLooks:
 
 
 class HoldingsQuery:
-    """The facilities that runs found on hosts, in one transaction."""
+    """The facilities that runs found on hosts until `as_of`, in one transaction."""
 
-    def __init__(self, connection: Connection, inventory: str) -> None:
+    def __init__(self, connection: Connection, inventory: str, as_of: datetime = END) -> None:
         self._connection = connection
         self._mine = inventory
+        self._as_of = as_of
 
     @cached_property
     def words(self) -> dict[str, HostReport]:
@@ -152,7 +154,8 @@ class HoldingsQuery:
         at = type_coerce(holdings.c.at, BigInteger)
         columns = holdings.c.host, holdings.c.held, holdings.c.exact
         query = select(*columns, func.min(at).label("first"), func.max(at).label("last"))
-        return query.where(holdings.c.inventory == self._mine).group_by(*columns).subquery()
+        known = holdings.c.inventory == self._mine, holdings.c.at <= self._as_of
+        return query.where(*known).group_by(*columns).subquery()
 
     def _contents(self, digest: str | None) -> Mapping[str, str] | None:
         return None if digest is None else self._contents_by_digest.get(digest, _EMPTY)
@@ -168,9 +171,10 @@ class HoldingsQuery:
         return dict(sets)
 
     def _hosts_of_unfinished_runs(self) -> Iterator[tuple[str, ProvedAt]]:
-        ended = select(entries.c.run).where(entries.c.inventory == self._mine, entries.c.step == EntryKind.ENDED.value)
+        known = entries.c.inventory == self._mine, entries.c.at <= self._as_of
+        ended = select(entries.c.run).where(*known, entries.c.step == EntryKind.ENDED.value)
         began = entries.c.step == EntryKind.BEGUN.value, entries.c.run.not_in(ended)
-        query = select(entries.c.number, entries.c.content).where(entries.c.inventory == self._mine, *began)
+        query = select(entries.c.number, entries.c.content).where(*known, *began)
         for row in self._connection.execute(query.order_by(entries.c.number)):
             recorded = recorded_of(cast("StartContent", entry_content(row.content, row.number)), None)
             yield from ((host, ProvedAt(recorded.run.started, recorded.run.id)) for host in recorded.hosts)

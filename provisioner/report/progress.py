@@ -5,7 +5,7 @@ every facility: a survey lists those that lack a sufficient camera (`gaps`). Wit
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,8 @@ from pydantic import Field
 
 from provisioner.base.document import Count, Moment, Positive, Row, Said, absent
 from provisioner.base.groups import grouped
+from provisioner.base.language import ENGLISH, Translator, marked
+from provisioner.base.text import local_time
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.model.connection import BlockReason, SurveyVerdict
 from provisioner.inventory.model.devices import Zone
@@ -23,7 +25,9 @@ from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow, Span
 from provisioner.record.lifecycle.evidence import Verification
+from provisioner.record.lifecycle.state import FacilityState
 from provisioner.record.lifecycle.status import FacilityStatus
+from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
     from provisioner.verify.document import VerifyDocument
@@ -84,6 +88,61 @@ class Group(Row):
         return sum(self.blocked.values())
 
 
+class ChangedRow(Row):
+    """A facility with another state than before."""
+
+    facility: Said
+    before: FacilityState | None  #: Null if the inventory lacked it.
+    now: FacilityState | None  #: Null if the inventory lacks it.
+
+
+class BeforeRow(Row):
+    """The counts a week before, by the inventory and records of then."""
+
+    as_of: Moment
+    runs: Count  #: The number of runs with evidence.
+    total: Group
+    by_province: tuple[Group, ...]
+    by_carrier: tuple[Group, ...]
+    by_managing_body: tuple[Group, ...]
+    changed: tuple[ChangedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Facilities at an earlier moment."""
+
+    as_of: datetime
+    runs: int
+    statuses: tuple[FacilityStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that is compared, with its name in English and Vietnamese."""
+
+    words: str
+    label: str
+    count: Callable[[Group], int]
+
+    def change(self, now: Group, before: Group) -> int:
+        """Return the change of the number."""
+        return self.count(now) - self.count(before)
+
+
+#: The compared numbers.
+MEASURES = (
+    Measure(marked("facilities"), "Tổng số cơ sở", lambda group: group.facilities),
+    Measure(marked("connected"), "Đã kết nối", lambda group: group.connected),
+    Measure(marked("cameras connected"), "Camera của cơ sở đã kết nối", lambda group: group.cameras_connected),
+    Measure(marked("up now"), "Hiện đủ hình", lambda group: group.up),
+    Measure(marked("cameras up now"), "Camera hiện có hình", lambda group: group.cameras_up),
+    Measure(marked("claimed"), "Báo cáo đã kết nối, chưa kiểm chứng", lambda group: group.claimed),
+    Measure(marked("blocked"), "Vướng mắc", lambda group: group.blocked_in_all),
+    Measure(marked("overdue"), "Quá hạn chưa kết nối", lambda group: group.overdue),
+)
+
+
 @dataclass(frozen=True)
 class ProgressReport:
     """The whole report; `listed` are not closed, `closed` counts the others."""
@@ -94,6 +153,14 @@ class ProgressReport:
     by_managing_body: tuple[Group, ...]
     listed: tuple[FacilityStatus, ...]
     closed: int
+    before: BeforeRow | None = None
+
+    @property
+    def compared(self) -> tuple[tuple[str, Group, Group], ...]:
+        """Provinces with their counts now and before."""
+        before = {group.key: group for group in self.before.by_province} if self.before else {}
+        now, empty = {group.key: group for group in self.by_province}, _group_of(())
+        return tuple((key, now.get(key, empty), before.get(key, empty)) for key in sorted(now.keys() | before.keys()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +297,14 @@ def counted_as(status: FacilityStatus) -> CountedAs:
     return CountedAs.UNDER_WAY
 
 
-def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[FacilityStatus], str]) -> ProgressReport:
+def progress(
+    statuses: Sequence[FacilityStatus], province_of: Callable[[FacilityStatus], str], earlier: Earlier | None = None
+) -> ProgressReport:
     """Count facilities; `province_of` returns the province that counts one."""
+    before = None
+    if earlier:
+        past, changed = progress(earlier.statuses, province_of), _changed(earlier.statuses, statuses)
+        before = BeforeRow.made_of(past, as_of=earlier.as_of, runs=earlier.runs, changed=tuple(changed))
     listed = tuple(status for status in statuses if status.facility.operating is not Operating.CLOSED)
     return ProgressReport(
         total=_group_of(listed),
@@ -240,7 +313,40 @@ def progress(statuses: Sequence[FacilityStatus], province_of: Callable[[Facility
         by_managing_body=_groups_by(listed, "managing_body", lambda status: status.facility.managing_body.value),
         listed=listed,
         closed=len(statuses) - len(listed),
+        before=before,
     )
+
+
+def _changed(earlier: Iterable[FacilityStatus], now: Iterable[FacilityStatus]) -> Iterator[ChangedRow]:
+    first, last = ({status.facility.id: status.standing.state for status in part} for part in (earlier, now))
+    for name in sorted(first.keys() | last.keys()):
+        if first.get(name) is not last.get(name):
+            yield ChangedRow(facility=name, before=first.get(name), now=last.get(name))
+
+
+def _with_change(count: int, change: int) -> str:
+    return f"{count} ({change:+d})" if change else str(count)
+
+
+def comparison_lines(report: ProgressReport, say: Translator = ENGLISH) -> Iterator[str]:
+    """Yield provinces with changed numbers, then facilities with another state."""
+    if (before := report.before) is None:
+        return
+    runs = say.counted(before.runs, "run")
+    yield say("compared with {at}, by the evidence of {runs}", at=local_time(before.as_of), runs=runs)
+    yield ""
+    groups = [*report.compared, (say("all"), report.total, before.total)]
+    rows = [
+        [key, *(_with_change(one.count(now), one.change(now, then)) for one in MEASURES)] for key, now, then in groups
+    ]
+    yield from text_table([say("province"), *(say(measure.words) for measure in MEASURES)], rows, numbers=True)
+    if before.changed:
+        yield ""
+    for row in before.changed:
+        states = [
+            say.word(state, state.words) if state else say("not in the inventory") for state in (row.before, row.now)
+        ]
+        yield f"{row.facility}: {states[0]} → {states[1]}"
 
 
 def _groups_by(listed: Iterable[FacilityStatus], by: str, key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:

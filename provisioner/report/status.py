@@ -40,6 +40,7 @@ from provisioner.report.facilities import (
     facility_values,
     since_text,
 )
+from provisioner.report.progress import BeforeRow
 from provisioner.report.tables import text_table
 
 if TYPE_CHECKING:
@@ -435,6 +436,7 @@ class StatusDocument(Printed, name="status", title="States of facilities"):
     key_changes: dict[str, bool] = Field(default_factory=dict)
     unreadable: tuple[Said, ...] = ()  #: Facilities with unreadable files; no count includes them.
     unsealed_relays: tuple[Said, ...] = ()  #: Relays without a sealed tunnel key: new hardware cannot get their key.
+    before: BeforeRow | None = absent()  #: Only with --against-before.
     held: tuple[HeldRow, ...] = ()
 
 

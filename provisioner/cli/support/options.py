@@ -60,6 +60,17 @@ from_option = click.option(
 until_option = click.option("--until", type=MomentWord(), metavar="DAY", help="The end, exclusive. Default: now.")
 
 
+def past_options(command: C) -> C:
+    """Add the options of a report on an earlier moment."""
+    command = click.option("--against-before", is_flag=True, help="Compare with a week before.")(command)
+    return click.option(
+        "--as-of",
+        type=MomentWord(),
+        metavar="MOMENT",
+        help="Show this moment, by the inventory's commit and the records of then. Default: now.",
+    )(command)
+
+
 class RolloutChoices(TypedDict):
     """Rollout options, as click passes them."""
 

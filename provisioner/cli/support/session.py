@@ -2,18 +2,23 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
 
 from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.language import marked
-from provisioner.base.text import msg, printable
+from provisioner.base.text import local_time, msg, printable
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.output import print_warning
+from provisioner.desired.limit import Limit
 from provisioner.operations.apply import early_start
-from provisioner.operations.questions.overview import Overview, overview
+from provisioner.operations.questions.overview import Overview, overview, overview_at
+from provisioner.report.progress import Earlier
 
 if TYPE_CHECKING:
     from provisioner.desired.render.host import RenderedFile
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from provisioner.plan.saved.file import WrittenPlan
 
 _SHOWN: Final = 200
+_WEEK: Final = timedelta(days=7)
 
 
 class PlanFile(NamedTuple):
@@ -37,8 +43,13 @@ def session_of(invocation: Invocation) -> "Session":
     return Session(invocation.inventory, invocation.env, today(), invocation.progress, begun=early_start.started())
 
 
-def overview_of(invocation: Invocation) -> Overview:
-    """Return the inventory and its runs' evidence; warn without runs."""
+def overview_of(invocation: Invocation, as_of: datetime | None = None) -> Overview:
+    """Return the inventory and its evidence, now or at an earlier moment."""
+    if as_of is not None:
+        if as_of > now():
+            hint = marked("name an earlier moment with --as-of")
+            raise UsageError(msg("{as_of} is still to come", local_time(as_of)), hint=hint)
+        return click.get_current_context().with_resource(overview_at(invocation.inventory, invocation.env, as_of))
     view = overview(invocation.inventory, invocation.env, now())
     if not view.evidence.runs:
         place = view.place.text
@@ -48,6 +59,14 @@ def overview_of(invocation: Invocation) -> Overview:
         )
         print_warning(message, hint, color=invocation.color, say=invocation.say)
     return view
+
+
+def week_before(
+    invocation: Invocation, view: Overview, names: Collection[str], limit: Limit, without: Collection[str] = ()
+) -> Earlier:
+    """Return the chosen facilities a week before."""
+    past = overview_of(invocation, view.now - _WEEK)
+    return Earlier(past.now, past.evidence.runs, past.known_statuses(names, limit, without))
 
 
 def write_tree(folder: Path, files: "Iterable[RenderedFile]") -> list[Path]:

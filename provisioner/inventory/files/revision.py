@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 
 from provisioner.base.errors import UsageError
 from provisioner.base.git import Checkout, ask_git, checkout_of, run_git
+from provisioner.base.language import marked
+from provisioner.base.text import local_time, msg
 
 _MOST_BYTES_OF_LOG: Final = 256 * 1024 * 1024
 _COMMIT: Final = re.compile(rb"\x00([0-9]{1,12}) ([0-9a-f ]*)")
@@ -159,6 +161,20 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
     with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
         _lay_out(Path(folder), _blobs(checkout, root, commit, name), checkout, name)
         yield Revision(name, commit, Path(folder))
+
+
+@contextmanager
+def revision_at(root: Path, moment: datetime) -> Iterator[Revision]:
+    """Extract the state of its branch at a moment; errors as `revision`."""
+    checkout = _checkout_or_error(root)
+    last = ("rev-list", "-1", "--first-parent", f"--before={moment.isoformat(timespec='seconds')}", "HEAD", "--")
+    commit = _git(checkout, *last).decode().strip()
+    if not commit:
+        message = msg("Git has no commit of {root} from before {moment}", root, local_time(moment))
+        hint = marked("name a moment after the first commit")
+        raise UsageError(message, hint=_WHOLE if _is_shallow(checkout) else hint)
+    with revision(root, commit) as found:
+        yield found
 
 
 def lay_out_whole(root: Path, name: str) -> None:

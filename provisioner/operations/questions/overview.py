@@ -1,7 +1,7 @@
 """The basis of `status` and `export`: inventory, evidence, and time."""
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import did_you_mean, printable
+from provisioner.base.text import VIETNAM, did_you_mean, printable
 from provisioner.desired.limit import Limit
+from provisioner.inventory.files.revision import revision_at
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.frozen import frozen_facilities
 from provisioner.inventory.loader.load import Loaded, check, load
@@ -52,6 +53,7 @@ class Overview:
     place: StateFolder
     now: datetime
     unended: tuple[str, ...] = ()  #: The newest changing runs without recorded end.
+    is_past: bool = False  #: Whether it is of an earlier moment; errors of files then freeze no facility.
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ class Overview:
     @cached_property
     def in_error(self) -> Mapping[str, FrozenFacility]:
         """Facilities with errors of their own, except missing allocations and keys."""
-        return frozen_facilities(self.loaded, self.root, tolerate=LOCK_GAPS)
+        return {} if self.is_past else frozen_facilities(self.loaded, self.root, tolerate=LOCK_GAPS)
 
     @cached_property
     def frozen(self) -> tuple[FrozenFacility, ...]:
@@ -137,6 +139,16 @@ class Overview:
         with at_stage(Stage.COUNT):
             return statuses(self.inventory, self.evidence, self.now, chosen)
 
+    def known_statuses(
+        self, names: Collection[str], limit: Limit, without: Collection[str] = ()
+    ) -> tuple[FacilityStatus, ...]:
+        """As `statuses`, without facilities that this moment lacks."""
+        known = [name for name in names if name in self.inventory.facilities]
+        try:
+            return self.statuses(known, limit, without) if known or not names else ()
+        except UsageError:
+            return ()
+
     def failing(self, facilities: Collection[Outline]) -> "Mapping[str, Mapping[str, PathState]]":
         """Return facilities' paths that were not up at the last known look."""
         if self.place.file and not self.place.file.exists():
@@ -178,6 +190,23 @@ class Overview:
 def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
     """Return the overview of an inventory, as far as it is readable."""
     loaded = load(root, today=now.date(), cache=cache_of(root, environment))
+    return _overview_of(root, loaded, environment, now)
+
+
+@contextmanager
+def overview_at(root: Path, environment: Mapping[str, str], moment: datetime) -> Iterator[Overview]:
+    """Return an earlier moment's overview, by its commit and records.
+
+    Raises `UsageError` without such a commit. Facilities' files can be read until the context ends.
+    """
+    with revision_at(root, moment) as old:
+        loaded = load(old.root, today=moment.astimezone(VIETNAM).date(), cache=cache_of(root, environment))
+        yield _overview_of(old.root, loaded, environment, moment, is_past=True)
+
+
+def _overview_of(
+    root: Path, loaded: Loaded, environment: Mapping[str, str], now: datetime, *, is_past: bool = False
+) -> Overview:
     problems = check(loaded)
     inventory = loaded.outlined
     if inventory is None:
@@ -187,9 +216,9 @@ def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overv
         )
     folder = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
-        evidence, unended = _evidence_and_unended(folder)
+        evidence, unended = _evidence_and_unended(folder, now if is_past else None)
     inventory = _public(inventory) if _has_private(problems) else inventory
-    return Overview(root, loaded, inventory, problems, evidence, folder, now, unended)
+    return Overview(root, loaded, inventory, problems, evidence, folder, now, unended, is_past)
 
 
 def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
@@ -218,11 +247,13 @@ def _public_outline(outline: Outline) -> Outline:
     return outline._replace(remarks=remarks)
 
 
-def _evidence_and_unended(folder: StateFolder) -> tuple[Evidence, tuple[str, ...]]:
+def _evidence_and_unended(folder: StateFolder, as_of: datetime | None) -> tuple[Evidence, tuple[str, ...]]:
     history = history_at(folder)
     if history is None:
         return NO_EVIDENCE, ()
     with closing(history):
+        if as_of is not None:
+            return history.evidence(as_of=as_of), ()
         newest = history.past(_NEWEST).runs
         unended = (r.run.id for r in newest if r.finished is None and r.run.operation is not Operation.VERIFY)
         return history.evidence(), tuple(unended)

@@ -14,7 +14,7 @@ from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.documents import official
 from provisioner.report.documents.minutes import DocumentBasis
 from provisioner.report.exports.report import FacilityList
-from provisioner.report.progress import Group, ProgressReport, progress
+from provisioner.report.progress import MEASURES, Group, ProgressReport, progress
 
 MOST_LISTED: Final = 2000  #: Above this number, the annex lists only facilities that need work.
 
@@ -35,7 +35,7 @@ _GROUP_COLUMNS: Final = tuple(
 
 def progress_report(listing: FacilityList, basis: DocumentBasis) -> official.OfficialDocument:
     """Return the report on all facilities of a list."""
-    report = progress(listing.statuses, lambda status: listing.slug(status.facility))
+    report = progress(listing.statuses, lambda status: listing.slug(status.facility), listing.earlier)
     alone = ""
     if len(report.by_province) == 1:
         alone = f" trên địa bàn {listing.province_of(report.listed[0].facility).full_name}"
@@ -56,6 +56,7 @@ def _report_blocks(report: ProgressReport, listing: FacilityList, basis: Documen
     yield official.Passage(f"Tính đến {official.moment_in_words(basis.as_of)}, {who} như sau:")
     yield official.Passage("1. Kết quả khảo sát và kết nối", official.PassageRole.TITLE)
     yield from map(official.Passage, _result_lines(report))
+    yield from _comparison_blocks(report)
     yield official.Passage("2. Hiện trạng hình ảnh", official.PassageRole.TITLE)
     yield from map(official.Passage, _picture_lines(report.total))
     yield official.Passage("3. Tổng hợp theo địa bàn, doanh nghiệp và cơ quan quản lý", official.PassageRole.TITLE)
@@ -118,6 +119,20 @@ def _picture_lines(total: Group) -> Iterator[str]:
         yield f"- Kiểm chứng đủ hình gần nhất: {_in_words(total.last_proved)}."
     if total.down_since:
         yield f"- Cơ sở không đủ hình lâu nhất: từ {_in_words(total.down_since)}."
+
+
+def _comparison_blocks(report: ProgressReport) -> Iterator[official.Block]:
+    if (before := report.before) is None:
+        return
+    yield official.Passage(f"- So với {official.moment_in_words(before.as_of)}:")
+    names = ("Kỳ trước", "Kỳ này", "Tăng, giảm")
+    columns = (
+        official.TableColumn("Chỉ tiêu", 90),
+        *(official.TableColumn(name, 25, is_centred=True) for name in names),
+    )
+    then, now = before.total, report.total
+    rows = [(m.label, m.count(then), m.count(now), f"{m.change(now, then):+d}") for m in MEASURES]
+    yield official.OfficialTable(columns, rows)
 
 
 def _in_words(since: datetime | date) -> str:

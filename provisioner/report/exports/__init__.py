@@ -29,7 +29,7 @@ from provisioner.report.exports.surveys import (
     SurveyedRow,
     ZoneRow,
 )
-from provisioner.report.progress import Group, SurveyGroup
+from provisioner.report.progress import BeforeRow, Group, SurveyGroup
 from provisioner.report.status import ProofRow, proof_row
 
 __all__ = ["REPORTS", "FacilityList", "InventoryRow", "Report", "export_document"]
@@ -77,6 +77,7 @@ class ExportDocument(Printed, name="export", title="Counts for provinces and the
     incidents_of: IncidentsOfRow | None = ungiven()  #: In `scorecard`: the verification with the incidents.
     #: In `scorecard`: the span of the availability; null if a host is chosen.
     availability_of: SharesOfRow | None = ungiven()
+    before: BeforeRow | None = absent()  #: In `progress` with --against-before.
     inventory: InventoryRow
     held: tuple[HeldRow, ...] = ()
 

@@ -3,23 +3,42 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 
 from provisioner.base.text import Document, LongList
 from provisioner.inventory.model.connection import Blocked, BlockReason
 from provisioner.inventory.model.orders import ManagingBody
-from provisioner.record.labels import NO_PLAN_LABEL, day_label, label, moment_label, opening_label, up_label
+from provisioner.record.labels import (
+    NO_PLAN_LABEL,
+    TOTAL_LABEL,
+    day_label,
+    label,
+    moment_label,
+    opening_label,
+    up_label,
+)
+from provisioner.record.lifecycle.state import FacilityState
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.exports.report import FacilityList, Report
 from provisioner.report.facilities import FacilityRow, facility_values
-from provisioner.report.progress import CountedAs, Group, ProgressReport, counted_as, progress
+from provisioner.report.progress import (
+    MEASURES,
+    ChangedRow,
+    CountedAs,
+    Group,
+    ProgressReport,
+    comparison_lines,
+    counted_as,
+    progress,
+)
 from provisioner.report.status import short, warning_lines
-from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
+from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, SheetRow, page_of, text_table
 
 _NO_PLAN = "no plan yet"
 
 
 def _count(listing: FacilityList) -> ProgressReport:
-    return progress(listing.statuses, lambda status: listing.slug(status.facility))
+    return progress(listing.statuses, lambda status: listing.slug(status.facility), listing.earlier)
 
 
 # --- document --------------------------------------------------------------------------------------
@@ -37,6 +56,7 @@ def _document(report: ProgressReport, listing: FacilityList) -> Document:
         "by_carrier": report.by_carrier,
         "by_managing_body": report.by_managing_body,
         "closed": report.closed,
+        "before": report.before,
         "facilities": LongList(
             lambda: (
                 CountedRow.made_of(
@@ -69,6 +89,9 @@ def _report_lines(report: ProgressReport) -> Iterator[str]:
     yield from warnings
     if report.closed:
         yield f"closed, and not counted: {report.closed}"
+    if report.before:
+        yield ""
+        yield from comparison_lines(report)
 
 
 def _group_table(noun: str, groups: Sequence[Group], total: Group, reasons: Sequence[BlockReason]) -> Iterator[str]:
@@ -129,7 +152,33 @@ def _progress_pages(report: ProgressReport, listing: FacilityList) -> tuple[Page
         page("Theo doanh nghiệp", "Doanh nghiệp", report.by_carrier, carriers),
         page("Theo cơ quan quản lý", "Cơ quan quản lý", report.by_managing_body, by_body),
         page_of("Danh sách cơ sở", _facility_columns(listing), report.listed, is_numbered=True),
+        *_comparison_pages(report, listing),
     )
+
+
+def _comparison_pages(report: ProgressReport, listing: FacilityList) -> Iterator[Page]:
+    if (before := report.before) is None:
+        return
+    names = listing.province_names
+    names_of_columns = chain.from_iterable((one.label, f"{one.label}: tăng, giảm") for one in MEASURES)
+    columns = [(f"Tỉnh/Thành phố (so với {day_label(before.as_of)})", 26), *((name, 12) for name in names_of_columns)]
+
+    def numbers(now: Group, then: Group) -> Iterator[int]:
+        return chain.from_iterable((one.count(now), one.change(now, then)) for one in MEASURES)
+
+    rows: list[SheetRow] = [(names.get(key, key), *numbers(now, then)) for key, now, then in report.compared]
+    total: SheetRow = (TOTAL_LABEL, *numbers(report.total, before.total))
+    yield Page("So với kỳ trước", columns, rows, total)
+
+    def state(state: FacilityState | None) -> str:
+        return label(state) if state else "Không có trong danh mục"
+
+    changes: tuple[SheetColumn[ChangedRow], ...] = (
+        ("Mã cơ sở", 16, lambda row: row.facility),
+        (f"Trạng thái lúc {day_label(before.as_of)}", 30, lambda row: state(row.before)),
+        ("Trạng thái kỳ này", 30, lambda row: state(row.now)),
+    )
+    yield page_of("Cơ sở thay đổi trạng thái", changes, before.changed, is_numbered=True)
 
 
 def _group_columns(reasons: Sequence[BlockReason]) -> Iterator[SheetColumn[Group]]:
@@ -218,4 +267,5 @@ PROGRESS = Report(
     lines=_report_lines,
     pages=_progress_pages,
     rests_on_proof=True,
+    compares=True,
 )

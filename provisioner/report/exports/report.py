@@ -19,7 +19,7 @@ from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence, Proof, 
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.availability import AgreedTimesRow, agreed_percent, agreed_times, availability_ending, span_line
 from provisioner.report.facilities import FacilityReader
-from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Scorecard, scorecard
+from provisioner.report.progress import CarrierIncidents, CarrierScore, CarrierShares, Earlier, Scorecard, scorecard
 from provisioner.report.status import FacilityProof, ProvedFacilities, proved_facilities, short
 from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, page_of, text_table
 
@@ -41,6 +41,7 @@ class FacilityList:
     carriers: Mapping[str, str] = field(default_factory=dict)  #: The carriers' names by id.
     incidents: CarrierIncidents | None = None  #: Of the last verification, if known.
     shares: CarrierShares | None = None  #: The availability, unless a host was chosen.
+    earlier: Earlier | None = None  #: The facilities a week before, if compared.
 
     @property
     def facilities(self) -> tuple[Outline, ...]:
@@ -69,6 +70,7 @@ class Report(Generic[C]):
     rests_on_proof: bool = False  #: Whether it counts proofs, and must first tell their age.
     needs_incidents: bool = False  #: Whether it counts incidents of the last verification.
     needs_shares: bool = False  #: Whether it has availability.
+    compares: bool = False  #: Whether it can be compared with an earlier moment.
     basis: Callable[[C], str] = lambda _: ""  #: Returns a further basis of its numbers, in Vietnamese.
 
 

@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import ProvedAt
@@ -52,6 +54,21 @@ def test_the_evidence_is_what_a_plain_reading_of_all_runs_says(somewhere: StateF
                 history.end(past.run, past.ending)
         assert history.evidence() == read(recorded)
         assert history.verify_chain().whole
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(recorded=pasts(), hour=st.integers(-1, 49))
+def test_the_evidence_of_a_moment_is_of_the_runs_until_then(
+    somewhere: StateFolder, recorded: list[Past], hour: int
+) -> None:
+    moment = make.START + hour * make.HOUR + timedelta(minutes=30)
+    with new_history(somewhere) as history:
+        for past in recorded:
+            if past.run.operation is Operation.APPLY:
+                history.begin(past.run, past.hosts)
+            if past.ending:
+                history.end(past.run, past.ending)
+        assert history.evidence(as_of=moment) == read([past for past in recorded if past.run.started <= moment])
 
 
 @pytest.mark.parametrize(("later", "accepted"), [(0, False), (-1, False), (23, False), (24, True), (25, True)])
