@@ -1,7 +1,5 @@
 """What `scripts/bench` runs: the parts of `_PARTS`, one of them or all."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import signal

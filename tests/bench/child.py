@@ -1,7 +1,5 @@
 """A real child process and what it cost, as the kernel counts it."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import resource

@@ -5,8 +5,6 @@ the stand-in's. They share the machine with the command, so that its wall clock 
 memory are its own.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """Figures, ratios and the machine, as a plain table and as JSON."""
 
-from __future__ import annotations
-
 import os
 import platform
 import statistics

@@ -4,8 +4,6 @@ It writes what people, `allocate` and `keys init` would have written, in the for
 about ten cameras a facility, two carriers, enough relays for the paths, every login and key in the vault.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 from collections.abc import Iterator, Mapping

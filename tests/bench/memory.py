@@ -5,8 +5,6 @@ proportional share of each process (PSS) many times a second, and prints the lar
 from below, since what comes and goes between two looks is not seen.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """What commands cost for a whole country with its vault open, beside merely loading the same files with PyYAML."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

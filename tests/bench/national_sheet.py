@@ -1,7 +1,5 @@
 """A spreadsheet of cameras that an inventory has: `python -m tests.bench.national_sheet DIR FILE.xlsx ROWS`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from itertools import islice

@@ -6,8 +6,6 @@ JSON: CPU seconds of each stage of a first plan against empty hosts, of one agai
 everything but one facility's edit, and the peak of memory.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import sys

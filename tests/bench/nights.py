@@ -1,7 +1,5 @@
 """What a year of nights costs: how fast its questions are answered, how large it is, and what retention leaves."""
 
-from __future__ import annotations
-
 import random
 import resource
 import subprocess

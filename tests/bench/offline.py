@@ -1,7 +1,5 @@
 """What large inventories cost without any host: validate, render, plan, beside merely loading the files."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

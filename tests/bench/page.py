@@ -5,8 +5,6 @@ to make each page, to answer a filter, to write all files; and in Debian's Chrom
 and a filter as a reader sees them, from a server of its own process.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -5,8 +5,6 @@ the processor's time of each way to look is printed, beside a decoding of every 
 looks of a night among its figures.
 """
 
-from __future__ import annotations
-
 import argparse
 import resource
 import subprocess

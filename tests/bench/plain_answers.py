@@ -3,8 +3,6 @@
 It judges nothing but whether bytes grew: what is left when all is left out that a verification is for.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

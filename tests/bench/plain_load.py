@@ -3,8 +3,6 @@
 `python -m tests.bench.plain_load DIR`; encrypted files are left out, as it could not read them.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

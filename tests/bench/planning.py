@@ -5,8 +5,6 @@ everything, and after one facility changed. Prints JSON: wall clock and CPU seco
 seconds of each stage, without what the hosts in memory take: that is not the controller's work.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 import os

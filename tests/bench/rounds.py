@@ -1,7 +1,5 @@
 """How often something is measured: as often as wanted, less where time runs out, once at least."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TypeVar

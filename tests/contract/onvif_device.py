@@ -4,8 +4,6 @@ It stands for a camera in tests: it checks WS-Security's UsernameToken and HTTP'
 program's, and counts every login that it refused. As a program it is a camera of the lab, with what JSON says of it.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import hashlib

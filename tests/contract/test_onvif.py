@@ -1,7 +1,5 @@
 """The on-host part that asks devices about themselves, against a device as ONVIF's published services have it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """Our requests and the device of our tests against ONVIF's published services, as onvif-zeep-async carries them."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path

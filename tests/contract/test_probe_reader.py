@@ -1,7 +1,5 @@
 """The on-host reader against an RTSP server: a decoded key frame, or the error that tells why there is none."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

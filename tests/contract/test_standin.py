@@ -1,7 +1,5 @@
 """What holds for the stand-in alone: how it is built, and what it refuses."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Run the demo: `python -m tests.demo [--keep]`. It touches only containers and folders of its own."""
 
-from __future__ import annotations
-
 import argparse
 import signal
 import sys

@@ -1,7 +1,5 @@
 """An alert comes and goes: a real watch, and Debian's Prometheus and Alertmanager by the files of `monitoring`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress

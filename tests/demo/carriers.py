@@ -1,7 +1,5 @@
 """The second story: a carrier whose hosts no controller reaches, changed and proved by its node over a broker."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import shlex

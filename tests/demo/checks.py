@@ -1,7 +1,5 @@
 """What the demo insists on. Pure: documents and texts in, an error out where they are not as they should be."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from subprocess import CompletedProcess

@@ -1,7 +1,5 @@
 """What the demo shows: narration, commands, and what they printed."""
 
-from __future__ import annotations
-
 import os
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """The story: from an inventory to pictures at the centre, a safe change, a fault, its alert and repair, the pages."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """What the demo insists on: each check passes what is right, and fails what is not."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

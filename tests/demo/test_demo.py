@@ -1,7 +1,5 @@
 """The demo as it is called: the whole story, an interruption, and a machine that lacks Docker."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

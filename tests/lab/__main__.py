@@ -1,7 +1,5 @@
 """Work with a lab by hand: `python -m tests.lab up|down|status|reap|exec`."""
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

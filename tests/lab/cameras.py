@@ -1,7 +1,5 @@
 """Control over one camera: what goes wrong with cameras in the field, on demand."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The node of the lab's second carrier: it and its broker have machines of their own, and it alone enters the hosts."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """The lab and a deployment in it, one of each for a session. Where they cannot start, tests fail; none is skipped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The lab's inventory as a scratch repository, and the real commands run on it, as a NOC engineer would."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -3,8 +3,6 @@
 For tests that change hosts many times. What SSH itself does is tested with the real carrier.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import tempfile

@@ -1,7 +1,5 @@
 """The only door to the `docker` and compose programs."""
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

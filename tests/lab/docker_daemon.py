@@ -1,7 +1,5 @@
 """A Docker daemon to work with: the one that runs, or one started here."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The relay program of the lab: the real MediaMTX where one can be had, else the stand-in, which says so."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """The one exception of the lab."""
 
-from __future__ import annotations
-
 
 class LabError(Exception):
     """The lab could not do what was asked; the message says why and what to do."""

@@ -1,7 +1,5 @@
 """The faults of the matrix: what goes wrong while a host is changed, and where the host has to be afterwards."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from .faulty import Fault

@@ -1,7 +1,5 @@
 """Faults put into a change: into the on-host program that travels, onto the host, or into the controller."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """Readers at the monitoring centre that hold paths of a relay open, and measure the gaps between packets."""
 
-from __future__ import annotations
-
 import json
 import select
 import subprocess

@@ -3,8 +3,6 @@
 And listeners at the places where it sends to, which say what arrives: connections, and the logins that come with them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final

@@ -1,7 +1,5 @@
 """A lab: started, used, stopped."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import io

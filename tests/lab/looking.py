@@ -1,7 +1,5 @@
 """Looking at cameras from within a site, past relays and tunnels: what the tests of the lab go by."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Final

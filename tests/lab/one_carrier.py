@@ -1,7 +1,5 @@
 """Both relays and all sites of the lab with one carrier: a site can go from one relay to the other, or have both."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """One more machine in the lab's management network, whose cable somebody may cut: programs of this one run in it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address

@@ -5,8 +5,6 @@ work makes a test slower and not red. What a host waits for by itself is no limi
 time that the product promises.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from functools import cache

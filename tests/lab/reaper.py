@@ -1,7 +1,5 @@
 """Removal of labs: one that has ended, and those whose process was killed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether a relay receives a path, as its own API says it: the quickest that shows that a camera is back."""
 
-from __future__ import annotations
-
 import time
 from typing import Final
 

@@ -6,8 +6,6 @@ which a reader reads on that was cut, or nothing, silence: after so many seconds
 gaps count from now; at any other line, or the end of standard input, the last line tells what each reader saw.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -4,8 +4,6 @@
 `peer.key`, the private key of the one site that is real here. One line of JSON tells what was seen.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

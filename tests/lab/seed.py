@@ -1,7 +1,5 @@
 """What each host is given before its first boot: who may log in, which devices a site has."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

@@ -1,7 +1,5 @@
 """A password and a codec change on a day that nobody knows: the camera is up before and after."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any

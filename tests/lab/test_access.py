@@ -1,7 +1,5 @@
 """Access modes on real hosts: a site of each, with the LAN that all others have, is proved, broken, and judged."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """An agent over real hosts: a camera's edit is merged, and its picture proved and told, without anybody's hand."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

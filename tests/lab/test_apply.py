@@ -1,7 +1,5 @@
 """Apply on real hosts: nothing changes twice, hand edits are named and healed, a lock-out heals itself."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import time

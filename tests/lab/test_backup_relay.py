@@ -1,7 +1,5 @@
 """Sites with a backup relay: when the first one dies, their readers have every picture at the other one soon."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Half of a lab's paths are broken, each camera in its own way: `verify` tells it in time, and the first of it soon."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

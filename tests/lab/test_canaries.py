@@ -1,7 +1,5 @@
 """Secrets stay where they belong: every output, every temporary place and every process list is searched."""
 
-from __future__ import annotations
-
 import subprocess
 import threading
 from collections.abc import Iterator

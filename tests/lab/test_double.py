@@ -1,7 +1,5 @@
 """The hosts in memory that the laws run on and real hosts pass one suite: they tell and plan alike."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime

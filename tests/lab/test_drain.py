@@ -1,7 +1,5 @@
 """A living relay is emptied onto another one of its carrier, under readers at the centre, gateway by gateway."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any

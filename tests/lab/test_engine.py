@@ -1,7 +1,5 @@
 """Which relay program the lab takes."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import platform

@@ -1,7 +1,5 @@
 """Whatever goes wrong while a host is changed, it is at its old state or at its new one, and the report says which."""
 
-from __future__ import annotations
-
 import shutil
 import socket
 import time

@@ -3,8 +3,6 @@
 The commands are those of docs/start/first-inventory.md, typed at a terminal, each as the one before it told.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """A province changes its carrier on real hosts: the new connection is made before the old one is broken."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

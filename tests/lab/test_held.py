@@ -1,7 +1,5 @@
 """One facility's file is broken on real hosts: the others change, its picture goes on, and its bytes stay."""
 
-from __future__ import annotations
-
 import pytest
 
 from .deployment import Deployment

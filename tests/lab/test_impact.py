@@ -1,7 +1,5 @@
 """What a plan says of viewers comes true: readers are held on every path while each kind of change is made."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 Each is of a rehearsed release, in a container of its own in the management network, without anything of the checkout.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Over IPv6 and by name: a relay that is called, applied and sent to over it, and a gateway that goes by a name."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import time

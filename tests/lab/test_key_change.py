@@ -1,7 +1,5 @@
 """Keys of gateways are changed under readers at the centre; a change that is killed goes on where it was."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import subprocess

@@ -3,8 +3,6 @@
 The whole lab runs on it by `LAB_SUITE=trixie scripts/soak tests/lab`.
 """
 
-from __future__ import annotations
-
 import difflib
 
 import pytest

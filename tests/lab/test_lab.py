@@ -1,7 +1,5 @@
 """The lab itself: it boots, its cameras play, what is broken on purpose is broken in the way it should be."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import signal

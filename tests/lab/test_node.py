@@ -1,7 +1,5 @@
 """A carrier whose hosts only its node can log in to: planned, changed and proved over a real broker."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import time

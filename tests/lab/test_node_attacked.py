@@ -1,7 +1,5 @@
 """A broker that keeps, reorders and replays what it carries; a node with a wrong clock, or without its state."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import threading

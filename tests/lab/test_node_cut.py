@@ -1,7 +1,5 @@
 """The network between a broker and one of its sides is cut while a host waits for its confirmation, and comes back."""
 
-from __future__ import annotations
-
 import json
 import signal
 import time

@@ -1,7 +1,5 @@
 """A camera that is asked who it is, on real hosts: by a port map of its own, by the probe alone, its login once."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -1,7 +1,5 @@
 """Whether a lab's process still runs."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Limits of time grow with the machine's load, within bounds, and each of them does."""
 
-from __future__ import annotations
-
 import ast
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A bare host made ready on real systems: what it lacks is installed, and all else goes by the user it was given."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

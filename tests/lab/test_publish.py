@@ -1,7 +1,5 @@
 """A site that pushes, on real hosts with the real MediaMTX: it is proved, broken, judged, and means harm."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

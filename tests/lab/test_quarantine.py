@@ -1,7 +1,5 @@
 """A camera refuses its password on real hosts: it is asked no more, nobody else is cut, and it comes back."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

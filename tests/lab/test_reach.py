@@ -1,7 +1,5 @@
 """What `prove` says is so by packets: every cell of its matrix is tried on real hosts, with gateways that mean harm."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Who reads, on real hosts: viewers of a province, encryption and its certificates, and what a change of them cuts."""
 
-from __future__ import annotations
-
 import re
 import time
 from ipaddress import ip_network

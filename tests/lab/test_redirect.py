@@ -3,8 +3,6 @@
 Each is shown to work first, with the rules about MediaMTX's user taken out: the places listen, and MediaMTX goes there.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """A relay's own key is changed under readers at the centre, site by site; what is killed goes on where it was."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

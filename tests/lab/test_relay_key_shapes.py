@@ -1,7 +1,5 @@
 """A relay's own key is changed where a site maps addresses, pushes or has a backup relay, and where a hub reads."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """A relay's life on real hosts: new hardware in a dead one's place, and one that is taken out of service."""
 
-from __future__ import annotations
-
 import base64
 import difflib
 import re

@@ -1,7 +1,5 @@
 """Revoked means gone, on real hosts: sessions of an old secret end, and no rollback brings back what an apply took."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Least right on real hosts: a program that was swapped, a decoder that was taken over, who reaches a centre."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The way to a host: over a jump host and no other way, by certificates, with a key that only the agent has."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

@@ -1,7 +1,5 @@
 """Rollouts with the real commands: the path gate, going back, two controllers, death, and a new MediaMTX."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """A relay of 3,000 sites and 30,000 devices: what the host's own program takes for one edit, and who notices it."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """A site whose line passes nothing but 443/udp: its gateway dials that port of the relay, and all is as elsewhere."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Seeded faults: a few in a minute or two, and all of them. The table of all of them is docs/reference/verdicts.md."""
 
-from __future__ import annotations
-
 import pytest
 
 from .deployment import Deployment

@@ -3,8 +3,6 @@
 Neither touches what is the other's, byte for byte: not by an apply, not by going out of service, and not by a mistake.
 """
 
-from __future__ import annotations
-
 import copy
 import difflib
 import secrets

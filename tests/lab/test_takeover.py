@@ -1,7 +1,5 @@
 """Another inventory on the same hosts, over real SSH: it is refused before anything is touched, until it adopts."""
 
-from __future__ import annotations
-
 import copy
 import json
 import secrets

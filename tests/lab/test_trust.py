@@ -1,7 +1,5 @@
 """A stranger in a host's place, and the narrow rule of sudo, on real hosts over real SSH."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Break each layer on real hosts and cameras: the right cause is named, and only what is broken."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """A cable is pulled on a real site: seconds until one message of a real Alertmanager, by the files as written."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

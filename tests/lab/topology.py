@@ -1,7 +1,5 @@
 """What the lab consists of, as data: the same for every run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Tunnels by which a packet gets through at once."""
 
-from __future__ import annotations
-
 import time
 
 from .errors import LabError

@@ -1,7 +1,5 @@
 """`provisioner watch` beside a lab, and what it serves."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The pages never say better than the worse word of verification and watch, whatever a watch's file holds."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Mapping

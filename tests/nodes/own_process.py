@@ -1,7 +1,5 @@
 """Processes that are this one's copy: what a test has put in the place of real things holds in them, too."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

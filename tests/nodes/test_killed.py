@@ -5,8 +5,6 @@ three seconds for its confirmation), so that hosts return by themselves now and 
 them, and held against the history.
 """
 
-from __future__ import annotations
-
 import random
 import signal
 import sys

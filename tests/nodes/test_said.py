@@ -1,7 +1,5 @@
 """What a person is told where the way to a carrier's hosts is broken, how soon, and what becomes of the hosts."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """How busy this machine is with other work: nothing that is measured here runs meanwhile."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The real commands on the scratch inventory, as a pipeline would call them."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

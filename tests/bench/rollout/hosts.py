@@ -1,7 +1,5 @@
 """So many plain relay hosts in containers of the lab's image: systemd, sshd, nothing else; no cameras and no sites."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import time

@@ -3,8 +3,6 @@
 A site of it has a key and no endpoint, so a relay dials its cameras into a tunnel that leads nowhere.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The same apply, its hosts called by a node over a broker: both on this machine."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The rollout part: a fleet of each size, all sides in turn on the same hosts, then the fleet is removed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -1,7 +1,5 @@
 """An ordinary Ansible role that does the same on the same hosts, with Ansible's defaults."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

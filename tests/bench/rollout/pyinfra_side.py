@@ -1,7 +1,5 @@
 """pyinfra doing the same on the same hosts: from a virtual environment of its own, with its defaults."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The rollout part's figures: seconds a host, ratios, and whether the targets are met."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median

@@ -5,8 +5,6 @@ without a path gate, so that the call is told apart from the waiting. Prints JSO
 seconds of the Ansible processes for each call, and what the hosts tell of each step.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

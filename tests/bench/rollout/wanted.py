@@ -3,8 +3,6 @@
 For the sides that the product is compared with: the files, and `OUT/HOST.json` that lists them with their rights.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """The databases under test: SQLite everywhere, and PostgreSQL where this machine has a server to start."""
 
-from __future__ import annotations
-
 import sqlite3
 import subprocess
 from collections.abc import Iterator

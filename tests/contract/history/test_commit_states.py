@@ -1,7 +1,5 @@
 """What became of commits, and the lease of agents: one suite for every database."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

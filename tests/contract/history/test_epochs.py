@@ -1,7 +1,5 @@
 """Epochs of hosts: each run that changes a host has a higher one than all before it, whoever takes them."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace

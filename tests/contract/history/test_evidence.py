@@ -1,7 +1,5 @@
 """What the database counts is what a plain reading of all runs says."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """What is recorded stays, is chained, and is told again: one suite for every database."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The lease of a night, and what receivers were told: one suite for every database."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

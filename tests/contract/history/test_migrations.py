@@ -1,7 +1,5 @@
 """A database of before is brought to the tables of now, with all that is in it; one that is ahead is refused."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 

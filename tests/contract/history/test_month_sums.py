@@ -1,7 +1,5 @@
 """Histories with sums of months, as earlier versions left them: one suite for every database."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from contextlib import closing

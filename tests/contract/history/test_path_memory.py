@@ -1,7 +1,5 @@
 """What is remembered of paths is replaced, sealed, and apart by inventory: one suite for every database."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import closing
 from dataclasses import replace

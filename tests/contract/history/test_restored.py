@@ -1,7 +1,5 @@
 """A record that is saved while it is in use and brought back, by the commands of docs/operate/record.md."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What is older than a cut leaves, by class, and the chain says so: one suite for every database."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta

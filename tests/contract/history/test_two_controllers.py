@@ -1,7 +1,5 @@
 """Two controllers side by side on one record: one change a host at a time, each told what became of its own."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """What runs saw of paths is kept, sealed, proved by the chain, and apart by inventory: one suite for every database."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace

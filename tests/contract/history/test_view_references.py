@@ -1,7 +1,5 @@
 """What people accepted is added, sealed, and apart by inventory: one suite for every database."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

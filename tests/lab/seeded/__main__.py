@@ -1,7 +1,5 @@
 """Seed faults in a lab and print the table of docs/reference/verdicts.md: `scripts/seeded`."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

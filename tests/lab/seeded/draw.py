@@ -4,8 +4,6 @@ What has to be said follows from the grammar: from where the fault is and what i
 drawn fault, as each seed draws others. `scripts/seeded --draw SEED --count N` seeds them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random

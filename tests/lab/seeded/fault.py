@@ -1,7 +1,5 @@
 """What a seeded fault is: what is broken, where, how, and what has to be said of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 

@@ -1,7 +1,5 @@
 """The faults that are seeded, as data. Which may be seeded at the same time: `batches`."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from tests.lab.cameras import Picture

@@ -1,7 +1,5 @@
 """The page docs/reference/verdicts.md, made from what is stored."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 

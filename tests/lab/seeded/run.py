@@ -1,7 +1,5 @@
 """Seeds faults in a lab, lets `verify` look, mends them, and keeps what was said."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """How something is broken in the lab and mended again: what faults are made of."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass, field
 from typing import Final, Protocol

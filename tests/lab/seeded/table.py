@@ -1,7 +1,5 @@
 """The table of docs/reference/verdicts.md, what is wrong in it, and its last lines. Pure."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt

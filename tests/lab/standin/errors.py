@@ -1,7 +1,5 @@
 """The errors that end a step of the stand-in with one line."""
 
-from __future__ import annotations
-
 import errno
 import os
 

@@ -1,7 +1,5 @@
 """Durations, sizes and URLs in the notation of the real relay."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """Every key that a MediaMTX 1.20.1 configuration may have, with its type and default."""
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """The session description of a camera, and the one that readers get."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -1,7 +1,5 @@
 """Size, profile and level of a picture from its sequence parameter set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """YAML as the real relay reads it: strict about duplicates, with the old spellings of booleans."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

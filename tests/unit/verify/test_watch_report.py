@@ -1,7 +1,5 @@
 """The file in which a watch reports: who reads it for how long, and what is left out of it."""
 
-from __future__ import annotations
-
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a running watch and the age of verifications change on pages, in examples."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 
