@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Unpack
 
 import click
@@ -18,10 +19,11 @@ from provisioner.cli.support.options import field_options, in_order
 from provisioner.cli.support.output import echo_lines, print_document, said
 from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
-from provisioner.cli.support.texts import Edited, edits_file, edits_of
+from provisioner.cli.support.texts import Choice, Edited, chosen_of, edits_file, edits_of, many_options
 from provisioner.inventory.model.connection import Access, GatewaySystem, Party, SurveyVerdict, UplinkKind
 from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
 from provisioner.inventory.model.orders import ManagingBody
+from provisioner.inventory.outline import Outline
 from provisioner.operations.edit import facilities as facility_edits
 from provisioner.operations.questions import next_step
 from provisioner.record.lifecycle.state import FacilityState
@@ -243,7 +245,7 @@ def survey(
 
 
 @facility.command()
-@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@many_options
 @click.option(
     "--relay", default="", metavar="NAME", shell_complete=hosts_like, help="The relay. Default: the only possible one."
 )
@@ -273,15 +275,30 @@ def survey(
     help="The relay's way to the devices. Default in a new plan: pull_portmap.",
 )
 @edits_file
-def plan(invocation: Invocation, /, name: str, **words: Unpack[facility_edits.ConnectionPlanRequest]) -> Edited:
-    """Propose the relay of a facility, and describe its gateway.
+def plan(
+    invocation: Invocation,
+    /,
+    names: tuple[str, ...],
+    limits: tuple[str, ...],
+    listing: Path | None,
+    **words: Unpack[facility_edits.ConnectionPlanRequest],
+) -> Edited:
+    """Propose the relay of facilities, and describe their gateways.
 
     The parties then sign this plan, with the recorders and cameras in the file. A change of --access makes another
-    plan: all three parties sign again, and the gateway needs a new package.
+    plan: all three parties sign again, and the gateway needs a new package. A --limit takes open facilities with
+    cameras and without an agreed plan. If one facility is refused, no file is written.
 
-    Example: provisioner -i DIR facility plan kcl-bg-003 --relay relay-viettel-1
+    Example: provisioner -i DIR facility plan --limit province=bac-giang --relay relay-viettel-1
     """
-    return facility_edits.planned(edits_of(invocation), name, words), f"{name}: a plan is proposed"
+    edits = edits_of(invocation)
+    chosen = chosen_of(edits, Choice(names=names, limits=limits, listing=listing), _needs_plan)
+    made = edits.of_many(chosen, lambda edits, name: facility_edits.planned(edits, name, words))
+    return made, f"{', '.join(chosen)}: a plan is proposed"
+
+
+def _needs_plan(site: Outline) -> bool:
+    return site.operating.is_carried and bool(site.cameras) and not (site.plan and site.plan.agreed)
 
 
 @facility.command()

@@ -143,7 +143,7 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     keyed = keyed_host(texts.edits_of(invocation), host)
     key = compared_key(invocation, keyed, compared, dry_run=dry_run)
     edit = with_host_key(keyed, key.host_key)
-    commit = texts.write_edit(invocation, edit, f"Host key of {host}", commits=commits) if not dry_run else ""
+    commit = texts.write_edits(invocation, [edit], f"Host key of {host}", commits=commits) if not dry_run else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
     return 0
 

@@ -1,6 +1,6 @@
 """`provisioner sign-off` and `provisioner approve`: signatures of people."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
@@ -10,17 +10,25 @@ import click
 from provisioner.base.document import Day, Digest, Printed, absent, of, ungiven
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
-from provisioner.base.language import Language, Translator, translator
+from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.text import named, printable
-from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, today
 from provisioner.cli.support.options import MomentWord
 from provisioner.cli.support.output import echo_lines, print_document, print_warning, show
 from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
-from provisioner.cli.support.texts import checkout_for, commit_option, commit_written
+from provisioner.cli.support.texts import (
+    Choice,
+    checkout_for,
+    chosen_of,
+    commit_option,
+    commit_written,
+    edits_of,
+    many_options,
+)
 from provisioner.inventory.model.connection import Party
+from provisioner.inventory.outline import Outline
 from provisioner.inventory.signed import NAMESPACE, signed_content
 from provisioner.operations.edit.sign_off import (
     Agreement,
@@ -30,7 +38,7 @@ from provisioner.operations.edit.sign_off import (
     plan_to_sign,
     statement_of,
 )
-from provisioner.operations.edit.sign_off import sign_off as record_agreement
+from provisioner.operations.edit.sign_off import sign_off as record_agreements
 from provisioner.plan.change import Change, Impact, cut_by, distinct_trust
 from provisioner.plan.guards.approvals import APPROVAL_NAMESPACE, Approval, approval_statement
 from provisioner.report.documents.minutes import plan_minutes
@@ -97,7 +105,7 @@ class _Chosen(TypedDict):
 
 
 @click.command("sign-off")
-@click.argument("facility", shell_complete=facilities_like)
+@many_options
 @click.option(
     "--by",
     "parties",
@@ -133,7 +141,7 @@ class _Chosen(TypedDict):
 @click.pass_obj
 def sign_off(
     invocation: Invocation,
-    facility: str,
+    /,
     parties: tuple[str, ...],
     day: datetime | None,
     source: str,
@@ -146,8 +154,9 @@ def sign_off(
     reads: bool,
     out: Path | None,
     commits: bool,
+    **choice: Unpack[Choice],
 ) -> int:
-    """Record in a facility's file that the parties agreed to its plan.
+    """Record in facilities' files that the parties agreed to their plans.
 
     DIC, Health and the carrier each agree to the carrier, the relay, the access mode, the recorders and the cameras
     with their streams. The sign-off has a hash of exactly that: it shows a later edit. The rest of the file stays as it
@@ -159,11 +168,15 @@ def sign_off(
 
     --show prints the plan for people before anybody signs: as text, or with --out as a page or as minutes.
 
+    A --limit takes the facilities whose plan one of the parties has still to sign. If one facility is refused, no file
+    is written. --show, --statement and --signature take one facility.
+
     Example: provisioner -i DIR sign-off kcl-bg-001 --by dic --by health --by carrier --source "12/BB"
     """
     if reads or out:
         if any((parties, all_parties, source, shown, signature, key, day, commits)) or not reads:
             raise UsageError("--show and --out take nothing else but --successor", hint="sign afterwards")
+        (facility,) = _chosen_to_sign(invocation, choice, (), successor=successor, only_one=True)
         return show_plan(invocation, facility, successor=successor, out=out)
     if not source:
         raise UsageError("a sign-off names its minutes or letter", hint='add --source "12/BB"')
@@ -173,18 +186,34 @@ def sign_off(
         raise UsageError("name either --by or --all-parties", hint="e.g. --by dic --by health")
     parties = tuple(party.value for party in Party) if all_parties else parties
     plan, signed_on = "successor" if successor else "plan", day.date() if day else today()
-    agreement = Agreement(facility, plan, parties, signed_on, source)
+    only_one = shown or signature is not None
+    chosen = _chosen_to_sign(invocation, choice, parties, successor=successor, only_one=only_one)
+    agreements = [Agreement(name, plan, parties, signed_on, source) for name in chosen]
     checkout = checkout_for(invocation, commits=commits)
     if shown:
-        text = statement_of(invocation.inventory, agreement, today=today(), environment=invocation.env)
-        _show_statement(invocation, SignOffDocument, agreement, text, NAMESPACE)
+        text = statement_of(invocation.inventory, agreements[0], today=today(), environment=invocation.env)
+        _show_statement(invocation, SignOffDocument, agreements[0], text, NAMESPACE)
         return 0
-    made = _agreement_signature(invocation, agreement, signature, key)
-    env = invocation.env
-    signed = record_agreement(invocation.inventory, agreement, today=today(), signature=made, environment=env)
-    commit_written(invocation, checkout, [signed.path], f"{facility}: {plan} signed by {', '.join(parties)}")
-    _report_agreement(invocation, agreement, signed)
+    pairs = [(agreement, _agreement_signature(invocation, agreement, signature, key)) for agreement in agreements]
+    signed = record_agreements(invocation.inventory, pairs, today=today(), environment=invocation.env)
+    message = f"{', '.join(chosen)}: {plan} signed by {', '.join(parties)}"
+    commit_written(invocation, checkout, [one.path for one in signed], message)
+    _report_agreements(invocation, agreements, signed)
     return 0
+
+
+def _chosen_to_sign(
+    invocation: Invocation, choice: Choice, parties: Collection[str], *, successor: bool, only_one: bool
+) -> tuple[str, ...]:
+    def needs_signature(site: Outline) -> bool:
+        plan = site.successor if successor else site.plan
+        return site.operating.is_carried and plan is not None and not {*plan.unsigned}.isdisjoint(parties or Party)
+
+    chosen = chosen_of(edits_of(invocation), choice, needs_signature)
+    if only_one and len(chosen) != 1:
+        hint = marked("name one facility; --key and sign-offs without a signature take several")
+        raise UsageError(marked("--show, --statement and --signature take one facility"), hint=hint)
+    return chosen
 
 
 def _show_statement(
@@ -213,16 +242,21 @@ def _read(signature: Path) -> bytes:
         raise UsageError(f"{signature} cannot be read: {error.strerror}", hint="name the .sig file") from None
 
 
-def _report_agreement(invocation: Invocation, agreement: Agreement, signed: Signed) -> None:
-    of_file = {"file": signed.path, "content": signed.content, "key": signed.key or None}
-    by = ", ".join(agreement.parties) + (f" with {signed.key}" if signed.key else "")
-    lines = [f"{signed.path}: {agreement.plan} signed by {by} on {agreement.signed_on}"]
-    if signed.agreed:
-        lines.append(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
-    if signed.missing:
-        lines.append(f"still to sign what {agreement.facility} says now: {', '.join(signed.missing)}")
-    lines.append(f"next: provisioner facility next {agreement.facility}")
-    show(invocation, SignOffDocument.made_of(agreement, agreed=signed.agreed, **of_file), lines)
+def _report_agreements(invocation: Invocation, agreements: Sequence[Agreement], signed: Sequence[Signed]) -> None:
+    rows, lines = [], list[str]()
+    for agreement, one in zip(agreements, signed, strict=True):
+        of_file = {"file": one.path, "content": one.content, "key": one.key or None}
+        rows.append(SignOffDocument.made_of(agreement, agreed=one.agreed, **of_file))
+        by = ", ".join(agreement.parties) + (f" with {one.key}" if one.key else "")
+        lines.append(f"{one.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
+        if one.agreed:
+            lines.append(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
+        if one.missing:
+            lines.append(f"still to sign what {agreement.facility} says now: {', '.join(one.missing)}")
+    if len(rows) == 1:
+        show(invocation, rows[0], [*lines, f"next: provisioner facility next {agreements[0].facility}"])
+    else:
+        show(invocation, SignOffsDocument(sign_offs=rows), [*lines, "next: provisioner status"])
 
 
 class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
@@ -238,6 +272,12 @@ class SignOffDocument(Printed, name="sign-off", title="A sign-off"):
     content: str | None = absent()
     key: str | None = ungiven()  #: The fingerprint of the key that signed; null if the sign-off is claimed.
     agreed: bool | None = absent()
+
+
+class SignOffsDocument(Printed, name="sign-offs", title="Sign-offs of several facilities"):
+    """Output of `provisioner sign-off --output json` for several facilities."""
+
+    sign_offs: tuple[SignOffDocument, ...]
 
 
 @click.command()

@@ -7,19 +7,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
 from provisioner.base.document import Known, Printed, ProblemRow, Truth, of
 from provisioner.base.errors import HostError, InventoryError, UsageError, worst_of
+from provisioner.base.files import read_regular
 from provisioner.base.frozen import FrozenFacility
 from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
+from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.output import echo_lines, print_document, problem_lines, said
+from provisioner.cli.support.terminal import ValidPath
+from provisioner.desired.limit import parse_limits
+from provisioner.inventory.outline import Outline
 from provisioner.operations.edit.file_edit import Edits, FileEdit
+from provisioner.operations.edit.shared_files import chosen_facilities
 from provisioner.report.tables import some_of
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from provisioner.plan.diff.paths import Quarantined
 
 #: People compare a digest's beginning; documents have all of it.
+_MOST_IDS = 1 << 20
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -36,7 +44,7 @@ HOSTS_KEEP = marked("hosts keep their state")
 IF_NEW = "if it is the new hardware, and that address and host key are its own, add --allow trust=1"
 
 
-Edited = tuple[FileEdit, str]  #: An edit, and the message of its commit.
+Edited = tuple[FileEdit | tuple[FileEdit, ...], str]  #: Edits, and the message of their commit.
 EditedWithNext = tuple[FileEdit, str, str]  #: The same of a file that is no facility's, and the line of the next step.
 commit_option = click.option("--commit", "commits", is_flag=True, help="Commit the written files, and no other ones.")
 
@@ -53,7 +61,8 @@ def edits_file(command: Callable[..., Edited | EditedWithNext]) -> Callable[...,
     @wraps(command)
     def finished(invocation: Invocation, /, *arguments: object, dry_run: bool, commits: bool, **options: object) -> int:
         edit, message, *then = command(invocation, *arguments, **options)
-        return _finish_edit(invocation, edit, message, "".join(then), dry_run=dry_run, commits=commits)
+        edits = (edit,) if isinstance(edit, FileEdit) else edit
+        return _finish_edits(invocation, edits, message, "".join(then), dry_run=dry_run, commits=commits)
 
     return edit_options(click.pass_obj(finished))
 
@@ -63,28 +72,69 @@ def edits_of(invocation: Invocation) -> Edits:
     return Edits(invocation.inventory, today(), invocation.env)
 
 
-def _finish_edit(
-    invocation: Invocation, edit: FileEdit, message: str, then: str, *, dry_run: bool, commits: bool
+def many_options(command: F) -> F:
+    """Add the ways to choose several facilities."""
+    command = click.option(
+        "--file",
+        "listing",
+        type=ValidPath(dir_okay=False),
+        metavar="FILE",
+        help="Also the facilities in this file, one id a line.",
+    )(command)
+    argument = click.argument("names", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
+    return argument(limit_option(command))
+
+
+class Choice(TypedDict):
+    """The values of `many_options`."""
+
+    names: tuple[str, ...]
+    limits: tuple[str, ...]
+    listing: Path | None
+
+
+def chosen_of(edits: Edits, choice: Choice, suits: Callable[[Outline], bool]) -> tuple[str, ...]:
+    """Return the facilities that these options choose, or raise `UsageError`."""
+    if not any(choice.values()):
+        hint = marked("name their ids, or --limit KIND=NAME, or --file FILE with an id a line")
+        raise UsageError(marked("no facility is named"), hint=hint)
+    names = *choice["names"], *_ids_in(choice["listing"])
+    return chosen_facilities(edits, names, parse_limits(choice["limits"]), suits)
+
+
+def _ids_in(listing: Path | None) -> list[str]:
+    if listing is None:
+        return []
+    try:
+        text = read_regular(listing, most=_MOST_IDS).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        hint = marked("name a text file with one id a line")
+        raise UsageError(msg("{file} cannot be read as a list of ids", str(listing)), hint=hint) from None
+    return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
+
+
+def _finish_edits(
+    invocation: Invocation, edits: Sequence[FileEdit], message: str, then: str, *, dry_run: bool, commits: bool
 ) -> int:
-    """Write an edit unless dry run; print it and the next step.
+    """Write edits unless dry run; print them and the next step.
 
     Raises `UsageError` if it cannot be committed: before writing, or after Git's refusal.
     """
     refuse_both(dry_run=dry_run, commits=commits)
-    commit = write_edit(invocation, edit, message, commits=commits) if not dry_run else ""
+    commit = write_edits(invocation, edits, message, commits=commits) if not dry_run else ""
     if invocation.json:
-        written = edit.changed and not dry_run
         document = SharedEditDocument if then else EditDocument
-        print_document(document.made_of(edit, written=written, commit=commit).plain)
+        rows = [document.made_of(edit, written=edit.changed and not dry_run, commit=commit) for edit in edits]
+        print_document((rows[0] if len(rows) == 1 else EditsDocument(edits=rows)).plain)
         return 0
-    if not edit.changed:
-        click.echo(said(f"{edit.path}: {edit.facility} is so already"))
-        return 0
-    echo_lines(diff_lines(edit))
-    echo_lines(problem_lines(edit.warnings, invocation.say), err=True, color=invocation.color)
+    for edit in edits:
+        echo_lines(diff_lines(edit) if edit.changed else [said(f"{edit.path}: {edit.facility} is so already")])
+        echo_lines(problem_lines(edit.warnings, invocation.say), err=True, color=invocation.color)
     if commit:
         click.echo(said(f"committed as {commit[:12]}: {message}"))
-    echo_lines(map(said, _edit_ending(edit, then, dry_run=dry_run)))
+    changed = [edit for edit in edits if edit.changed]
+    then = then if len(edits) == 1 else "next: provisioner status"
+    echo_lines(map(said, _edit_ending(changed, then, dry_run=dry_run) if changed else ()))
     return 0
 
 
@@ -111,13 +161,18 @@ class SharedEditDocument(Printed, name="file-edit", title="An edit of a file tha
     warnings: tuple[ProblemRow, ...]
 
 
-def _edit_ending(edit: FileEdit, then: str, *, dry_run: bool) -> list[str]:
-    lines = []
-    if edit.sign_offs:
-        lines.append(f"{edit.facility} is held until its present content is signed: hosts keep their state")
+class EditsDocument(Printed, name="facility-edits", title="Edits of several facilities"):
+    """Output of commands that edit several facilities at once."""
+
+    edits: tuple[EditDocument, ...]
+
+
+def _edit_ending(edits: Sequence[FileEdit], then: str, *, dry_run: bool) -> list[str]:
+    held = [edit.facility for edit in edits if edit.sign_offs]
+    lines = [f"{facility} is held until its present content is signed: hosts keep their state" for facility in held]
     if dry_run:
         return [*lines, "dry run: no files were written; repeat without --dry-run"]
-    return [*lines, then or f"next: provisioner facility next {edit.facility}"]
+    return [*lines, then or f"next: provisioner facility next {edits[0].facility}"]
 
 
 def diff_lines(edit: FileEdit) -> list[str]:
@@ -136,13 +191,13 @@ def checkout_for(invocation: Invocation, *, commits: bool) -> Checkout | None:
     return committing(invocation.inventory) if commits else None
 
 
-def write_edit(invocation: Invocation, edit: FileEdit, message: str, *, commits: bool) -> str:
-    """Write an edit that changes its file; return the commit, if any."""
-    if not edit.changed:
-        return ""
-    checkout = checkout_for(invocation, commits=commits)
-    edit.write(invocation.inventory)
-    return committed(checkout, {edit.path: edit.after}, message) if checkout else ""
+def write_edits(invocation: Invocation, edits: Iterable[FileEdit], message: str, *, commits: bool) -> str:
+    """Write edits that change their files; return the commit, if any."""
+    changed = [edit for edit in edits if edit.changed]
+    checkout = checkout_for(invocation, commits=commits) if changed else None
+    for edit in changed:
+        edit.write(invocation.inventory)
+    return committed(checkout, {edit.path: edit.after for edit in changed}, message) if checkout else ""
 
 
 def commit_written(invocation: Invocation, checkout: Checkout | None, files: Iterable[Path], message: str) -> None:

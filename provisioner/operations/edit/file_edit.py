@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from difflib import unified_diff
+from itertools import chain
 from pathlib import Path
 
 from provisioner.base.errors import InventoryError, LockedError, Problem, Severity, UsageError
@@ -166,14 +167,27 @@ class Edits:
     root: Path
     today: date
     environment: Mapping[str, str] = field(repr=False)
+    together: Loaded | None = None  #: The inventory as read once, if its edits are checked together afterwards.
 
     def load(self) -> Loaded:
         """Load the inventory, or raise `InventoryError` if it does not exist."""
-        return load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
+        return self.together or load(self.root, today=self.today, cache=cache_of(self.root, self.environment))
 
     def edit(self, loaded: Loaded, facility: str, before: bytes | None, after: FacilityText) -> FileEdit:
         """Make a checked edit; see `checked_against_rules`."""
-        return checked_against_rules(loaded, self.root, FileEdit(facility, after.path, before, after.data), self.today)
+        edit = FileEdit(facility, after.path, before, after.data)
+        return edit if self.together else checked_against_rules(loaded, self.root, edit, self.today)
+
+    def of_many(self, facilities: Iterable[str], make: Callable[[Edits, str], FileEdit]) -> tuple[FileEdit, ...]:
+        """Make edits of several facilities, all checked, or raise."""
+        loaded = self.load()
+        edits = [make(replace(self, together=loaded), name) for name in facilities]
+        made = all_checked_against_rules(loaded, self.root, edits, self.today)
+        if made.refused:
+            problems = tuple(chain.from_iterable(made.refused.values()))
+            message = msg("{facilities} would be invalid; nothing is written", ", ".join(sorted(made.refused)))
+            raise InventoryError(message, problems=problems, hint="correct the values")
+        return made.edits
 
     def open(self, facility: str) -> OpenFacility:
         """Open a facility for an edit."""

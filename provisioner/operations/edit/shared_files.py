@@ -1,11 +1,12 @@
 """Edits of files that belong to no facility: maintenance windows, designations, relays."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
 from provisioner.base.errors import UsageError
+from provisioner.base.language import marked
 from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
 from provisioner.desired.limit import Limit
 from provisioner.inventory.files.edit import Flow
@@ -14,7 +15,15 @@ from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.facility import MaintenanceWindow
 from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.outline import Outline, OutlinedInventory
-from provisioner.operations.edit.file_edit import Edits, FacilityText, FileEdit, frame_of, relay_named, text_of_file
+from provisioner.operations.edit.file_edit import (
+    Edits,
+    FacilityText,
+    FileEdit,
+    facility_named,
+    frame_of,
+    relay_named,
+    text_of_file,
+)
 
 _WINDOWS = "maintenance.yml"
 _DESIGNATIONS = "designations.yml"
@@ -94,6 +103,28 @@ def _names_of(inventory: OutlinedInventory, site: Outline) -> dict[str, tuple[st
         "facility": (site.id,),
         "host": tuple(plan.relay for plan in plans),
     }
+
+
+def chosen_facilities(
+    edits: Edits, names: Sequence[str], limit: Limit, suits: Callable[[Outline], bool]
+) -> tuple[str, ...]:
+    """Return the named facilities, or those of a limit that suit.
+
+    Raises `UsageError` for an unknown name, or if no facility is chosen.
+    """
+    loaded = edits.load()
+    for name in names:
+        facility_named(loaded, name)
+    found = tuple(dict.fromkeys(names))
+    if limit.wanted:
+        inventory = _outlined(loaded)
+        limit = limit.of(inventory)
+        sites = [site for site in loaded.outlines.values() if not names or site.id in names]
+        found = tuple(site.id for site in sites if limit.takes(_names_of(inventory, site)) and suits(site))
+    if not found:
+        hint = marked("a limit takes open facilities with cameras that still need this; name others by their ids")
+        raise UsageError(marked("no facility is chosen"), hint=hint)
+    return found
 
 
 def _outlined(loaded: Loaded) -> OutlinedInventory:

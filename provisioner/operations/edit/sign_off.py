@@ -21,14 +21,14 @@ from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.loader.load import load
+from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model.connection import ConnectionPlan, Party, PlanState, Signature, SignOff
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.rules.approvals import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
-from provisioner.operations.edit.file_edit import edit_file, facility_file, facility_named
+from provisioner.operations.edit.file_edit import FileEdit, edited_file, facility_file, facility_named
 
 _NOWHERE: Mapping[str, str] = MappingProxyType({})  #: An environment without a cache folder.
 
@@ -94,7 +94,7 @@ def plan_to_sign(
 ) -> PlanToSign:
     """Return a facility's plan to sign, or raise `UsageError`."""
     agreement = Agreement(facility, "successor" if successor else "plan", (), today, "")
-    case = _case_of(root, agreement, today, environment)
+    case = _case_of(_loaded(root, today, environment), agreement)
     carriers = case.frame.carriers
     carrier = carriers[case.plan.carrier].name if case.plan.carrier in carriers else case.plan.carrier
     try:
@@ -109,25 +109,33 @@ def statement_of(root: Path, agreement: Agreement, *, today: date, environment: 
 
     Raises `UsageError` like `sign_off`, or if there is more than one party.
     """
-    case = _case_of(root, agreement, today, environment)
+    case = _case_of(_loaded(root, today, environment), agreement)
     return statement(case.facility, case.plan, _single_sign_off(case, agreement), case.frame.settings.id)
 
 
 def sign_off(
     root: Path,
-    agreement: Agreement,
+    agreements: Sequence[tuple[Agreement, bytes | None]],
     *,
     today: date,
-    signature: bytes | None = None,
     environment: Mapping[str, str] = _NOWHERE,
-) -> Signed:
-    """Write an agreement and the plan's hash into the facility file.
+) -> tuple[Signed, ...]:
+    """Write agreements and their plans' hashes into the facilities' files.
 
-    `signature` is the output of `ssh-keygen -Y sign` over the statement; without it the agreement is claimed. Raises
+    Beside an agreement is the output of `ssh-keygen -Y sign` over its statement; without it the agreement is claimed.
+    On a refusal of any one nothing is written. Raises
     `InventoryError` if the facility cannot be read or edited, or the signature is invalid; `UsageError` if there is no
     such facility or plan, the day is in the future, the source holds private data, or the policy requires a signature.
     """
-    case = _case_of(root, agreement, today, environment)
+    loaded = _loaded(root, today, environment)
+    made = [_signed_edit(root, loaded, agreement, signature) for agreement, signature in agreements]
+    for edit, _ in made:
+        edit.write(root)
+    return tuple(signed for _, signed in made)
+
+
+def _signed_edit(root: Path, loaded: Loaded, agreement: Agreement, signature: bytes | None) -> tuple[FileEdit, Signed]:
+    case = _case_of(loaded, agreement)
     if signature is None:
         refuse_claims(case.frame, agreement.source)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
@@ -144,18 +152,21 @@ def sign_off(
     agreed = not missing and not case.plan.agreed and case.facility.gateway is not None and bool(case.facility.cameras)
     if agreed:
         changes[agreement.plan, "state"] = PlanState.AGREED.value
-    edit_file(root, path, changes, "write the sign-off by hand")
-    return Signed(path, case.content, missing, key, agreed)
+    texts = edited_file(path, changes, "write the sign-off by hand")
+    return FileEdit(agreement.facility, path, *texts), Signed(path, case.content, missing, key, agreed)
 
 
-def _case_of(root: Path, agreement: Agreement, today: date, environment: Mapping[str, str]) -> _Case:
-    loaded = load(root, today=today, cache=cache_of(root, environment) if environment else None)
+def _loaded(root: Path, today: date, environment: Mapping[str, str]) -> Loaded:
+    return load(root, today=today, cache=cache_of(root, environment) if environment else None)
+
+
+def _case_of(loaded: Loaded, agreement: Agreement) -> _Case:
     facility = facility_named(loaded, agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan
     if plan is None or loaded.frame is None:
         hint = f"write {agreement.plan} first"
         raise UsageError(f"facility {facility.id} has no {agreement.plan} to sign", hint=hint, object=facility.id)
-    if agreement.signed_on > today:
+    if agreement.signed_on > loaded.today:
         raise UsageError(f"--on {agreement.signed_on} is a day to come", hint="name the day on which it was agreed")
     _refuse_private(agreement.source)
     return _Case(loaded.frame, facility, plan, signed_content(facility, plan))

@@ -56,7 +56,7 @@ def test_each_shell_gets_its_script(shell: str, capsys: pytest.CaptureFixture[st
         (["contacts", "l"], ["list"]),
         (["--output", "j"], ["json"]),
         (["status", "--output", "j"], ["json"]),
-        (["schema", "facil"], ["facility", "facility-edit", "facility-next"]),
+        (["schema", "facil"], ["facility", "facility-edit", "facility-edits", "facility-next"]),
         (["-i", str(EXAMPLE), "status", "--limit", ""], ["carrier=", "province=", "facility=", "host="]),
         (["-i", str(EXAMPLE), "plan", "--limit", "carrier", "=", "v"], ["viettel", "vnpt"]),
         (["-i", str(EXAMPLE), "plan", "--limit", "facility", "="], _FACILITIES),
