@@ -1,7 +1,6 @@
 """Site packages of routers that are no Linux hosts: their scripts hold what is meant, as far as can be tried here."""
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,47 +49,28 @@ def package(system: str, **relay: str) -> dict[str, str]:
 
 
 # --- OpenWrt: run with the router's own programs played ------------------------------------------
-_UCI = r"""#!/usr/bin/python3 -IS
-import json, os, sys
-path = os.environ["UCI_STATE"]
-state = json.load(open(path))
-words = [w for w in sys.argv[1:] if w != "-q"]
-verb, rest = words[0], words[1:]
-def split(key):
-    parts = key.split(".")
-    return ".".join(parts[:2]), parts[2] if len(parts) > 2 else None
-def fail():
-    sys.exit(1)
-if verb == "show":
-    for section, options in state.items():
-        if section.split(".")[0] == rest[0]:
-            print(f"{section}={options['']}")
-            for name, value in options.items():
-                if name:
-                    print(f"{section}.{name}='{value}'")
-elif verb == "get":
-    section, option = split(rest[0])
-    value = state.get(section, {}).get(option)
-    print(value) if value is not None else fail()
-elif verb == "delete":
-    section, option = split(rest[0])
-    if section not in state:
-        fail()
-    del state[section]
-elif verb in ("set", "add_list"):
-    key, _, value = rest[0].partition("=")
-    section, option = split(key)
-    if option is None:
-        state.setdefault(section, {})[""] = value
-    elif section not in state:
-        fail()
-    elif verb == "add_list":
-        state[section].setdefault(option, []).append(value)
-    else:
-        state[section][option] = value
-elif verb != "commit":
-    fail()
-json.dump(state, open(path, "w"))
+# Its settings are lines of section, option and value; the type of a section has no option, and a list a "+" before it.
+_UCI = r"""#!/bin/sh
+[ "$1" = -q ] && shift
+verb=$1 rest=$2 exec awk -F '\t' '
+BEGIN {
+	verb = ENVIRON["verb"]; rest = ENVIRON["rest"]
+	at = index(rest, "="); key = at ? substr(rest, 1, at - 1) : rest; value = substr(rest, at + 1)
+	split(key, part, "."); section = part[1] "." part[2]; option = part[3]
+	fails = verb !~ /^(show|commit)$/; file = ARGV[1]
+}
+verb == "show" && index($1, rest ".") == 1 { print $1 ($2 == "" ? "=" $3 : "." $2 "=\047" $3 "\047") }
+verb == "get" && $1 == section && $2 == option { print $3; fails = 0 }
+$1 == section && (verb == "set" && option || verb ~ /^(delete|add_list)$/) { fails = 0 }
+$1 == section && (verb == "delete" || verb == "set" && $2 == option) { next }
+{ row[++rows] = $0 }
+END {
+	if (verb == "set" && option == "") fails = 0
+	if (fails) exit 1
+	if (verb ~ /^(set|add_list)$/) row[++rows] = section "\t" (verb == "set" ? "" : "+") option "\t" value
+	printf "" > file
+	for (at = 1; at <= rows; at++) print row[at] > file
+}' "$UCI_STATE"
 """
 _WG = """#!/bin/sh
 case $1 in genkey) echo KEY-OF-THE-ROUTER ;; pubkey) read key; echo "public of $key" ;; *) exit 1 ;; esac
@@ -100,8 +81,8 @@ class Router:
     """An OpenWrt router: its programs as stubs, its settings in a file, run as root in a user namespace of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.state = folder, folder / "uci.json"
-        self.state.write_text('{"network.lan": {"": "interface", "device": "br-lan"}, "firewall.mine": {"": "zone"}}')
+        self.folder, self.state = folder, folder / "uci"
+        self.state.write_text("network.lan\t\tinterface\nnetwork.lan\tdevice\tbr-lan\nfirewall.mine\t\tzone\n")
         programs = folder / "bin"
         programs.mkdir()
         for name, text in {"uci": _UCI, "wg": _WG, "id": "#!/bin/sh\necho 0\n"}.items():
@@ -134,8 +115,15 @@ class Router:
             path.write_text(text)
 
     @property
-    def settings(self) -> dict[str, dict[str, object]]:
-        return dict(json.loads(self.state.read_text()))
+    def settings(self) -> dict[str, dict[str, Any]]:
+        told: dict[str, dict[str, Any]] = {}
+        for section, option, value in (line.split("\t") for line in self.state.read_text().splitlines()):
+            options = told.setdefault(section, {})
+            if option.startswith("+"):
+                options.setdefault(option[1:], []).append(value)
+            else:
+                options[option] = value
+        return told
 
 
 @pytest.fixture
@@ -178,7 +166,7 @@ def test_openwrt_run_again_changes_nothing_and_keeps_the_key_and_what_is_not_our
 
 
 def test_openwrt_with_another_lan_is_refused_and_unchanged(router: Router) -> None:
-    router.state.write_text('{"network.lan": {"": "interface", "device": "br0"}}')
+    router.state.write_text("network.lan\t\tinterface\nnetwork.lan\tdevice\tbr0\n")
     before = router.settings
     router.take(package("openwrt"))
     done = router.run("install.sh")
