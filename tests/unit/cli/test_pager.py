@@ -15,6 +15,9 @@ from tests.unit.cli.test_attendance import EXAMPLE, environment
 
 ROOT = Path(__file__).parents[3]
 STATUS = ("status", "--why", "--limit", "carrier=viettel")
+DRIFT = (sys.executable, "-m", "tests.slow_program", "0", "-i", str(EXAMPLE), "drift", "--details")
+
+Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -33,7 +36,14 @@ def call(folder: Path, *words: str, rows: int = 24, **env: str) -> PseudoTermina
     return PseudoTerminal(argv, environment(folder, PATH=path, **env), rows=rows)
 
 
-def plain(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def unpaged(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """What a pipe gets of a comparison with hosts."""
+    env = environment(tmp_path_factory.mktemp("unpaged"), PAGER="its-pager")
+    return subprocess.run(DRIFT, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def plain(folder: Path, *words: str) -> Done:
     argv = [sys.executable, "-m", "provisioner", "-i", str(EXAMPLE), *words]
     env = environment(folder, PAGER="its-pager", PATH=f"{folder / 'bin'}:{os.environ['PATH']}")
     return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
@@ -79,18 +89,17 @@ def test_what_needs_none_gets_none(
     [("head -1; exit 3", True), ("head -1", False), (None, True)],
     ids=["fails", "is left early", "is not there"],
 )
-def test_no_pager_changes_code_or_words(body: str | None, tmp_path: Path, pager: Path, *, is_printed: bool) -> None:
+def test_no_pager_changes_code_or_words(
+    body: str | None, tmp_path: Path, pager: Path, unpaged: Done, *, is_printed: bool
+) -> None:
     if body is None:
         pager.unlink()
     else:
         pager.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
-    argv = [sys.executable, "-m", "tests.slow_program", "0", "-i", str(EXAMPLE), "drift", "--details"]
     env = environment(tmp_path, PAGER="its-pager", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    expected = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
-    terminal = PseudoTerminal(argv, env, columns=400)
-    assert terminal.ended() == expected.returncode == 10
-    last = expected.stdout.splitlines()[-1]
-    assert (last in terminal.screen.text) is is_printed
+    terminal = PseudoTerminal(DRIFT, env, columns=400)
+    assert terminal.ended() == unpaged.returncode == 10
+    assert (unpaged.stdout.splitlines()[-1] in terminal.screen.text) is is_printed
 
 
 @pytest.mark.skipif(not shutil.which("less"), reason="less is not installed")
