@@ -21,7 +21,7 @@ from provisioner import __version__
 from provisioner.nodes.envelope import node_name
 from scripts.packaging.image import NEEDS
 from tests.packaging.test_installed import SHUT_IN, checkout, loaded, packages_of, release
-from tests.packaging.test_python_files import bare, twice, wheel
+from tests.packaging.test_python_files import bare, built, wheel
 from tests.signatures import key_file, public_line
 
 from .carrier_node import CARRIER, RELAY, NodeOfTheLab, NodePlace, node_of_the_lab
@@ -31,7 +31,7 @@ from .lab import Lab
 from .patience import stretched
 from .test_rollout import fewer_cameras, host_in
 
-__all__ = ["bare", "checkout", "loaded", "release", "twice", "wheel"]  # the fixtures
+__all__ = ["bare", "built", "checkout", "loaded", "release", "wheel"]  # the fixtures
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 

@@ -50,34 +50,35 @@ def write_sources(files: Iterable[tuple[str, bytes, bool]], target: Path, moment
     return target
 
 
+def build(folders: pytest.TempPathFactory, name: str, mask: int, days: int) -> Built:
+    """Built in a folder, by somebody with such a umask, of files from such a day."""
+    before = os.umask(mask)
+    try:
+        source = write_sources(sources(), folders.mktemp("sources") / name, MOMENT + days * 86_400)
+        return build_python_files(source, folders.mktemp("built"), MOMENT)
+    finally:
+        os.umask(before)
+
+
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built]:
-    """Built in two folders, by people with two umasks, of files from two days."""
-    built, files = [], list(sources())
-    for name, mask, days in (("a", 0o022, 0), ("another-place/b", 0o077, 400)):
-        before = os.umask(mask)
-        try:
-            place = tmp_path_factory.mktemp("sources") / name
-            source = write_sources(files, place, MOMENT + days * 86_400)
-            built.append(build_python_files(source, tmp_path_factory.mktemp("built"), MOMENT))
-        finally:
-            os.umask(before)
-    return built[0], built[1]
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(tmp_path_factory, "a", 0o022, 0)
 
 
 @pytest.fixture
-def wheel(twice: tuple[Built, Built]) -> Path:
-    return twice[0][0]
+def wheel(built: Built) -> Path:
+    return built[0]
 
 
-def test_folder_umask_and_day_make_no_difference(twice: tuple[Built, Built]) -> None:
-    for one, other in zip(*twice, strict=True):
+@pytest.mark.soak
+def test_folder_umask_and_day_make_no_difference(built: Built, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for one, other in zip(built, build(tmp_path_factory, "another-place/b", 0o077, 400), strict=True):
         assert one.name == other.name
         assert digest(one) == digest(other), one.name
 
 
-def test_the_time_in_them_is_the_commits(twice: tuple[Built, Built]) -> None:
-    wheel, sdist = twice[0]
+def test_the_time_in_them_is_the_commits(built: Built) -> None:
+    wheel, sdist = built
     assert {entry.date_time[0] for entry in zipfile.ZipFile(wheel).infolist()} == {2021}
     with tarfile.open(sdist) as archive:
         assert {entry.mtime for entry in archive} == {MOMENT}
@@ -98,8 +99,8 @@ def test_the_wheel_carries_playbooks_templates_and_nothing_of_the_tests(wheel: P
     assert not [name for name in names if name.startswith(("tests", "inventories", "scripts")) or "__pycache__" in name]
 
 
-def test_the_sdist_has_every_file_of_the_commit(twice: tuple[Built, Built]) -> None:
-    with tarfile.open(twice[0][1]) as archive:
+def test_the_sdist_has_every_file_of_the_commit(built: Built) -> None:
+    with tarfile.open(built[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     argv = ["git", "-C", str(ROOT), "ls-files", "-z"]
     committed = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split("\0")
