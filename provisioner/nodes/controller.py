@@ -117,14 +117,14 @@ class NodeRunner(OpenRunner):
         payload = pack_unit(__version__, calls, timeout_s, keeps)
         pace, started = self._pace, time.monotonic()
         until, begin_by = started + timeout_s + pace.margin, time.time() + pace.begin
-        reason, is_sent, is_taken = "", False, False
+        reason, failure, is_sent, is_taken = "", "", False, False
         ask_s, next_ask, hint = pace.ask, started, ""
         while missing and not reason and time.monotonic() < until:
             if time.monotonic() >= next_ask:
                 failure, hint = self._send_or_query(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
                 # A lost broker may come back; started units go on without it.
                 reason = "" if is_sent else failure
-                hint = hint if reason else _hint(waiting.carrier)
+                hint = hint if failure else _hint(waiting.carrier)
                 is_sent = True
                 next_ask, ask_s = time.monotonic() + ask_s, min(2 * ask_s, pace.most_ask)
                 continue
@@ -133,7 +133,7 @@ class NodeRunner(OpenRunner):
                 is_late = not is_taken and time.time() > begin_by + pace.ask
                 reason = _not_taken(waiting.carrier, pace) if is_late else ""
                 continue
-            is_taken, ask_s = True, pace.ask
+            is_taken, ask_s, failure, hint = True, pace.ask, "", _hint(waiting.carrier)
             with self._lock:
                 self._kept[waiting.carrier] = report.keeps
             if report.lacks and keeps:
@@ -146,7 +146,8 @@ class NodeRunner(OpenRunner):
             reason = _end_reason(waiting.carrier, report)
             # A refusal has its own next step: the node runs.
             hint = "" if report.state is UnitState.REFUSED else hint
-        cause = reason or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
+        # A broker that is gone is the cause, and the node is not.
+        cause = reason or failure or f"the node of {waiting.carrier} gave no answer within {timeout_s:.0f} s"
         for host in sorted(missing):
             yield HostAnswer(host, CallOutcome.UNREACHABLE, error=cause, hint=hint)
 

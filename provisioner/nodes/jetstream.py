@@ -140,12 +140,15 @@ class JetStreamMailbox:
 
     def receive(self, timeout_s: float) -> bytes | None:
         """Return the next message, or `None` after the timeout."""
-        self._open_client()
+        client = self._open_client()
         try:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
             if self._refusal is not None:
                 raise self._refusal from None
+            if not client.is_connected:
+                message = f"the broker {self._broker_address} is not reached"
+                raise MailboxError(message, hint=_HINT) from None
             return None
         if isinstance(event, MailboxError):
             raise event
@@ -252,9 +255,6 @@ class JetStreamMailbox:
                         self._events.put(complete)
             except TimeoutError:
                 self._refusal = self._refusal if self._refusals > before else None
-                if not client.is_connected:
-                    self._events.put(MailboxError(f"the broker {self._broker_address} is not reached", hint=_HINT))
-                    await asyncio.sleep(_AGAIN_S)
             except Exception as error:  # noqa: BLE001 (the library has errors of many kinds, and all mean one thing)
                 subscription = None
                 self._events.put(self._error_of(error))

@@ -208,12 +208,24 @@ def test_a_broker_that_is_down_is_said_within_seconds_and_is_used_again(broker: 
         assert time.monotonic() - begun < stretched(10)
         assert answer.outcome is CallOutcome.UNREACHABLE
         assert answer.error.startswith(f"the broker 127.0.0.1:{broker.port} ")
+        time.sleep(max(0.0, 10 - (time.monotonic() - begun)))
+        assert not any("the broker is reached again" in line for line in working.lines)
         broker.start()
         until = time.monotonic() + 30
         while (one := runner.call([call_of(host_of(1), 3)], timeout_s=20))["relay-1"].error:
             assert time.monotonic() < until, one
         assert any("the broker is reached again" in line for line in working.lines)
     assert hosts.done["relay-1", 3] == 1
+
+
+def test_a_broker_that_dies_while_hosts_are_called_and_stays_down_is_the_cause(broker: BrokerServer) -> None:
+    with broker.both_ends(hosts=CountingHosts(takes_s=2.0)) as (runner, _):
+        answers = runner.stream([call_of(host_of(n)) for n in range(3)], timeout_s=3)
+        assert next(answers).outcome is CallOutcome.ANSWERED
+        broker.end(signal.SIGKILL)
+        for answer in answers:
+            assert answer.error.startswith(f"the broker 127.0.0.1:{broker.port} ")
+            assert "see whether it runs" in answer.hint
 
 
 def test_a_broker_that_dies_while_hosts_are_called_costs_no_answer(broker: BrokerServer) -> None:
