@@ -116,7 +116,7 @@ RESTATED_PARTS = {
     "inventory/loader/load.py": ("invalid", "_FilesPass", "_refuse_without_settings"),
     "inventory/policy_rules/references.py": ("_SCHEMA", "_WHY_NOT", "_Scope", "_why_not", "_A_KIND"),
     "operations/apply/silences.py": (
-        *("changing", "not_silenced", "none_silenced", "not_renewed", "not_ended", "outlasting"),
+        *("not_silenced", "none_silenced", "not_ended", "outlasting"),
         *("IN_DISORDER", "TOO_SLOW", "NO_ADDRESS"),
     ),
     "plan/guards/approvals.py": ("ApprovalNeed",),

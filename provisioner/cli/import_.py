@@ -197,8 +197,7 @@ class _Import:
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
-        result = ImportResult(inputs, proposal, self.options.to_write, written)
-        self._show_result(result)
+        self._show_result(ImportResult(inputs, proposal, self.options.to_write, written))
         return InventoryError.exit_code if proposal.errors or proposal.waiting else 0
 
     def _read(self) -> InputFiles:

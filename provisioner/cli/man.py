@@ -81,11 +81,6 @@ def example(lines: Iterable[str]) -> list[str]:
     return [".PP", ".nf", ".RS 4", *(escaped(line) for line in lines), ".RE", ".fi"]
 
 
-def option_head(record: str) -> str:
-    """Return an option's names and value as in help: `-i, --inventory DIR`."""
-    return ", ".join(_option(name) for name in record.split(", "))
-
-
 def _option(text: str) -> str:
     name, _, value = text.partition(" ")
     # A long choice may be broken between its words.
@@ -255,7 +250,7 @@ def _option_lines(
     if records and heading:
         yield heading
     for names, meaning in records:
-        yield from item(option_head(names), _sentence(meaning))
+        yield from item(", ".join(map(_option, names.split(", "))), _sentence(meaning))
 
 
 def _sentence(text: str) -> str:

@@ -165,8 +165,7 @@ def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path
 
 def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:
     def write(inventory: str) -> None:
-        sheet = metrics_of(environment, inventory).sheet(now())
-        write_metrics(file, exposition(sheet.families()))
+        write_metrics(file, exposition(metrics_of(environment, inventory).sheet(now()).families()))
 
     return write
 

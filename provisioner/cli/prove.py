@@ -45,8 +45,7 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
 
     Example: provisioner -i DIR prove --from site/kcl-bg-001 --why
     """
-    session = session_of(invocation)
-    proof = prove_reach(session, sources, targets)
+    proof = prove_reach(session_of(invocation), sources, targets)
     if invocation.json:
         print_document(reachability_document(proof.cells, proof.results, proof.problems, proof.held).plain)
     else:

@@ -102,8 +102,7 @@ def lift(
 
 def _planned_lifts(session: Session, names: tuple[str, ...], limit: Limit) -> Planned:
     """Plan only the lifts, for their hosts."""
-    first = make_plan(session, limit, is_judged=False)
-    paths = _quarantined_in_limit(first, limit)
+    paths = _quarantined_in_limit(make_plan(session, limit, is_judged=False), limit)
     quarantined = {entry.path for entry in paths}
     if unknown := sorted(set(names) - quarantined):
         usual = f"quarantined are: {', '.join(sorted(quarantined)[:5]) or 'none'}"

@@ -58,11 +58,6 @@ def hub_service(
     )
 
 
-def hub_access(hub: spec.HubService) -> spec.HubAccess:
-    """Return the address and networks of a hub's readers."""
-    return spec.HubAccess(hub.address, spec.reader_ports(hub.tls), hub.networks)
-
-
 def _viewer_users(hub_secrets: HubSecrets, centre: Centre) -> Iterator[spec.User]:
     for viewer in sorted(centre.viewers, key=lambda v: v.id):
         password = required.secret_of(hub_secrets.viewers, viewer.id, "password of a viewer")
@@ -149,6 +144,7 @@ def centre_host(
     )
     pools = inventory.settings.pools
     hub = hub_service(inventory, secrets, centre, centre.hub, connections) if centre.hub else None
+    hub_access = spec.HubAccess(hub.address, spec.reader_ports(hub.tls), hub.networks) if hub else None
     return spec.HostSpec(
         id=centre.id,
         kind=spec.HostKind.CENTRE,
@@ -168,7 +164,7 @@ def centre_host(
                 for relay in sorted(carrier.relays, key=lambda r: r.id)
             ),
         ),
-        firewall=_guard(inventory, centre, carriers, hub_access(hub) if hub else None),
+        firewall=_guard(inventory, centre, carriers, hub_access),
         side=side_of(inventory.settings.id) if centre.shared else "",
         readers={
             carrier.id: required.secret_of(

@@ -252,8 +252,7 @@ def quoted(text: str, length: int = 60) -> str:
 
 def match(text: str, scheme: str) -> Province | None:
     """Return a named province or `None`; an unknown scheme raises `UnknownSchemeError`."""
-    names = _index(scheme)
-    return None if _DOUBT.search(text) else names.get(_key(text))
+    return None if _DOUBT.search(text) else _index(scheme).get(_key(text))
 
 
 def keys_of(province: Province) -> Iterator[str]:

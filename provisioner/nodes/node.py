@@ -91,8 +91,7 @@ class StartedUnits:
             self._forget()
             # Without decimals of units: a node of before reads them, too.
             replace_file(file, "".join(f"{unit} {at:.14g}\n" for unit, at in self._begun.items()).encode())
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(file, flags)
+            self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
             raise self._failure(error) from None
 

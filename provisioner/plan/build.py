@@ -61,12 +61,13 @@ def build_plan(observed: Observed, basis: Basis, limit: Limit, now: datetime, co
     uncounted = frozenset(spec.id for spec in read_hosts if spec.media and not facts[spec.id].counted)
     by_host = grouped(changing, lambda change: change.host)
     subject = _subject(observed, changing, fleet, uncounted)
+    rendered = {name: spec for name, spec in observed.state.hosts.items() if name in observed.files}
     refused = [
         *refusals_of(observed.inventory.settings.policy, subject, now, basis.allow),
         *_outside_refusals(outside),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _lock_out_refusals(observed, spec)),
         *(refusal for spec in read_hosts if spec.id in by_host for refusal in _network_conflicts(spec, facts[spec.id])),
-        *reachability.broken_intents(observed.inventory, _rendered(observed), partial(_rules, observed), by_host),
+        *reachability.broken_intents(observed.inventory, rendered, partial(_rules, observed), by_host),
     ]
     frozen = _frozen_in_plan(observed, limit, read_hosts)
     not_opened = observed.state.left_out.keys() - observed.unreadable.keys()
@@ -227,10 +228,6 @@ def _outside_refusals(outside: Sequence[Change]) -> Iterator[PlanRefusal]:
 
 def _rules(observed: Observed, spec: HostSpec) -> str:
     return next((f.content.decode() for f in observed.files[spec.id] if f.path == spec.names.nft_file), "")
-
-
-def _rendered(observed: Observed) -> dict[str, HostSpec]:
-    return {name: spec for name, spec in observed.state.hosts.items() if name in observed.files}
 
 
 def _lock_out_refusals(observed: Observed, spec: HostSpec) -> Iterator[PlanRefusal]:

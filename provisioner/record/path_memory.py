@@ -106,8 +106,7 @@ def _row(folder: StateFolder, path: str, made: _Made, at: datetime) -> dict[str,
 
 def _upsert(connection: Connection) -> Insert:
     # The database's dialect is already loaded; importing both would slow each command.
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    row = dialect.insert(path_memories)
+    row = import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(path_memories)
     return cast("Insert", row.on_conflict_do_update(index_elements=_KEY, set_={n: row.excluded[n] for n in _CHANGED}))
 
 

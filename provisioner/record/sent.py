@@ -105,8 +105,7 @@ def _notice_document(folder: StateFolder, receiver: str, packed: object, seal: o
         message = _seal_message(folder.inventory, receiver, packed)
         if not folder.keys.vouch_for(seal, message):
             return None
-        opened = zlib.decompressobj()
-        document = json.loads(opened.decompress(packed, LARGEST))
+        document = json.loads(zlib.decompressobj().decompress(packed, LARGEST))
     except (zlib.error, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

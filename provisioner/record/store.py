@@ -278,8 +278,7 @@ class History:
 
 def _entries(names: tuple[str, ...]) -> str:
     more = len(names) - _NAMED
-    named = ", ".join(names[:_NAMED])
-    return f"entry {named} cannot be read" + (f", and {more} more" if more > 0 else "")
+    return f"entry {', '.join(names[:_NAMED])} cannot be read" + (f", and {more} more" if more > 0 else "")
 
 
 def open_history(folder: StateFolder) -> History:

@@ -350,8 +350,7 @@ def comparison_lines(report: ProgressReport, say: Translator = ENGLISH) -> Itera
 
 
 def _groups_by(listed: Iterable[FacilityStatus], by: str, key: Callable[[FacilityStatus], str]) -> tuple[Group, ...]:
-    groups = grouped(listed, key)
-    return tuple(_group_of(group, **{by: name}) for name, group in sorted(groups.items()))
+    return tuple(_group_of(group, **{by: name}) for name, group in sorted(grouped(listed, key).items()))
 
 
 def _group_of(group: Sequence[FacilityStatus], **key: str) -> Group:

@@ -79,8 +79,7 @@ def total_of(name: str, paths: Iterable[PathVerdict]) -> Total:
 
 def totals_by(paths: Iterable[PathVerdict], key: Callable[[PathVerdict], str]) -> tuple[Total, ...]:
     """Count paths by key, sorted."""
-    groups = grouped(paths, key)
-    return tuple(total_of(name, group) for name, group in sorted(groups.items()))
+    return tuple(total_of(name, group) for name, group in sorted(grouped(paths, key).items()))
 
 
 def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Iterator[str]:
@@ -212,13 +211,10 @@ def _maintenance_lines(result: VerifyResult, say: Translator, *, detail: bool) -
         bad = [path for path in paths if path.without_window is not Verdict.UP]
         for path in bad if detail else bad[:_LISTED]:
             would_be = say("would be {verdict}", verdict=say.word(path.without_window))
-            yield printable(f"    {path.path} {would_be}{_because(path, say)}")
+            because = f": {say.word(path.cause)}" if path.cause.value else ""
+            yield printable(f"    {path.path} {would_be}{because}")
         if not detail and len(bad) > _LISTED:
             yield f"    {_more(len(bad) - _LISTED, say)}"
-
-
-def _because(path: PathVerdict, say: Translator) -> str:
-    return f": {say.word(path.cause)}" if path.cause.value else ""
 
 
 def _not_reached(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:

@@ -4,7 +4,7 @@ docs/internals/verify.md has the witnesses of a shortage. A slow line keeps deli
 hangs sends no bytes over its open connection.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from provisioner.base.groups import grouped
 from provisioner.base.text import counted, msg
@@ -229,7 +229,7 @@ def delivered_check(case: Case, centre: HostSpec, read: Read) -> Check:
         return PASSED
     if lossy := centre_line_check(case, centre):
         return lossy
-    by_reader = case.of_relay("readers", lambda: _by_reader(deliveries["readers"]))
+    by_reader = case.of_relay("readers", lambda: grouped(deliveries["readers"], lambda one: (one["path"], one["user"])))
     sessions = by_reader[name, centre_user(centre.id)]
     relay_picture, centre_picture = _picture_of(case.relay.reads.get(name)), _picture_of(read)
     if (
@@ -276,10 +276,6 @@ def _slow_at(
     return any(
         _is_unread(connection) or unread.get(connection["port"], 0) > _waiting_bytes(picture) for connection in sessions
     )
-
-
-def _by_reader(sessions: Iterable[wire.DeliveryAnswer]) -> Mapping[tuple[str, str], list[wire.DeliveryAnswer]]:
-    return grouped(sessions, lambda session: (session["path"], session["user"]))
 
 
 def _is_unread(session: wire.DeliveryAnswer) -> bool:

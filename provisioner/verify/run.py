@@ -659,8 +659,7 @@ def _path_looks(
             verdict = visit.of(target)
             if (target.path.name, target.relay.id) in visit.kept:
                 continue
-            window = windows.over(target, visit)
-            since, in_maintenance = rounds[0].started, window is not None
+            since, in_maintenance = rounds[0].started, windows.over(target, visit) is not None
             if verdict and (look := path_history.look_of(verdict, target, maintenance=in_maintenance, since=since)):
                 yield look
 

@@ -195,8 +195,7 @@ def began_anew(first: wire.SampleAnswer, second: wire.SampleAnswer) -> bool:
 
 def unpushed(case: Case) -> Check:
     """Return the failure of a path without push or without picture."""
-    path = case.target.path
-    second = _second(case, path.name)
+    second = _second(case, case.target.path.name)
     if second is not None and second["available"]:
         return failed(Layer.CAMERA, case.camera_name, Cause.SILENT, "its site pushes it, but no stream arrives")
     site = push_check(case)

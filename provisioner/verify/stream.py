@@ -83,7 +83,7 @@ def relay_check(case: Case) -> Check:
     if case.target.path.access.is_pushed:
         return _unlisted_check(case) if _is_unlisted(case) else sources.pushed_check(case)
     if _ends_again(case) and not _is_unlisted(case):
-        return _breaks_off(case)
+        return source_failure(case, Cause.SILENT, msg("its stream stopped {stalls} times within 90 s", _ends(case)))
     return _on_demand_check(case) if case.target.path.on_demand else _pulled_check(case)
 
 
@@ -140,10 +140,6 @@ def _ends_again(case: Case) -> bool:
     """
     soon = case.target.path.on_demand and case.ends["lasted_s"] is not None
     return _ends(case) >= (1 if soon else _MANY_ENDS)
-
-
-def _breaks_off(case: Case) -> Check:
-    return source_failure(case, Cause.SILENT, msg("its stream stopped {stalls} times within 90 s", _ends(case)))
 
 
 def _cause_by_ending(case: Case) -> tuple[Cause, str] | None:

@@ -23,8 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from provisioner.base.errors import ProvisionerError
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach
-from provisioner.web import noc_pages, pages
-from provisioner.web.filters import CHANGES, HOSTS, WAITING, Links, read_filters
+from provisioner.web import pages
+from provisioner.web.filters import CHANGES, HOSTS, Links, read_filters
+from provisioner.web.noc_pages import LISTS
 from provisioner.web.readers import Identification, NobodyError, SignInError, WebUser, role_name, whereabouts_of
 from provisioner.web.source import MOST_LISTENERS, Feed
 from provisioner.web.texts import page_translator
@@ -143,11 +144,7 @@ def make_app(served: ServedPages) -> Starlette:
             Route("/assets/{name}", _asset),
             Route(below, answers.language),
             Route(f"{below}/", partial(answers.page, lambda sheet, _: pages.overview_page(sheet))),
-            Route(f"{below}/incidents", partial(answers.page, _incidents)),
-            Route(f"{below}/facilities", partial(answers.page, _facilities)),
-            Route(f"{below}/{CHANGES}", partial(answers.page, _changes)),
-            Route(f"{below}/{HOSTS}", partial(answers.page, _hosts)),
-            Route(f"{below}/{WAITING}", partial(answers.page, _waiting)),
+            *(Route(f"{below}/{page}", partial(answers.page, partial(_list_page, page))) for page in LISTS),
             Route(
                 f"{below}/facilities/{{id}}",
                 partial(answers.page, lambda sheet, of: pages.facility_page(sheet, of.path_params["id"])),
@@ -169,7 +166,7 @@ def make_app(served: ServedPages) -> Starlette:
 class _Answers:
     def __init__(self, served: ServedPages) -> None:
         self._served = served
-        self._stamp = assets_stamp()
+        self._stamp = sha256(b"".join(map(asset, ASSETS))).hexdigest()[:12]
 
     def front(self, request: Request) -> Response:
         """Redirect to the browser's language."""
@@ -278,24 +275,10 @@ def _asset(request: Request) -> Response:
     return Response(asset(name), media_type=ASSETS[name], headers=lasting)
 
 
-def _incidents(sheet: pages.PageSheet, request: Request) -> str | None:
-    return pages.incidents_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
-
-
-def _facilities(sheet: pages.PageSheet, request: Request) -> str | None:
-    return pages.facilities_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
-
-
-def _changes(sheet: pages.PageSheet, request: Request) -> str | None:
-    return noc_pages.changes_page(sheet, read_filters(request.query_params)) if sheet.sees_operations else None
-
-
-def _hosts(sheet: pages.PageSheet, request: Request) -> str | None:
-    return noc_pages.hosts_page(sheet, read_filters(request.query_params)) if sheet.sees_operations else None
-
-
-def _waiting(sheet: pages.PageSheet, request: Request) -> str | None:
-    return noc_pages.waiting_page(sheet, read_filters(request.query_params)) if sheet.sees_facilities else None
+def _list_page(page: str, sheet: pages.PageSheet, request: Request) -> str | None:
+    """Return a list's page; `None` if the user may not see it."""
+    visible = sheet.sees_operations if page in {CHANGES, HOSTS} else sheet.sees_facilities
+    return LISTS[page](sheet, read_filters(request.query_params)) if visible else None
 
 
 def _nobody(_: Request, error: Exception) -> Response:
@@ -311,8 +294,3 @@ def _sign_in(request: Request, _: Exception) -> Response:
 def asset(name: str) -> bytes:
     """Return a script or style of pages."""
     return (files("provisioner.web") / "assets" / name).read_bytes()
-
-
-def assets_stamp() -> str:
-    """Return a digest of the scripts and styles."""
-    return sha256(b"".join(asset(name) for name in ASSETS)).hexdigest()[:12]

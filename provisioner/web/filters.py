@@ -189,11 +189,6 @@ def part_of(listed: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[List
     return ListPart(number, pages, len(listed), first + 1 if rows else 0, first + len(rows)), rows
 
 
-def layers_of(incidents: Iterable[boards.IncidentRow]) -> Sequence[str]:
-    """Return the sorted layers of incidents."""
-    return sorted({incident.layer for incident in incidents if incident.layer})
-
-
 def with_facilities(
     board: boards.Board, facilities: Sequence[boards.FacilityRow], findings: Iterable[boards.IncidentRow]
 ) -> boards.Board:

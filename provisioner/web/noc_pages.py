@@ -1,14 +1,15 @@
 """Pages of runs, hosts and waiting work, from one user's board. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from provisioner.base.language import Translator
 from provisioner.verify.work import HostChanges, HostRow, RunRow
 from provisioner.web import filters
 from provisioner.web.board import Board
-from provisioner.web.pages import PageSheet, lists_of
+from provisioner.web.pages import PageSheet, facilities_page, incidents_page
 
 MOST_IN_FILE: Final = 200  #: Runs in a page as a file, which has no further pages.
 _PAGE: Final = 25  #: Runs on a page: the journal of each one is read.
@@ -70,20 +71,17 @@ def _values(sheet: PageSheet) -> Mapping[str, object]:
 
 def changes_page(sheet: PageSheet, choice: filters.Filters, size: int = _PAGE) -> str:
     """Return the list of runs that changed something, newest first."""
-    words, listed = sheet.words, choose_runs(sheet.board, choice)
+    listed = choose_runs(sheet.board, choice)
     left_out = max(0, len(listed) - MOST_IN_FILE) if sheet.links.is_file else 0
-    part, rows = filters.part_of(listed[: len(listed) - left_out], choice.page, size)
-    return sheet.made(
-        "changes",
-        words.t("What was changed"),
-        words.t("Changes"),
-        choice=choice,
-        part=part,
+    return sheet.made_list(
+        filters.CHANGES,
+        sheet.words.t("What was changed"),
+        listed[: len(listed) - left_out],
+        choice,
+        size,
         left_out=left_out,
-        shown=[(run, _changes_of(sheet, run)) for run in rows],
+        changes_of=partial(_changes_of, sheet),
         hosts=[(host.id, host.id) for host in sheet.board.work.hosts],
-        page_address=lambda number: sheet.links.to(filters.CHANGES, **choice.at(number)),
-        **lists_of(sheet),
         **_values(sheet),
     )
 
@@ -114,7 +112,7 @@ def choose_runs(board: Board, choice: filters.Filters) -> Sequence[RunRow]:
 
 def hosts_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of relays and centres, and what falls due."""
-    words, work, q = sheet.words, sheet.board.work, choice.q.strip().casefold()
+    work, q = sheet.board.work, choice.q.strip().casefold()
     listed: list[HostRow] = [
         host
         for host in work.hosts
@@ -123,34 +121,30 @@ def hosts_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PA
         and (not q or q in host.id.casefold())
     ]
     due = [one for one in work.due if not choice.carrier or one.carrier == choice.carrier]
-    part, rows = filters.part_of(listed, choice.page, size)
-    return sheet.made(
-        "hosts",
-        words.t("Relays and centres"),
-        words.t("Hosts"),
-        choice=choice,
-        part=part,
-        shown=rows,
+    return sheet.made_list(
+        filters.HOSTS,
+        sheet.words.t("Relays and centres"),
+        listed,
+        choice,
+        size,
         counts=sheet.board.by_relay,
         due=due[: size or None],
         due_total=len(due),
-        page_address=lambda number: sheet.links.to(filters.HOSTS, **choice.at(number)),
-        **lists_of(sheet),
         **_values(sheet),
     )
 
 
 def waiting_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the site packages and approvals that wait."""
-    words, work = sheet.words, sheet.board.work
-    part, rows = filters.part_of(work.packages, choice.page, size)
-    return sheet.made(
-        "waiting",
-        words.t("Waiting"),
-        words.t("Waiting"),
-        part=part,
-        shown=rows,
-        plans=work.plans,
-        page_address=lambda number: sheet.links.to(filters.WAITING, **choice.at(number)),
-        **_values(sheet),
-    )
+    work, title = sheet.board.work, sheet.words.t("Waiting")
+    return sheet.made_list(filters.WAITING, title, work.packages, choice, size, plans=work.plans, **_values(sheet))
+
+
+#: Lists by their pages' addresses.
+LISTS: Final[Mapping[str, Callable[..., str]]] = {
+    filters.INCIDENTS: incidents_page,
+    filters.FACILITIES: facilities_page,
+    filters.CHANGES: changes_page,
+    filters.HOSTS: hosts_page,
+    filters.WAITING: waiting_page,
+}

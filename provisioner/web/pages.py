@@ -262,7 +262,25 @@ class PageSheet:
         """The words of this answer's pages."""
         return PageWords(self.board, self.links, self.now)
 
-    def made(self, template: str, title: str, here: str = "", **values: object) -> str:
+    def made_list(
+        self, page: str, title: str, listed: Sequence[object], choice: filters.Filters, size: int, **values: object
+    ) -> str:
+        """Render one page of a filtered list; size 0 shows all rows."""
+        part, rows = filters.part_of(listed, choice.page, size)
+        groups = self.board.provinces.values()
+        return self.made(
+            page,
+            title,
+            choice=choice,
+            part=part,
+            shown=rows,
+            page_address=lambda number: self.links.to(page, **choice.at(number)),
+            provinces=sorted(((group.id, group.name) for group in groups), key=lambda pair: pair[0]),
+            carriers=[(group.id, group.name) for group in self.board.carriers.values()],
+            **values,
+        )
+
+    def made(self, template: str, title: str, **values: object) -> str:
         """Render a template."""
         wording = self.words
         other_language = next(language for language in Language if language is not self.links.language)
@@ -285,8 +303,7 @@ class PageSheet:
             language=self.links.language.value,
             other=other_language,
             other_name=_LANGUAGES[other_language],
-            navigation=[(name, self.links.to(page)) for name, page in menu],
-            here=here,
+            navigation=[(name, self.links.to(page), template == (page or "overview")) for name, page in menu],
             title=title,
             freshness=wording.freshness,
             trouble=self.trouble,
@@ -322,7 +339,6 @@ def overview_page(sheet: PageSheet) -> str:
     return sheet.made(
         "overview",
         sentence,
-        words.t("Overview"),
         sentence=sentence,
         numbers=words.numbers(board.counts),
         address=None if sheet.links.is_file or not sheet.sees_facilities else address,
@@ -335,51 +351,34 @@ def overview_page(sheet: PageSheet) -> str:
 
 def incidents_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of chosen incidents."""
-    words = sheet.words
-    part, rows = filters.part_of(filters.choose_incidents(sheet.board, choice), choice.page, size)
-    return sheet.made(
-        "incidents",
+    words, layers = sheet.words, sorted({incident.layer for incident in sheet.board.incidents if incident.layer})
+    return sheet.made_list(
+        filters.INCIDENTS,
         words.t("Incidents"),
-        words.t("Incidents"),
-        choice=choice,
-        part=part,
-        shown=rows,
+        filters.choose_incidents(sheet.board, choice),
+        choice,
+        size,
         verdicts=[*_verdicts(words), (WARNING, words.words["Verdict"][WARNING])],
-        layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in filters.layers_of(sheet.board.incidents)],
-        **lists_of(sheet),
-        page_address=lambda number: sheet.links.to(filters.INCIDENTS, **choice.at(number)),
+        layers=[(layer, words.words["Layer"].get(layer, layer)) for layer in layers],
     )
 
 
 def facilities_page(sheet: PageSheet, choice: filters.Filters, size: int = filters.PAGE_SIZE) -> str:
     """Return the list of chosen facilities."""
     words = sheet.words
-    part, rows = filters.part_of(filters.choose_facilities(sheet.board, choice), choice.page, size)
-    return sheet.made(
-        "facilities",
+    return sheet.made_list(
+        filters.FACILITIES,
         words.t("Facilities"),
-        words.t("Facilities"),
-        choice=choice,
-        part=part,
-        shown=rows,
+        filters.choose_facilities(sheet.board, choice),
+        choice,
+        size,
         verdicts=[*_verdicts(words), (filters.NOT_CARRIED, words.t("not carried"))],
         sorts=[("worst", words.t("worst first")), ("name", words.t("name")), ("since", words.t("longest first"))],
-        **lists_of(sheet),
-        page_address=lambda number: sheet.links.to(filters.FACILITIES, **choice.at(number)),
     )
 
 
 def _verdicts(words: PageWords) -> list[tuple[str, str]]:
     return [(verdict, words.words["Verdict"][verdict]) for verdict in WORST_FIRST]
-
-
-def lists_of(sheet: PageSheet) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """Return the provinces and carriers of filters."""
-    board = sheet.board
-    return {
-        "provinces": sorted(((group.id, group.name) for group in board.provinces.values()), key=lambda pair: pair[0]),
-        "carriers": [(group.id, group.name) for group in board.carriers.values()],
-    }
 
 
 def province_page(sheet: PageSheet, slug: str, size: int = filters.PAGE_SIZE) -> str | None:

@@ -14,10 +14,11 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.verify.work import HostChanges, RunRow
-from provisioner.web import noc_pages, pages
+from provisioner.web import pages
 from provisioner.web.app import ASSETS, asset
 from provisioner.web.board import Board
-from provisioner.web.filters import CHANGES, FACILITIES, HOSTS, INCIDENTS, WAITING, Filters, Links
+from provisioner.web.filters import FACILITIES, Filters, Links
+from provisioner.web.noc_pages import LISTS
 from provisioner.web.source import Past
 
 _SUFFIX: Final = ".html"
@@ -72,11 +73,8 @@ def files_of(board: Board, past: Past, now: datetime, dashboard: str = "") -> It
     ]
     for sheet in sheets:
         yield _file(sheet, "index", pages.overview_page(sheet))
-        yield _file(sheet, INCIDENTS, pages.incidents_page(_at(sheet, INCIDENTS), Filters(), size=0))
-        yield _file(sheet, FACILITIES, pages.facilities_page(_at(sheet, FACILITIES), Filters(), size=0))
-        yield _file(sheet, CHANGES, noc_pages.changes_page(_at(sheet, CHANGES), Filters(), size=0))
-        yield _file(sheet, HOSTS, noc_pages.hosts_page(_at(sheet, HOSTS), Filters(), size=0))
-        yield _file(sheet, WAITING, noc_pages.waiting_page(_at(sheet, WAITING), Filters(), size=0))
+        for page, make in LISTS.items():
+            yield _file(sheet, page, make(_at(sheet, page), Filters(), 0))
         for slug in board.provinces:
             page = f"provinces/{slug}"
             yield _file(sheet, page, pages.province_page(_at(sheet, page), slug, size=0) or "")

@@ -166,8 +166,7 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
         )
 
     def current_cards(province: str, facility: str, user: WebUser) -> Sequence[CallCard]:
-        requester = f"{role_name(user)} {user.who}".strip()
-        access = open_access(invocation, None, purpose, requester)
+        access = open_access(invocation, None, purpose, f"{role_name(user)} {user.who}".strip())
         file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
         contacts = [contact for contact in file.contacts if contact.facility == facility] if file else []
         current = [contact for contact in contacts if contact.is_current(access.today)]

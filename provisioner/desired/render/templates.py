@@ -140,8 +140,7 @@ def load_templates() -> Templates:
     """
     root = data_folder("mediamtx-templates")
     texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in sorted(root.rglob("*.j2"))}
-    host = data_folder("playbooks") / HOST_PACKAGE
-    return Templates(texts, _host_sources(host))
+    return Templates(texts, _host_sources(data_folder("playbooks") / HOST_PACKAGE))
 
 
 def _host_sources(host: Path) -> dict[str, bytes]:

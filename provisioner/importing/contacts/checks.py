@@ -226,8 +226,7 @@ def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -
                 f" in contact {first + 1}, at the same time"
             )
             hint = "keep one of the two"
-            owner = f"contacts/{province}"
-            yield Problem(*position, "contact-duplicate", message, hint, owner)
+            yield Problem(*position, "contact-duplicate", message, hint, f"contacts/{province}")
 
 
 def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:

@@ -251,8 +251,7 @@ def watch_sheet(view: WatchView, facts: WatchFacts, published: PublishedSeries) 
                 state=verdict.value,
             )
     for relay in view.relays:
-        looked_at = relay.known or facts.began
-        sheet.put(metric_catalogue.WATCH_HOST_LOOKED, looked_at.timestamp(), host=relay.host)
+        sheet.put(metric_catalogue.WATCH_HOST_LOOKED, (relay.known or facts.began).timestamp(), host=relay.host)
         sheet.put(metric_catalogue.WATCH_LOOK_S, relay.seconds, host=relay.host)
     sheet.put(metric_catalogue.WATCH_EVERY, facts.every_s)
     sheet.put(metric_catalogue.WATCH_BEGAN, facts.began.timestamp())

@@ -15,11 +15,10 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import astuple, dataclass
-from datetime import date
+from dataclasses import astuple, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pydantic
 import pydantic_core
@@ -33,7 +32,6 @@ from provisioner.base.files import is_tracked_path, replace_file
 from provisioner.inventory.files.layout import File
 from provisioner.inventory.loader.site import Site, content_of, details_of
 from provisioner.inventory.model.facility import Facility
-from provisioner.inventory.outline import Outline
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
 _FORMAT: Final = 2
@@ -46,24 +44,11 @@ _PARTS: Final = 128
 _LONG: Final = 256 * 1024
 # More problems across files than these are looked for each time: somebody mends them first.
 _MOST_ACROSS: Final = 2_000
-_CachedProblem = tuple[int, int, str, str, str, Severity]  #: Line, column, code, message, hint and severity.
-
-
-class _CachedSite(NamedTuple):
-    """A facility's file in the cache, as JSON without names."""
-
-    relative: str
-    digest: str
-    since: date
-    before: date
-    problems: tuple[_CachedProblem, ...]
-    outline: Outline
-    content: str
 
 
 @cache
-def _cached_sites() -> TypeAdapter[list[_CachedSite]]:
-    return TypeAdapter(list[_CachedSite])
+def _cached_sites() -> TypeAdapter[dict[str, Site]]:
+    return TypeAdapter(dict[str, Site])
 
 
 @dataclass(frozen=True)
@@ -161,18 +146,15 @@ class CachedSites:
     def _read_outlines(self, part: int) -> dict[str, Site]:
         body = self._cache.read(f"outlines-{part:03}") if self._cache else None
         try:
-            return {row.relative: self._site(row) for row in _cached_sites().validate_json(body)} if body else {}
+            cached = _cached_sites().validate_json(body) if body else {}
         except ValueError:
             return {}
+        return {name: self._placed(name, site) if site.problems else site for name, site in cached.items()}
 
-    def _site(self, row: _CachedSite) -> Site:
-        problems = tuple(self._problems(row)) if row.problems else ()
-        return Site(row.digest, row.outline, (), problems, row.since, row.before, content=row.content)
-
-    def _problems(self, row: _CachedSite) -> Iterator[Problem]:
-        file = File(self._root, row.relative, f"facility/{row.outline.id}", Facility)
-        for line, column, code, message, hint, severity in row.problems:
-            yield Problem(file.display_path, line, column, code, message, hint, file.owner, severity)
+    def _placed(self, relative: str, site: Site) -> Site:
+        """Return a cached facility whose problems name the file as this command does."""
+        path = File(self._root, relative, site.problems[0].object, Facility).display_path
+        return site._replace(problems=tuple(replace(problem, file=path) for problem in site.problems))
 
     def text(self, relative: str, digest: str) -> str | None:
         """Return the cached content of a facility's file, as JSON."""
@@ -309,7 +291,8 @@ def stamp_of(package: Path, imported_at: float) -> str | None:
     """Return a digest of sources and libraries; `None` if newer than `imported_at`."""
     digest = hashlib.sha256()
     versions = (_FORMAT, __version__, sys.version, pydantic.VERSION, pydantic_core.__version__, yaml.__version__)
-    digest.update(repr((*versions, yaml.__with_libyaml__, _libyaml_version())).encode())
+    libyaml = str(yaml._yaml.get_version_string())  # noqa: SLF001 (no public name has it)
+    digest.update(repr((*versions, yaml.__with_libyaml__, libyaml)).encode())
     try:
         sources = sorted(_source_files(str(package), ""))
         for relative in sources:
@@ -332,10 +315,6 @@ def _source_files(package: str, folder: str) -> Iterator[str]:
                 yield folder + entry.name
 
 
-def _libyaml_version() -> str:
-    return str(yaml._yaml.get_version_string())  # noqa: SLF001 (no public name has it)
-
-
 def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> Problem:
     file, line, column, code, message, hint, about, severity, concerns = row
     return Problem(file, line, column, code, message, hint, about, Severity(severity), tuple(concerns))
@@ -344,7 +323,8 @@ def _problem(row: tuple[str, int, int, str, str, str, str, str, list[str]]) -> P
 def write_part(cache: Cache, part: int, sites: Mapping[str, Site]) -> None:
     """Write the valid facilities of one part of the cache."""
     storable = {relative: site for relative, site in sites.items() if _is_fit(relative, site)}
-    cache.write(f"outlines-{part:03}", to_json([_cached_row(relative, site) for relative, site in storable.items()]))
+    outlines = {relative: site._replace(text="", details="") for relative, site in storable.items()}
+    cache.write(f"outlines-{part:03}", to_json(outlines))
     texts = {name: (site.digest, site.text) for name, site in storable.items() if site.text}
     Texts(cache, f"texts-{part:03}").write(texts)
     details = {
@@ -360,10 +340,3 @@ def part_of(relative: str) -> int:
 
 def _is_fit(relative: str, site: Site) -> bool:
     return site.outline is not None and not site.faults and relative.isprintable()
-
-
-def _cached_row(relative: str, site: Site) -> _CachedSite:
-    if site.outline is None:
-        raise ValueError(f"{relative} is not understood")
-    problems = tuple((p.line, p.column, p.code, p.message, p.hint, p.severity) for p in site.problems)
-    return _CachedSite(relative, site.digest, site.since, site.before, problems, site.outline, site.content)

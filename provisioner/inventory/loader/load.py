@@ -360,8 +360,7 @@ class _FilesPass:
         )
         hint = "give one of the two another id: a facility's id is unique in the whole inventory"
         position = OnDisk(file, _digest(file)).at(("id",))
-        code = f"{file.kind}-id-duplicate"
-        self.problems.append(Problem(*position, code, message, hint, file.owner))
+        self.problems.append(Problem(*position, f"{file.kind}-id-duplicate", message, hint, file.owner))
 
     def _report_missing_files(self) -> None:
         for name in ("instructions", "designations"):

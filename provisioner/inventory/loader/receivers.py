@@ -70,13 +70,10 @@ def _receivers_in(file: File, source: SourceFile) -> ReceiversVault:
         model = validated(VaultedReceivers, document.value)
     except ValidationError as error:
         subject = ParsedFile(source, RECEIVERS_SECRETS, document.value, VaultedReceivers, secret=True)
-        return ReceiversVault(problems=tuple(_about_receivers(p) for p in problems_of(error, subject)), source=source)
+        return ReceiversVault(
+            problems=tuple(replace(problem, object=RECEIVERS) for problem in problems_of(error, subject)), source=source
+        )
     return ReceiversVault(model.receivers, source=source)
-
-
-def _about_receivers(problem: Problem) -> Problem:
-    """Assign a problem to the receivers, so that it stops only notices."""
-    return Problem(problem.file, problem.line, problem.column, problem.code, problem.message, problem.hint, RECEIVERS)
 
 
 def _problem(file: File, code: str, message: str, hint: str) -> Problem:

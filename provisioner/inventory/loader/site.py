@@ -158,8 +158,7 @@ def _name_problems(file: File, model: Model, source: SourceFile) -> tuple[Proble
                 key,
                 expected,
             )
-            code = f"{file.kind}-file-misplaced"
-            problems.append(Problem(*position, code, message, hint, file.owner))
+            problems.append(Problem(*position, f"{file.kind}-file-misplaced", message, hint, file.owner))
     return tuple(problems)
 
 

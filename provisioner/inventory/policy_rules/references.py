@@ -168,8 +168,7 @@ class _Scope:
                 and word.text not in KEYWORDS - {"input", "data"}
                 and not _is_step(words, number)
             ):
-                chain = _chain_at(words, number)
-                yield from self._chain_problems(chain, words, declared, types)
+                yield from self._chain_problems(_chain_at(words, number), words, declared, types)
             elif word.text == "with" and not self.module.is_test:
                 yield fault_at(word, "it puts something in the place of the plan: only tests do", "take `with` out")
             number += 1

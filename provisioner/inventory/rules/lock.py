@@ -322,8 +322,7 @@ def sealed_keys(view: View) -> Iterator[Problem]:
             message = msg("relay {name} has sealed a former key of its tunnel", name)
         else:
             continue
-        path = ("relays", name)
-        yield view.warning("allocations", path, "sealed-key-missing", message, RUN_KEYS)
+        yield view.warning("allocations", ("relays", name), "sealed-key-missing", message, RUN_KEYS)
 
 
 def _lacking_keys(host: RelayAllocation | CentreAllocation, *, is_hub: bool) -> list[str]:

@@ -347,8 +347,7 @@ def windows_name_existing_objects(view: View) -> Iterator[Problem]:
                     message = msg("{index}: {singular} {name} does not exist", _named(index), _SINGULAR[kind], name)
                     path = ("windows", index, kind, number)
                     hint = "correct the id, or leave it out"
-                    code = "maintenance-name-unknown"
-                    yield view.warning("maintenance", path, code, message, hint)
+                    yield view.warning("maintenance", path, "maintenance-name-unknown", message, hint)
 
 
 def _is_existing_target(view: View, kind: str, name: str) -> bool:
@@ -396,8 +395,7 @@ def windows_do_not_overlap(view: View) -> Iterator[Problem]:
         shared = _shared(windows[first], windows[second])
         message = msg("{second} overlaps with number {first} over {shared}", _named(second), first + 1, shared)
         hint = "make one window of the two, or correct their moments"
-        path = ("windows", second, "from")
-        yield view.warning("maintenance", path, "maintenance-overlaps", message, hint)
+        yield view.warning("maintenance", ("windows", second, "from"), "maintenance-overlaps", message, hint)
 
 
 def _shared(first: MaintenanceWindow, second: MaintenanceWindow) -> str:

@@ -152,8 +152,7 @@ def moves_end(view: View) -> Iterator[Problem]:
                 move.until,
             )
             hint = "see with `provisioner plan` who still reads the old names; then remove the entry"
-            path = ("moved", index, "until")
-            yield view.warning("inventory", path, "move-over", message, hint)
+            yield view.warning("inventory", ("moved", index, "until"), "move-over", message, hint)
 
 
 def relays_hold_both_names(view: View) -> Iterator[Problem]:
@@ -427,8 +426,7 @@ def pushing_sites_can_push(site: SiteView) -> Iterator[Problem]:
     if gateway is not None and gateway.public_addresses and site.facility.plan and not pushed:
         message = "public_addresses is of sites that push, and the plan of this one says otherwise"
         hint = "remove it, or agree access: publish"
-        path = ("gateway", "public_addresses")
-        yield site.warning(path, "public-addresses-unused", message, hint)
+        yield site.warning(("gateway", "public_addresses"), "public-addresses-unused", message, hint)
 
 
 def pushing_sites_have_no_onvif(site: SiteView) -> Iterator[Problem]:
@@ -444,8 +442,7 @@ def pushing_sites_have_no_onvif(site: SiteView) -> Iterator[Problem]:
     ]
     for path, device in with_onvif:
         message = msg("{device} cannot be asked: no relay reaches a device of a site that pushes", device)
-        hint = "remove onvif, or agree another access"
-        yield site.warning(path, "publish-not-asked", message, hint)
+        yield site.warning(path, "publish-not-asked", message, "remove onvif, or agree another access")
 
 
 SITE_RULES: tuple[SiteRule, ...] = (

@@ -252,8 +252,7 @@ def uplinks_bear_the_load(site: SiteView) -> Iterator[Problem]:
     if message:
         hint = "contract lower rates, or a faster line"
         path = ("survey", "uplink", "upload_mbps")
-        severity = Severity.WARNING
-        yield site.problem(path, "uplink-over-capacity", message, hint, severity=severity)
+        yield site.warning(path, "uplink-over-capacity", message, hint)
 
 
 def _rate(stream: Stream | None) -> int:

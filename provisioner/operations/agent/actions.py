@@ -273,8 +273,7 @@ class CommitReports:
     def _tell_forge(self, rows: list[CommitRow]) -> None:
         for row in rows:
             try:
-                client = self._forge_client()
-                set_status(client, status_of(row, self._settings.name))
+                set_status(self._forge_client(), status_of(row, self._settings.name))
             except RefusedCallError as error:
                 # GitLab refuses a state that the commit has already.
                 self._tell(f"the forge refused the state of commit {row.commit[:12]}: {error.message}")

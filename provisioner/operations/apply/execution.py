@@ -174,8 +174,7 @@ def with_program(session: Session, job: Job, arch: str) -> Job:
     """Add MediaMTX's program to a job, or raise `HostError`."""
     if job.spec.media is None:
         return job
-    artefact = job.spec.media.artefact
-    path = fetch(artefact, arch, session.environment)
+    path = fetch(job.spec.media.artefact, arch, session.environment)
     return replace(job, artefact=path, artefact_sha256=program_sums(job.spec)[arch])
 
 

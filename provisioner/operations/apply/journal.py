@@ -21,9 +21,8 @@ from typing import Final
 
 from provisioner.base.errors import ProvisionerError, StateError
 from provisioner.base.processes import without_collector
-from provisioner.base.text import Document, canonical_text
+from provisioner.base.text import Document, canonical_text, msg
 from provisioner.hosts.runner import CallsWatcher
-from provisioner.operations.apply import silences
 from provisioner.operations.apply.run import SILENT, Intent, beginning_of, intent_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout.dispatcher import Journal
@@ -280,7 +279,7 @@ def windows_of_run(run: str, intent: Intent, events: Iterable[Event]) -> Iterato
 def _host_window(run: str, intent: Intent, host: str, begin: datetime, until: datetime) -> Window:
     cut = intent.cuts[host]
     earliest_end = begin + timedelta(microseconds=1)
-    return Window(begin, max(until, earliest_end), silences.changing(run, host), cut=cut)
+    return Window(begin, max(until, earliest_end), msg("run {run} changes {host}", run, host), cut=cut)
 
 
 def _event(step: JournalStep) -> Event:

@@ -284,7 +284,10 @@ class Silencer:
             try:
                 self._renew_at(server)
             except http.ReachError as error:
-                self._warn(server.receiver, not_renewed(server.receiver, error.reason))
+                message = msg(
+                    "silences at receiver {receiver} were not renewed: {reason}", server.receiver, error.reason
+                )
+                self._warn(server.receiver, message)
 
     def _renew_at(self, server: SilencedServer) -> None:
         with self._lock:
@@ -293,11 +296,6 @@ class Silencer:
             renewed = [renew_silence(server, silence, self._text, datetime.now(UTC) + LASTS) for silence in silences]
             with self._lock:
                 self._kept[key] = [silence for silence in renewed if silence is not None]
-
-
-def changing(run: str, host: str) -> str:
-    """Return why a path is in maintenance."""
-    return msg("run {run} changes {host}", run, host)
 
 
 def not_silenced(receiver: str, reason: str) -> str:
@@ -310,11 +308,6 @@ def not_silenced(receiver: str, reason: str) -> str:
 def none_silenced(reason: str) -> str:
     """Warn that no silence was made."""
     return msg("no alert of paths that this run cuts is silenced: {reason}", reason)
-
-
-def not_renewed(receiver: str, reason: str) -> str:
-    """Warn that silences may end before the run."""
-    return msg("silences at receiver {receiver} were not renewed: {reason}", receiver, reason)
 
 
 def not_ended(receiver: str, reason: str) -> str:

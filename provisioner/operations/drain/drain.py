@@ -256,8 +256,7 @@ def prove(
     session: Session, facilities: Collection[str], relay: str, options: VerifyOptions
 ) -> tuple[dict[str, SiteProof], str]:
     """Verify sites over both relays; return proofs and a recording failure."""
-    limit = Limit({"facility": frozenset(facilities)})
-    result = verify_with_memory(session, limit, options)
+    result = verify_with_memory(session, Limit({"facility": frozenset(facilities)}), options)
     unrecorded = ""
     try:
         record_verification(session, result, tuple(f"facility={name}" for name in sorted(facilities)))

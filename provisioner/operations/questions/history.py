@@ -197,8 +197,7 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
 
 def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
     """Return the newest recorded runs' ids, newest first, with a limit."""
-    folder = state_folder_of(environment, load_settings(root).id)
-    history = find_history(folder)
+    history = find_history(state_folder_of(environment, load_settings(root).id))
     if history is None:
         return ()
     with closing(history):

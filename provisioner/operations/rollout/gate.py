@@ -111,7 +111,7 @@ class _Question:
     def decision(self) -> Decision:
         if cause := self._failure_cause():
             return Decision(GateVerdict.FAIL, cause, not_up=self._not_up())
-        waits = self._too_many_missing() or self._lacks_new() or self._too_many_lost()
+        waits = len(self.missing) > self._allowed() or self._lacks_new() or len(self.lost) > self._allowed_lost()
         waits = waits or self.nobody_reads or self._is_silent() or self._has_stopped_reporting()
         settles = self._not_up() and self.elapsed_s < self.rules.settle_s
         unproved = self._paths_without_new_picture() | self.unread
@@ -152,8 +152,6 @@ class _Question:
         return reading is not None and reading.good_s is not None and reading.good_s >= self.rules.watch_s
 
     # --- absent paths -----------------------------------------------------------------------------
-    def _too_many_missing(self) -> bool:
-        return len(self.missing) > self._allowed()
 
     def _allowed(self) -> int:
         return 0 if self.required & self.missing else int(self.rules.max_lost * len(self.must))
@@ -161,9 +159,6 @@ class _Question:
     def _lacks_new(self) -> bool:
         up = len(self.touched.new & (self.watch.up | self.unread))
         return up < self.rules.min_new_up * len(self.touched.new) or bool(self.required & self.new_missing)
-
-    def _too_many_lost(self) -> bool:
-        return len(self.lost) > self._allowed_lost()
 
     def _allowed_lost(self) -> int:
         """Return the allowed lost streams: 0 unless any path may be hit."""
@@ -188,7 +183,7 @@ class _Question:
 
     # --- vain waits -------------------------------------------------------------------------------
     def _failure_cause(self) -> str:
-        late = {n for n in self.missing if self.elapsed_s >= self._wait_end(self._dark_since(n))}
+        late = {n for n in self.missing if self.elapsed_s >= min(self._dark_since(n), _LATE_S) + self.rules.patience_s}
         if len(late) > self._allowed() or (self._lacks_new() and self.elapsed_s >= self.rules.patience_s):
             return self._no_picture_text(sorted(late) + sorted(self.required & self.new_missing))
         patience = max(self.rules.patience_s, affected.OWN_S)
@@ -220,9 +215,6 @@ class _Question:
         if reading is not None and not reading.up:
             return reading.dark_s
         return absence.since_s if absence is not None else 0.0
-
-    def _wait_end(self, since_s: float) -> float:
-        return min(since_s, _LATE_S) + self.rules.patience_s
 
     def _lost_source_text(self, names: Collection[str]) -> str:
         first = min(names)

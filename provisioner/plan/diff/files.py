@@ -148,8 +148,7 @@ def _relay_settings_change(comparison: Comparison, file: RenderedFile, reason: s
     names = desired.keys() | live["settings"].keys()
     changed = {name for name in names if desired.get(name) != live["settings"].get(name)}
     if not changed:
-        listed = msg("{reason}; its settings do not, its paths are listed", reason)
-        same = (Impact.NONE, NOBODY, listed)
+        same = (Impact.NONE, NOBODY, msg("{reason}; its settings do not, its paths are listed", reason))
         return with_hub_paths(comparison, same, settings_alike=True) if comparison.spec.hub else same
     of_settings = _settings_impact(comparison, changed, desired, live)
     return with_hub_paths(comparison, of_settings, settings_alike=False) if comparison.spec.hub else of_settings

@@ -109,8 +109,7 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
     path = () if statement.place is None else (_OWNER, statement.place)
     position = places.at(_OWNER if path else "inventory", *path)
     code = "intent-broken"
-    named = f"intent/{statement.name}"
-    return Problem(*position, code, sentence(result), hint_of(result), named)
+    return Problem(*position, code, sentence(result), hint_of(result), f"intent/{statement.name}")
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:

@@ -161,13 +161,8 @@ def _drain_progress(inventory: OutlinedInventory, evidence: Evidence, relay: str
         if f.id in remaining and successor and successor.relay == to and successor.agreed
     )
     report = evidence.words.get(relay)
-    return DrainProgress(
-        relay, to, tuple(remaining), tuple(both), _other_facilities(report.held if report else (), remaining)
-    )
-
-
-def _other_facilities(contents: Iterable[str] | None, remaining: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(contents or ()) - set(remaining)))
+    others = set(report.held or () if report else ()) - set(remaining)
+    return DrainProgress(relay, to, tuple(remaining), tuple(both), tuple(sorted(others)))
 
 
 def opening_warning(progress: FacilityProgress, pictures: Pictures, now: datetime) -> OpeningWarning | None:

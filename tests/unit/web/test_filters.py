@@ -8,15 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.web.board import WORST_FIRST
-from provisioner.web.filters import (
-    SORTS,
-    Filters,
-    choose_facilities,
-    choose_incidents,
-    layers_of,
-    part_of,
-    read_filters,
-)
+from provisioner.web.filters import SORTS, Filters, choose_facilities, choose_incidents, part_of, read_filters
 from tests.boards import NAMES, board
 
 WAYS = (
@@ -82,7 +74,6 @@ def test_incidents_are_narrowed_by_words_and_by_what_they_are() -> None:
     assert objects(Filters(province="hai-duong")) == ["kcl-hd-001"]
     assert objects(Filters(q="tunnel")) == ["kcl-hd-001"]
     assert objects(Filters(verdict="up")) == objects(Filters(carrier="vnpt")) == []
-    assert layers_of(board().incidents) == ["camera", "tunnel"]
 
 
 @given(
