@@ -23,7 +23,7 @@ import polib
 from provisioner.base.errors import Severity
 from provisioner.base.language import Language, catalogue_file
 from provisioner.base.text import plural_of
-from provisioner.inventory.model.connection import BlockReason
+from provisioner.inventory.model.facility import BlockReason
 from provisioner.inventory.policy_rules.judge import RegoTestEnd
 from provisioner.operations.rollout.result import HostOutcome
 from provisioner.plan.change import Action, Impact, Resource
@@ -37,7 +37,6 @@ PACKAGE = ROOT / "provisioner"
 
 #: Where the sentences arise that people read in what `status`, `validate`, `verify` and `plan` print.
 RESTATED = (
-    "base/frozen.py",
     "hosts/answers.py",
     "hosts/runner.py",
     "hosts/unreachable.py",
@@ -91,7 +90,7 @@ FINISHED = (
     "cli/camera.py",
     "cli/facility.py",
     "cli/support/commands.py",
-    "cli/support/question.py",
+    "cli/support/context.py",
     "cli/support/terminal.py",
     "cli/support/texts.py",
     "operations/edit/cameras.py",
@@ -105,6 +104,7 @@ _SAYING = ("said", "ask", "make_sure", "answer", "_answer")
 
 #: Modules of which some definitions alone say such sentences.
 RESTATED_PARTS = {
+    "base/errors.py": ("FrozenFacility",),
     "base/text.py": ("checked_url", "words_of_end"),
     "base/vault.py": ("_HOW_TO_SET", "decrypt"),
     "hosts/artefact.py": ("_source_of", "_local", "_checked_path", "_other_checksum", "_cache_folder", "_download"),

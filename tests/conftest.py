@@ -151,7 +151,7 @@ def _documents_are_as_their_schemas_say(monkeypatch: pytest.MonkeyPatch) -> Iter
         faults.extend(schema_faults(text))
         yield text
 
-    monkeypatch.setattr("provisioner.cli.support.output.indented_parts", checked)
+    monkeypatch.setattr("provisioner.cli.support.context.indented_parts", checked)
     yield
     assert faults == []
 

@@ -11,8 +11,7 @@ import click
 import polib
 
 from provisioner.cli.main import cli
-from provisioner.cli.support.commands import COMMANDS
-from provisioner.cli.support.help import CATALOGUE, EXAMPLE
+from provisioner.cli.support.commands import CATALOGUE, COMMANDS, EXAMPLE
 from tests.command_tree import every_command
 
 _LISTS = re.compile(r"abs, array\.concat")  #: Names of functions alone.

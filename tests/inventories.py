@@ -18,8 +18,7 @@ from provisioner.inventory.files.positions import Places
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.load import load, valid_inventory
 from provisioner.inventory.loader.site import validated
-from provisioner.inventory.model.connection import Party, Survey
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Facility, Party, Survey
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.signed import signed_content

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility
 from provisioner.base.secret import Secret
 from provisioner.desired.limit import Limit, chosen_hosts
 from provisioner.desired.render.host import MEDIAMTX_FILE, RenderedFile
@@ -12,7 +12,7 @@ from provisioner.desired.spec import DesiredState
 from provisioner.desired.state import NOTHING_HELD, desired_state
 from provisioner.hosts.observe import observe
 from provisioner.inventory.allocation import devices_of
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import NextPsk, Secrets

@@ -13,8 +13,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from provisioner.base.addresses import is_public
 from provisioner.base.secret import Secret
+from provisioner.base.text import is_public
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session

@@ -9,9 +9,7 @@ from provisioner.base.document import Printed, Row
 from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.text import local_time, printable
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import log, print_document, show
-from provisioner.cli.support.question import ended_by_signal
+from provisioner.cli.support.context import Invocation, ended_by_signal, log, print_document, show
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.agent.decision import Act
 from provisioner.operations.agent.run import Agent, code_of, status_line

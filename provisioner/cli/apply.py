@@ -8,9 +8,8 @@ import click
 from provisioner.base.errors import UsageError
 from provisioner.base.processes import without_collector
 from provisioner.cli.support.completion import hosts_and_runs_like
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.context import Invocation, stoppable
 from provisioner.cli.support.options import RolloutChoices, hosts_limit_option, rollout_options
-from provisioner.cli.support.question import stoppable
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.limit import parse_limits

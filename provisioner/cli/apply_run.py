@@ -9,9 +9,7 @@ from provisioner.base.errors import RollbackError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.text import local_time, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_document, said
-from provisioner.cli.support.question import ask, refuse_unattended
+from provisioner.cli.support.context import Invocation, ask, echo_lines, print_document, refuse_unattended, said
 from provisioner.cli.support.results import code_of, ending_lines, host_line, note_lines, run_options_of, show_applied
 from provisioner.cli.support.terminal import stderr_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines

@@ -12,8 +12,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import in_vietnam
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import show
+from provisioner.cli.support.context import Invocation, show
 from provisioner.cli.support.session import session_of
 from provisioner.operations.hosts import certificates as certificate_files
 from provisioner.operations.questions.packages import facilities_up_to_date

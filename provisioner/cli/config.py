@@ -18,8 +18,7 @@ from provisioner.base.files import replace_file
 from provisioner.base.language import Translator
 from provisioner.base.text import Document
 from provisioner.cli.support.configuration import SETTINGS, VARIABLE, Configuration, file_of
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document, show
+from provisioner.cli.support.context import Invocation, print_document, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath, stdout_of
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.errors import StateError, UnreadableError, UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, StateError, UnreadableError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import counted, local_time, msg
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.context import Invocation, echo_lines, now, print_document
 from provisioner.cli.support.options import (
     from_option,
     limit_option,
@@ -23,7 +22,6 @@ from provisioner.cli.support.options import (
     until_option,
     warn_of_damage,
 )
-from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.session import overview_of, week_before, write_report, write_tree
 from provisioner.cli.support.terminal import ListedWord, PageAddress, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen

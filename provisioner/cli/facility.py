@@ -14,14 +14,30 @@ from provisioner.base.errors import PolicyError, UsageError
 from provisioner.base.language import Translator
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like, hosts_like, provinces_like
-from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.context import (
+    Invocation,
+    answer,
+    echo_lines,
+    is_attended,
+    now,
+    print_document,
+    refuse_missing,
+    said,
+    today,
+)
 from provisioner.cli.support.options import field_options, in_order
-from provisioner.cli.support.output import echo_lines, print_document, said
-from provisioner.cli.support.question import answer, is_attended, refuse_missing
 from provisioner.cli.support.terminal import Amount, ListedWord
 from provisioner.cli.support.texts import Choice, Edited, chosen_of, edits_file, edits_of, many_options
-from provisioner.inventory.model.connection import Access, GatewaySystem, Party, SurveyVerdict, UplinkKind
-from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
+from provisioner.inventory.model.facility import (
+    Access,
+    Facility,
+    FacilityKind,
+    GatewaySystem,
+    Operating,
+    Party,
+    SurveyVerdict,
+    UplinkKind,
+)
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.operations.edit import facilities as facility_edits

@@ -15,8 +15,7 @@ from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, checked_url, counted
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import show
+from provisioner.cli.support.context import Invocation, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.integrations.forge import client as forge_client
 from provisioner.integrations.forge.dialects import CommitStatus, StatusState

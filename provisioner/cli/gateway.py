@@ -9,9 +9,7 @@ from provisioner.base.errors import StateError, UsageError
 from provisioner.base.git import Checkout
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import facilities_like
-from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_warning, show
-from provisioner.cli.support.question import piped_text
+from provisioner.cli.support.context import Invocation, piped_text, print_warning, show, today
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import checkout_for, commit_option, commit_written, diff_lines, edits_of
 from provisioner.operations.edit.keys import GatewayKey, set_gateway_key, with_next_key

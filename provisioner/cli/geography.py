@@ -9,8 +9,7 @@ from provisioner.base.document import Day, Printed, Row, absent
 from provisioner.base.text import counted
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import carriers_like, provinces_like
-from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import show
+from provisioner.cli.support.context import Invocation, show, today
 from provisioner.cli.support.terminal import DAY, ListedWord
 from provisioner.cli.support.texts import EditedWithNext, edits_file, edits_of
 from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province

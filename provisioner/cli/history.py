@@ -12,12 +12,10 @@ from click.shell_completion import CompletionItem
 from provisioner.base.document import AsGiven, Count, Moment, Printed, Row, absent, of
 from provisioner.base.errors import HostError
 from provisioner.base.text import Document, counted, local_time, printable
-from provisioner.cli.support import output
+from provisioner.cli.support import context
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import runs_like
-from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document, print_warning
-from provisioner.cli.support.question import make_sure
+from provisioner.cli.support.context import Invocation, make_sure, now, print_document, print_warning
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.inventory.model.policy import Retention
@@ -127,7 +125,7 @@ def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     seals = {"checked": not check.closed, **asdict(check.seals)}
     unanswered = [{"host": host, "message": error.message} for host, error in sorted(check.unanswered.items())]
     of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
-    output.show(invocation, CheckDocument.made_of(check, **of_check), _check_lines(check))
+    context.show(invocation, CheckDocument.made_of(check, **of_check), _check_lines(check))
     if check.closed:
         message = f"the seals of entries were not checked: {check.closed}"
         print_warning(message, "set the vault's password, as for apply", color=invocation.color)
@@ -334,9 +332,7 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
 def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
     days = _days(policy)
     classes = [RetentionClassRow.made_of(record_class, days=days[record_class.name]) for record_class in stored]
-    output.show(
-        invocation, RetentionDocument(pruned=done, classes=classes), _retention_lines(policy, stored, done=done)
-    )
+    show(invocation, RetentionDocument(pruned=done, classes=classes), _retention_lines(policy, stored, done=done))
 
 
 class RetentionClassRow(Row):

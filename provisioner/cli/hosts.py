@@ -12,9 +12,16 @@ from provisioner.base.text import counted, endpoint_text, named, printable
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_warning, said, show
-from provisioner.cli.support.question import is_attended, make_sure, tell_before
+from provisioner.cli.support.context import (
+    Invocation,
+    echo_lines,
+    is_attended,
+    make_sure,
+    print_warning,
+    said,
+    show,
+    tell_before,
+)
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.owner import Owner

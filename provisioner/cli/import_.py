@@ -17,8 +17,7 @@ from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.completion import provinces_like
-from provisioner.cli.support.context import Invocation, state_dir
-from provisioner.cli.support.output import echo_lines, print_document, show
+from provisioner.cli.support.context import Invocation, echo_lines, print_document, show, state_dir
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.dcim import DcimClient, read_mapping, read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning

@@ -6,15 +6,12 @@ from pathlib import Path
 
 import click
 
-from provisioner.base.addresses import is_host_name
 from provisioner.base.document import Known, Printed, of
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
-from provisioner.base.text import Document, endpoint_text, printable
+from provisioner.base.text import Document, endpoint_text, is_host_name, printable
 from provisioner.cli.support.configuration import file_of
-from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.context import Invocation, answer, is_attended, print_document, said, today
 from provisioner.cli.support.options import split_host_and_port
-from provisioner.cli.support.output import print_document, said
-from provisioner.cli.support.question import answer, is_attended
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.operations.edit import init as new_inventory

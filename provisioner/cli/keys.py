@@ -23,9 +23,18 @@ from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotat
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import devices_like, hosts_like
-from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, print_error_line, print_warning, said, show
-from provisioner.cli.support.question import is_attended, piped_text
+from provisioner.cli.support.context import (
+    Invocation,
+    echo_lines,
+    is_attended,
+    piped_text,
+    print_document,
+    print_error_line,
+    print_warning,
+    said,
+    show,
+    today,
+)
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY, ValidPath
 from provisioner.desired.recovery_key import tried

@@ -15,9 +15,17 @@ from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.completion import carriers_like, facilities_like, hosts_like
-from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_warning, show
-from provisioner.cli.support.question import Stop, make_sure, stoppable, tell_before
+from provisioner.cli.support.context import (
+    Invocation,
+    Stop,
+    echo_lines,
+    make_sure,
+    print_warning,
+    show,
+    stoppable,
+    tell_before,
+    today,
+)
 from provisioner.cli.support.results import applied_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stderr_of

@@ -22,8 +22,7 @@ from provisioner.base.text import did_you_mean, printable
 from provisioner.cli.support.commands import COMMANDS, LazyGroup, UnknownCommandError, with_options_anywhere
 from provisioner.cli.support.completion import INSTRUCTION, complete
 from provisioner.cli.support.configuration import OUTPUT, SETTINGS, read_configuration
-from provisioner.cli.support.context import state_dir
-from provisioner.cli.support.output import error_document, hint_line, print_document, print_error
+from provisioner.cli.support.context import error_document, hint_line, print_document, print_error, state_dir
 from provisioner.cli.support.terminal import UnknownWordError, open_standard_streams, safe_streams
 from provisioner.operations.apply import early_start
 

@@ -12,9 +12,8 @@ from provisioner.base.errors import UsageError
 from provisioner.base.language import Translator
 from provisioner.base.text import VIETNAM
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.context import Invocation, now, show
 from provisioner.cli.support.options import MomentWord, limit_option
-from provisioner.cli.support.output import show
 from provisioner.cli.support.texts import EditedWithNext, edits_file, edits_of
 from provisioner.desired.limit import parse_limits
 from provisioner.inventory.model.facility import MaintenanceWindow

@@ -20,8 +20,7 @@ from provisioner.base.files import replace_file
 from provisioner.base.text import counted
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import INSTRUCTION, SHELLS, script_of
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import show
+from provisioner.cli.support.context import Invocation, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath
 
 _NAMED: Final = {"…": "...", "→": "->", "“": '"', "”": '"', "`": "'"}

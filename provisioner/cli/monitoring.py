@@ -10,9 +10,7 @@ from provisioner.base.document import Count, Printed
 from provisioner.base.errors import ReportError, UsageError
 from provisioner.base.files import replace_file
 from provisioner.base.text import did_you_mean, printable
-from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import print_document, print_warning, show
-from provisioner.cli.support.question import ended_by_signal
+from provisioner.cli.support.context import Invocation, ended_by_signal, now, print_document, print_warning, show
 from provisioner.cli.support.session import refuse_unread_metrics
 from provisioner.cli.support.terminal import PageAddress, ValidPath
 from provisioner.integrations.alerting.kit import EVERYTHING, ScrapePlaces, kit

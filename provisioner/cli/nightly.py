@@ -13,9 +13,8 @@ from provisioner.base.processes import program_path, small_environment
 from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import FirstAnswerClock
-from provisioner.cli.support.context import Invocation, now
+from provisioner.cli.support.context import Invocation, echo_lines, now, print_document, print_warning, problem_lines
 from provisioner.cli.support.options import deadline_option, fail_on_option, limit_option, picture_option
-from provisioner.cli.support.output import echo_lines, print_document, print_warning, problem_lines
 from provisioner.cli.support.session import refuse_unread_metrics, session_of
 from provisioner.cli.support.terminal import ListedWord, ValidPath, outlive_readers, stdout_of
 from provisioner.desired.limit import parse_limits

@@ -10,9 +10,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import carriers_like
-from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.output import log, show
-from provisioner.cli.support.question import ended_by_signal
+from provisioner.cli.support.context import Invocation, ended_by_signal, log, now, show
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.nodes.broker import BrokerRequest, write_broker_folder
 from provisioner.nodes.envelope import is_carrier, make_exchange_key, read_exchange_key

@@ -20,9 +20,8 @@ from provisioner.base.language import Translator
 from provisioner.base.text import Document, counted, msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.context import Invocation, print_document, print_error_line, print_warning, show
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import print_document, print_error_line, print_warning, show
 from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import Terminal, ValidPath, stdout_of
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines

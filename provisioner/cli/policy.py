@@ -10,9 +10,8 @@ from provisioner.base.errors import HostError, InventoryError, Severity
 from provisioner.base.language import Translator
 from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.context import Invocation, print_document, print_error_line
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import print_document, print_error_line
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Terminal, stdout_of
 from provisioner.desired.limit import parse_limits

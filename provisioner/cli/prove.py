@@ -8,9 +8,8 @@ from provisioner.base.document import Count, HeldRow, Printed, Row, of
 from provisioner.base.errors import PolicyError
 from provisioner.base.text import counted, printable
 from provisioner.cli.support.completion import hosts_like
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.context import Invocation, echo_lines, print_document, print_warning, problem_lines
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import echo_lines, print_document, print_warning, problem_lines
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits

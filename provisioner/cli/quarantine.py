@@ -8,10 +8,15 @@ from provisioner.base.document import Messages, Printed
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.text import did_you_mean, printable
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.context import (
+    Invocation,
+    ask,
+    print_document,
+    print_error_line,
+    refuse_unattended,
+    stoppable,
+)
 from provisioner.cli.support.options import RolloutChoices, limit_option, rollout_options
-from provisioner.cli.support.output import print_document, print_error_line
-from provisioner.cli.support.question import ask, refuse_unattended, stoppable
 from provisioner.cli.support.results import run_options_of, show_applied
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import stdout_of

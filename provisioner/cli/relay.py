@@ -15,10 +15,8 @@ from provisioner.cli.relay_drain import drain, keep
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import hosts_like
-from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.context import Invocation, echo_lines, make_sure, print_warning, show, today
 from provisioner.cli.support.options import split_host_and_port
-from provisioner.cli.support.output import echo_lines, print_warning, show
-from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.render.site import USUAL_DAYS, valid_for

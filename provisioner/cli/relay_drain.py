@@ -17,9 +17,7 @@ from provisioner.cli.keys_rotate import StepTerminal
 from provisioner.cli.support import texts
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
-from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import print_error, show
-from provisioner.cli.support.question import Stop, stoppable
+from provisioner.cli.support.context import Invocation, Stop, print_error, show, stoppable, today
 from provisioner.cli.support.session import session_of
 from provisioner.operations.apply.run import RunOptions, approval_of
 from provisioner.operations.drain import drain as draining

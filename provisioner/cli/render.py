@@ -9,16 +9,15 @@ import click
 from provisioner.base.document import Day, HeldRow, Printed
 from provisioner.base.text import counted
 from provisioner.cli.support.completion import facilities_like
-from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.context import Invocation, print_document, print_warning, today
 from provisioner.cli.support.options import hosts_limit_option
-from provisioner.cli.support.output import print_document, print_warning
 from provisioner.cli.support.session import session_of, write_tree
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.render.host import RenderedFile
 from provisioner.desired.render.site import MOST_DAYS, USUAL_DAYS, SitePackage, valid_for
-from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import GatewaySystem
 from provisioner.operations.pipeline.stages import rendered_files, site_packages
 from provisioner.operations.questions.packages import NOT_RECORDED_HINT, record_handed
 

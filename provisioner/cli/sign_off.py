@@ -12,10 +12,17 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.text import named, printable
-from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.context import (
+    Invocation,
+    echo_lines,
+    make_sure,
+    now,
+    print_document,
+    print_warning,
+    show,
+    today,
+)
 from provisioner.cli.support.options import MomentWord
-from provisioner.cli.support.output import echo_lines, print_document, print_warning, show
-from provisioner.cli.support.question import make_sure
 from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
 from provisioner.cli.support.texts import (
@@ -27,7 +34,7 @@ from provisioner.cli.support.texts import (
     edits_of,
     many_options,
 )
-from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.facility import Party
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.signed import NAMESPACE, signed_content
 from provisioner.operations.edit.sign_off import (

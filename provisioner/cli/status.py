@@ -11,7 +11,7 @@ from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
 from provisioner.base.text import counted, msg, named
 from provisioner.cli.support.completion import facilities_like
-from provisioner.cli.support.context import Invocation, now, today
+from provisioner.cli.support.context import Invocation, now, print_document, print_warning, show, today
 from provisioner.cli.support.options import (
     MomentWord,
     from_option,
@@ -21,7 +21,6 @@ from provisioner.cli.support.options import (
     until_option,
     warn_of_damage,
 )
-from provisioner.cli.support.output import print_document, print_warning, show
 from provisioner.cli.support.session import overview_of, week_before
 from provisioner.cli.support.terminal import ListedWord
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_frozen

@@ -13,8 +13,7 @@ from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, 
 from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
 from provisioner.base.language import Translator
 from provisioner.cli.support import texts
-from provisioner.cli.support.context import Invocation, today
-from provisioner.cli.support.output import echo_lines, print_document, problem_lines
+from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, today
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations

@@ -12,8 +12,7 @@ from provisioner.base.files import write_atomic
 from provisioner.base.language import Translator, marked
 from provisioner.base.text import msg
 from provisioner.cli.support.attendance import FirstAnswerClock
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_document, print_warning
+from provisioner.cli.support.context import Invocation, print_document, print_warning
 from provisioner.cli.support.texts import code_with_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.operations.apply import verification

@@ -8,10 +8,15 @@ import click
 
 from provisioner.base.document import Count, Moment, Printed, Row, of
 from provisioner.base.text import counted, local_time, printable
-from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.context import (
+    Invocation,
+    echo_lines,
+    ended_by_signal,
+    print_document,
+    print_warning,
+    today,
+)
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import echo_lines, print_document, print_warning
-from provisioner.cli.support.question import ended_by_signal
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metrics import Labels, broken
 from provisioner.operations.pipeline.session import Session

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 
 from provisioner.desired.required import recorded
 from provisioner.desired.spec import DeviceMap
-from provisioner.inventory.model.connection import Access
-from provisioner.inventory.model.facility import Connection, Facility
+from provisioner.inventory.model.facility import Access, Connection, Facility
 from provisioner.inventory.model.hosts import SiteAllocation
 from provisioner.inventory.model.inventory import Inventory
 

@@ -6,11 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from provisioner.base.addresses import HostPlace
-from provisioner.base.errors import InventoryError, SecretsError, UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, InventoryError, SecretsError, UsageError
 from provisioner.base.secret import content_key, identity_key
-from provisioner.base.text import did_you_mean, nearest, printable, which_was_meant
+from provisioner.base.text import HostPlace, did_you_mean, nearest, printable, which_was_meant
 from provisioner.desired.names import side_of
 from provisioner.desired.required import digest_key_of_host, with_owner
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, LeftOutPath, Tunnel

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.document import LeftOut
-from provisioner.base.errors import UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, UsageError
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.base.text import did_you_mean, endpoint_text, printable
@@ -24,8 +23,7 @@ from provisioner.desired import spec
 from provisioner.desired.limit import Limit, names_of_frozen
 from provisioner.desired.paths import pulled_by_site
 from provisioner.desired.required import carrier_secrets, recorded, relay_allocation, secret_of, served_certificate
-from provisioner.inventory.model.connection import ConnectionPlan, relays_of
-from provisioner.inventory.model.facility import Facility, path_name
+from provisioner.inventory.model.facility import ConnectionPlan, Facility, path_name, relays_of
 from provisioner.inventory.model.hosts import Carrier, Centre, CentreAllocation, Hub, ReaderTls, RelayAllocation, Viewer
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, Secrets

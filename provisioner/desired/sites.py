@@ -5,17 +5,23 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from provisioner.base.addresses import HostPlace
 from provisioner.base.errors import SecretsError
 from provisioner.base.secret import Secret
-from provisioner.base.text import canonical_json
+from provisioner.base.text import HostPlace, canonical_json
 from provisioner.desired.access import ACCESS
 from provisioner.desired.paths import streams_of_site
 from provisioner.desired.readers import push_places, pushed_streams
 from provisioner.desired.required import recorded, secret_of
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL_MTU, SiteLink, SiteSpec
-from provisioner.inventory.model.connection import Access, ConnectionPlan, GatewaySystem, relays_of
-from provisioner.inventory.model.facility import Connection, Facility, Operating
+from provisioner.inventory.model.facility import (
+    Access,
+    Connection,
+    ConnectionPlan,
+    Facility,
+    GatewaySystem,
+    Operating,
+    relays_of,
+)
 from provisioner.inventory.model.hosts import Relay, SiteAllocation
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, Secrets

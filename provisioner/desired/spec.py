@@ -8,15 +8,15 @@ from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple
 
-from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret
+from provisioner.base.text import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.desired.names import ALONE, HostNames
 from provisioner.desired.owner import Owner
 from provisioner.desired.trust import AppliedPolicy, Trust
-from provisioner.inventory.model.connection import Access, GatewaySystem
 from provisioner.inventory.model.devices import Stream, StreamName
+from provisioner.inventory.model.facility import Access, GatewaySystem
 from provisioner.inventory.model.hosts import JumpHost, Ssh
 from provisioner.inventory.model.policy import MediamtxArtefact
 

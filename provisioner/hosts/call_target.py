@@ -3,9 +3,8 @@
 import hashlib
 from dataclasses import asdict, dataclass, field
 
-from provisioner.base.addresses import HostPlace, host_address
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, canonical_json
+from provisioner.base.text import Document, HostPlace, canonical_json, host_address
 from provisioner.desired.owner import Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.model.hosts import JumpHost, Ssh

@@ -20,7 +20,7 @@ from provisioner.base.errors import InventoryError, LockedError, ProvisionerErro
 from provisioner.base.files import write_atomic
 from provisioner.base.vault import VaultPasswords
 from provisioner.importing.contacts import store
-from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
+from provisioner.importing.contacts.store import AccessRecord, record, system_user
 from provisioner.importing.forms import choices
 from provisioner.importing.forms.choices import Choice, DeviceKind
 from provisioner.importing.forms.columns import (

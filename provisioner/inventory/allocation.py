@@ -15,9 +15,8 @@ from typing import Final, NamedTuple, Protocol
 from provisioner.base.errors import InventoryError, Problem
 from provisioner.base.text import msg
 from provisioner.inventory.model import hosts
-from provisioner.inventory.model.connection import Access, AnyPlan
 from provisioner.inventory.model.devices import device_of
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import Access, AnyPlan, Facility, Operating
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.renamed_ids import moved_lock
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from provisioner.base.private_text import path_as_read
 from provisioner.inventory.allocation import devices_of, probed_devices_of
-from provisioner.inventory.model import connection
+from provisioner.inventory.model import facility as models
 from provisioner.inventory.model.base import Model, Slug, use_of
 from provisioner.inventory.model.devices import Camera, Recorder, accept_of
 from provisioner.inventory.model.facility import Facility, Operating
@@ -19,28 +19,28 @@ from provisioner.inventory.signed import SignOffProof, agreed_on, proofs_of, sig
 class PlanOutline(NamedTuple):
     """A plan or successor, with its content's hash and its sign-offs' proofs."""
 
-    state: connection.PlanState
+    state: models.PlanState
     carrier: str
     relay: str
-    access: connection.Access
+    access: models.Access
     proofs: tuple[SignOffProof, ...] = ()
     content: str = ""
     #: The last day of the sign-offs, if all three parties have signed exactly this agreed plan.
     agreed_on: date | None = None
     backup_relay: str = ""
-    unsigned: tuple[connection.Party, ...] = ()  #: Parties that have not signed this content.
+    unsigned: tuple[models.Party, ...] = ()  #: Parties that have not signed this content.
 
     @property
     def agreed(self) -> bool:
         """Whether the plan's state is agreed."""
-        return self.state is connection.PlanState.AGREED
+        return self.state is models.PlanState.AGREED
 
 
 class Remarks(Model):
     """A facility's block and claims, and the fields for reports."""
 
-    blocked: connection.Blocked | None = None
-    claimed_connection: connection.ClaimedConnection | None = None
+    blocked: models.Blocked | None = None
+    claimed_connection: models.ClaimedConnection | None = None
     fields: dict[str, bool | int | str] | None = None  #: The facility's fields with `Use(status=True)`.
     #: The same by device; devices without any are left out.
     devices: dict[Slug, dict[str, bool | int | str]] | None = None
@@ -80,7 +80,7 @@ class Outline(NamedTuple):
     relay_port: int = 0  #: The relays' port that its gateway dials; 0 for their first one.
     public_addresses: tuple[str, ...] = ()  #: Addresses that a pushing site comes from, if known.
     #: The survey's, if any; `present`, `fit` and `missing` are its numbers of cameras.
-    survey_verdict: connection.SurveyVerdict | None = None
+    survey_verdict: models.SurveyVerdict | None = None
     present: int = 0
     fit: int = 0
     missing: int = 0
@@ -100,7 +100,7 @@ class Outline(NamedTuple):
     @property
     def relays(self) -> tuple[str, ...]:
         """The relays that carry it, one a connection."""
-        return tuple(relay for _, relay in connection.relays_of(self.carried_plans))
+        return tuple(relay for _, relay in models.relays_of(self.carried_plans))
 
     @property
     def rendered(self) -> bool:
@@ -190,7 +190,7 @@ def _in_status(model: type[Model]) -> set[str]:
     return {name for name, field in model.model_fields.items() if use_of(field).status}
 
 
-def _plan_outline(facility: Facility, plan: connection.ConnectionPlan | None) -> PlanOutline | None:
+def _plan_outline(facility: Facility, plan: models.ConnectionPlan | None) -> PlanOutline | None:
     if plan is None:
         return None
     content = signed_content(facility, plan)

@@ -29,9 +29,8 @@ from pydantic.main import IncEx
 from provisioner.base.ssh_signature import SignatureFormError, is_made_by_its_key, signature_of
 from provisioner.base.text import canonical_json
 from provisioner.inventory.model.base import Model, inner_model, use_of
-from provisioner.inventory.model.connection import ConnectionPlan, Party, SignOff
 from provisioner.inventory.model.devices import Camera, Recorder
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import ConnectionPlan, Facility, Party, SignOff
 
 PARTIES = tuple(Party)
 #: Namespace for `ssh-keygen -Y sign -n`. A signature for a file or for Git is invalid here.

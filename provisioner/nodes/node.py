@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from provisioner import __version__
-from provisioner.base.addresses import AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import ProvisionerError, StateError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
-from provisioner.base.text import local_time, printable
+from provisioner.base.text import AnyNetwork, HostName, HostPlace, local_time, printable
 from provisioner.desired.names import HostNames
 from provisioner.desired.render.templates import load_templates
 from provisioner.hosts.identity import SHOW_KEY, is_show_key

@@ -12,14 +12,13 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NoReturn
 
-from provisioner.base.addresses import is_host_name
 from provisioner.base.errors import UsageError
 from provisioner.base.files import is_tracked_path, make_own_folder, read_regular
 from provisioner.base.service import ServiceNotice, toml_settings
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
-from provisioner.base.text import Document, counted, is_loopback, printable
+from provisioner.base.text import Document, counted, is_host_name, is_loopback, printable
 from provisioner.desired.render.templates import load_templates
-from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.ansible.private_folder import make_private_folder
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.hosts.runner import OpenRunner

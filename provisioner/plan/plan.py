@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from provisioner import __version__
-from provisioner.base.errors import Problem
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import canonical_json, msg
 from provisioner.desired.render.host import RenderedFile

@@ -26,7 +26,7 @@ from provisioner.record.entries import (
     moment_text,
 )
 from provisioner.record.heads import latest_cut
-from provisioner.record.seal import Head, RecordKeys, SealVerdict
+from provisioner.record.state_folder import Head, RecordKeys, SealVerdict
 from provisioner.record.tables import (
     DAMAGE,
     NO_LONGER_READ,

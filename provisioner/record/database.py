@@ -20,8 +20,7 @@ from provisioner.base.files import make_own_folder, refuse_link
 from provisioner.base.text import canonical_text, printable
 from provisioner.record import tables
 from provisioner.record.entries import EndedContent, EntryKind, Run, StartContent, genesis, linked
-from provisioner.record.seal import Head, RecordKeys, SealVerdict
-from provisioner.record.state_folder import VARIABLE, StateFolder
+from provisioner.record.state_folder import VARIABLE, Head, RecordKeys, SealVerdict, StateFolder
 from provisioner.record.tables import PRUNED_SCHEMA
 
 REVISION: Final = "2"  #: The revision of `record.tables`; each has a module in `record/migrations/versions`.

@@ -12,8 +12,7 @@ from provisioner.base.errors import StateError
 from provisioner.base.text import canonical_text
 from provisioner.record.database import open_database
 from provisioner.record.entries import Event, digest
-from provisioner.record.seal import SealVerdict
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import SealVerdict, StateFolder
 from provisioner.record.tables import DAMAGE, DamagedRecordError, events, microseconds, moment, plain_object, stored
 
 BEGIN = "begin"

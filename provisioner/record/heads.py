@@ -27,8 +27,7 @@ from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.text import printable
 from provisioner.record.database import seals_of
 from provisioner.record.entries import Cut, EndedContent, EntryKind, Operation, cut_of, linked
-from provisioner.record.seal import Head, RecordKeys, SealVerdict
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import Head, RecordKeys, SealVerdict, StateFolder
 from provisioner.record.tables import DAMAGE, entries, entry_content, stored
 
 _Entry = tuple[int, str, str, str, str]

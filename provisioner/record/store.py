@@ -18,8 +18,7 @@ from provisioner.record.heads import remember, remembered
 from provisioner.record.leases import epochs_of, take_epochs
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence
 from provisioner.record.lifecycle.site_packages import PackageRecord
-from provisioner.record.seal import Head
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import Head, StateFolder
 from provisioner.record.tables import documents
 from provisioner.record.verdict_rows import keep_sweep, pack_sweep, packed_document
 

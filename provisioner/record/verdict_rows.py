@@ -21,8 +21,7 @@ from provisioner.base.text import canonical_json, canonical_parts, canonical_tex
 from provisioner.record.availability.path_state import ABSENT, PathList, SweptPaths, mark_of
 from provisioner.record.database import has_table
 from provisioner.record.entries import digest, moment_text
-from provisioner.record.seal import RecordKeys, SealVerdict
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import RecordKeys, SealVerdict, StateFolder
 from provisioner.record.tables import DAMAGE, microseconds, path_lists, stored, unpacked, verdicts
 
 _LONGEST_PLANE: Final = 2**24

@@ -24,8 +24,7 @@ from provisioner.record.availability.path_state import since
 from provisioner.record.database import has_table, open_database
 from provisioner.record.entries import EntryKind, StartContent, recorded_of
 from provisioner.record.lifecycle.evidence import Content, HostReport, ProvedAt
-from provisioner.record.seal import SealVerdict
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import SealVerdict, StateFolder
 from provisioner.record.tables import (
     DAMAGE,
     END,

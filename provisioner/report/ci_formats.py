@@ -20,8 +20,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
-from provisioner.base.errors import Problem, Severity
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem, Severity
 from provisioner.base.groups import grouped
 from provisioner.base.text import Document, local_iso, local_time, printable
 from provisioner.report.problem_catalogue import CATALOGUE, ProblemEntry

@@ -12,9 +12,8 @@ from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.makes import MAKES
-from provisioner.inventory.model.connection import Blocked, ClaimedConnection, Survey
 from provisioner.inventory.model.devices import Camera, Make, Recorder
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import Blocked, ClaimedConnection, Facility, Operating, Survey
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.signed import Worth
 from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin

@@ -18,9 +18,8 @@ from provisioner.base.groups import grouped
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import local_time
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model.connection import BlockReason, SurveyVerdict
 from provisioner.inventory.model.devices import Zone
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import BlockReason, Facility, Operating, SurveyVerdict
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import Outline
 from provisioner.record.availability.measured import ShareRow, Span

@@ -6,8 +6,7 @@ from itertools import groupby
 from pydantic import Field
 
 from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, of
-from provisioner.base.errors import Problem
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem
 from provisioner.base.text import counted, printable
 from provisioner.inventory.model.orders import Program, Service
 from provisioner.plan.reach.roads import CellReach

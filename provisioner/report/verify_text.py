@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import click
 
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility
 from provisioner.base.groups import grouped
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import local_time, named, printable

@@ -11,8 +11,7 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from provisioner.base.document import Count, Day, Positive, UtcMoment
-from provisioner.base.errors import UnreadableError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, UnreadableError
 from provisioner.base.language import marked
 from provisioner.base.text import msg
 from provisioner.hosts.answers import read, wire

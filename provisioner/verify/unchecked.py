@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility
 from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome

@@ -14,8 +14,8 @@ from typing import ClassVar, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from provisioner.base.addresses import AnyAddress
 from provisioner.base.errors import UsageError
+from provisioner.base.text import AnyAddress
 from provisioner.web.app import ServedPages, make_app
 from provisioner.web.readers import Network
 

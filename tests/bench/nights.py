@@ -20,8 +20,7 @@ from provisioner.record.availability.measured import Span
 from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.entries import Cut, Ending, Operation, Run
 from provisioner.record.retention import prune, retention_classes
-from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import StateFolder, state_folder_of
+from provisioner.record.state_folder import StateFolder, record_keys, state_folder_of
 from provisioner.record.store import History, open_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import verify_document

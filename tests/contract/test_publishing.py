@@ -23,8 +23,8 @@ from provisioner.desired.readers import publish_password, publisher_user
 from provisioner.desired.render.host import certificate_pairs, fill, path_lines, pushed_lines, user_settings
 from provisioner.desired.render.templates import load_templates
 from provisioner.desired.spec import MediaPath, PushedStream, PushEnd, PushEndpoint, StreamSource, User
-from provisioner.inventory.model.connection import Access
 from provisioner.inventory.model.devices import StreamName
+from provisioner.inventory.model.facility import Access
 from provisioner_host.relay import relay as host_relay
 from provisioner_host.relay import sessions
 from tests.hostile import GATEWAY

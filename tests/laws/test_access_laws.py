@@ -14,8 +14,7 @@ from provisioner.desired.render.site import PACKAGES, render_site
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
 from provisioner.inventory.allocation import NEEDS, allocate
-from provisioner.inventory.model.connection import Access
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Access, Facility
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.verify.network import UNANSWERED
 from tests import fleets, inventories

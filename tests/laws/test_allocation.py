@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provisioner.inventory.allocation import allocate
 from provisioner.inventory.files.edit import render_lock
 from provisioner.inventory.files.yaml import parse
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
 from tests import inventories as make

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.addresses import AnyAddress, AnyNetwork
+from provisioner.base.text import AnyAddress, AnyNetwork
 from provisioner.desired.render.host import NFT_FILE, PROBE_USER, render_host
 from provisioner.desired.spec import Firewall, HostSpec
 from provisioner.plan.guards.reachability import locked_out, required_sources

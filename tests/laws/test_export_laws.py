@@ -14,8 +14,7 @@ from provisioner.base.text import indented_parts
 from provisioner.cli.config import document_schema
 from provisioner.cli.export import export
 from provisioner.inventory.geography import SCHEMES, Province, by_slug
-from provisioner.inventory.model.connection import BlockReason
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import BlockReason, Facility, Operating
 from provisioner.inventory.model.inventory import InProvince
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.outline import outline_of, outlined

@@ -5,10 +5,9 @@ import copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.errors import Problem
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.change import Action
 from provisioner.plan.document import plan_document

@@ -8,8 +8,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.errors import HostError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, HostError
 from provisioner.cli.keys import keys_ending
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.pipeline.stages import KeysMade

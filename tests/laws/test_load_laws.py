@@ -20,13 +20,12 @@ from provisioner.base.errors import InventoryError, Problem
 from provisioner.cli.main import run
 from provisioner.inventory import rules
 from provisioner.inventory.files.layout import File, layout_of
+from provisioner.inventory.loader import cache as caching
 from provisioner.inventory.loader import load as loading
-from provisioner.inventory.loader import parallel
-from provisioner.inventory.loader.cache import Cache
+from provisioner.inventory.loader.cache import Cache, sites_of
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.loader.site import Site, read_site, validated_text
-from provisioner.inventory.model.connection import relays_of
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Facility, relays_of
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import Outline, outlined
@@ -250,7 +249,7 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatc
         read.append(file.relative)
         return read_site(file, today)
 
-    monkeypatch.setattr(parallel, "read_site", note)
+    monkeypatch.setattr(caching, "read_site", note)
     assert everything_of(load(root, today=make.TODAY, cache=cache)) == first
     assert read == []
     write(root, [(NAMES[1], "closed")], {})
@@ -354,7 +353,7 @@ def test_whatever_stands_in_a_file_validate_answers(
 # --- several processes ----------------------------------------------------------------------------
 @contextmanager
 def forked(*, safe: bool = True) -> Iterator[None]:
-    with mock.patch.object(parallel, "can_fork", return_value=safe):
+    with mock.patch.object(caching, "can_fork", return_value=safe):
         yield
 
 
@@ -366,7 +365,7 @@ def many(root: Path, count: int) -> list[File]:
 @pytest.mark.parametrize("safe", [True, False])
 def test_several_processes_read_what_one_reads(tmp_path: Path, *, safe: bool) -> None:
     files = many(tmp_path, 150)
-    with forked(safe=safe), parallel.sites_of(files, make.TODAY, workers=2) as collect:
+    with forked(safe=safe), sites_of(files, make.TODAY, workers=2) as collect:
         sites = collect()
     assert sites == {file.relative: read_site(file, make.TODAY) for file in files}
 
@@ -378,7 +377,7 @@ def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pyte
     cache = Cache(tmp_path / "cache", "code")
     alone = everything_of(load(root, today=make.TODAY))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(parallel, "MANY", 10)
+    monkeypatch.setattr(caching, "MANY", 10)
     assert everything_of(load(root, today=make.TODAY, cache=cache)) == alone
     read: list[str] = []
 
@@ -386,8 +385,8 @@ def test_several_processes_keep_what_they_read(tmp_path: Path, monkeypatch: pyte
         read.append(file.relative)
         return read_site(file, today)
 
-    monkeypatch.setattr(parallel, "read_site", note)
-    monkeypatch.setattr(parallel, "MANY", 1000)
+    monkeypatch.setattr(caching, "read_site", note)
+    monkeypatch.setattr(caching, "MANY", 1000)
     with mock.patch.object(loading, "text_of", side_effect=AssertionError):
         assert everything_of(load(root, today=make.TODAY, cache=cache)) == alone
     assert 0 < len(read) < 40, "only files with faults are read again"
@@ -402,8 +401,8 @@ def test_what_a_killed_process_had_to_read_is_read_here(tmp_path: Path, monkeypa
             os._exit(9)
         return read_site(file, today)
 
-    monkeypatch.setattr(parallel, "read_site", dies)
-    with forked(), parallel.sites_of(files, make.TODAY, workers=2) as collect:
+    monkeypatch.setattr(caching, "read_site", dies)
+    with forked(), sites_of(files, make.TODAY, workers=2) as collect:
         assert collect() == expected
 
 
@@ -411,7 +410,7 @@ def test_what_no_process_could_be_given_is_read_here(tmp_path: Path) -> None:
     files = many(tmp_path, 150)
     with (
         mock.patch("concurrent.futures.ProcessPoolExecutor.submit", side_effect=BrokenProcessPool),
-        parallel.sites_of(files, make.TODAY, workers=2) as collect,
+        sites_of(files, make.TODAY, workers=2) as collect,
     ):
         assert collect() == {file.relative: read_site(file, make.TODAY) for file in files}
 
@@ -420,12 +419,12 @@ def test_few_files_need_no_process_and_many_do(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     files = many(tmp_path, 20)
     # Whether a process may fork hangs on the threads that tests before have left.
-    monkeypatch.setattr(parallel, "can_fork", lambda: True)
+    monkeypatch.setattr(caching, "can_fork", lambda: True)
     with mock.patch("concurrent.futures.process.ProcessPoolExecutor", side_effect=AssertionError) as pool:
-        with parallel.sites_of(files, make.TODAY) as collect:
+        with sites_of(files, make.TODAY) as collect:
             assert len(collect()) == len(files)
-        monkeypatch.setattr(parallel, "MANY", 10)
-        with pytest.raises(AssertionError), parallel.sites_of(files, make.TODAY):
+        monkeypatch.setattr(caching, "MANY", 10)
+        with pytest.raises(AssertionError), sites_of(files, make.TODAY):
             pass
     assert pool.call_args.args == (3,)
 

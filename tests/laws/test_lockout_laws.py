@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.addresses import AnyAddress, AnyNetwork
 from provisioner.base.errors import RenderError
+from provisioner.base.text import AnyAddress, AnyNetwork
 from provisioner.desired.render.host import NFT_FILE, render_host
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import Firewall, HostSpec

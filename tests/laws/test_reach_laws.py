@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.desired.render.host import firewall_file
 from provisioner.desired.spec import Firewall, HostSpec
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.plan.reach.packets import NetPacket, Networks, Ruling, parse_ruleset, rulings
 from provisioner.plan.reach.roads import CellReach, internet_but
 from provisioner.plan.reach.statements import ALL, BUILT_IN, Reachability, judged

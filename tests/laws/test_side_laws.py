@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.addresses import AnyAddress
+from provisioner.base.text import AnyAddress
 from provisioner.desired.names import HostNames, is_of_a_side, side_of
 from provisioner.desired.render.host import render_host
 from provisioner.desired.render.templates import SIDED, with_side

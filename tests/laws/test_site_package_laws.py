@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from provisioner.base.secret import Secret
 from provisioner.desired.render.site import render_site
 from provisioner.desired.sites import site_spec
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.inventory.model.inventory import Inventory
 from tests import fleets, inventories
 from tests.plans import World

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provisioner.base.addresses import HOST_NAME_FORM, HostName
 from provisioner.base.errors import HostError
+from provisioner.base.text import HOST_NAME_FORM, HostName
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.ansible.early_start import CONFIG
 from provisioner.hosts.ansible.play import own_key

@@ -11,8 +11,7 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.errors import Problem, Severity
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem, Severity
 from provisioner.report.ci_formats import junit_report
 from provisioner.report.plan_markdown import MAX_BYTES
 from provisioner.report.verify_html import verify_comment

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.addresses import HostName, HostPlace
 from provisioner.base.errors import HostError
 from provisioner.base.ssh_signature import fingerprint_of, ssh_text
+from provisioner.base.text import HostName, HostPlace
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, HostKeyScans, host_key_of, is_host_key_line, show_key_call
 from provisioner.hosts.runner import CallOutcome, HostAnswer, OpenRunner

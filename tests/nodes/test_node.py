@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.addresses import HostName
+from provisioner.base.text import HostName
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SHOW_KEY
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript

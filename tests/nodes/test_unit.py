@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.base.addresses import HostName
+from provisioner.base.text import HostName
 from provisioner.desired.owner import Owner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
 from provisioner.inventory.model.hosts import JumpHost, Ssh

@@ -21,9 +21,18 @@ from provisioner.base.text import VIETNAM, nearest, which_was_meant
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.terminal import ValidPath
-from provisioner.importing.contacts.access_log import AccessRecord, record, system_user
 from provisioner.importing.contacts.erasure import LocatedContact
-from provisioner.importing.contacts.store import ROLE_LABELS, Contact, Role, contacts_folder, revealed, valid_contacts
+from provisioner.importing.contacts.store import (
+    ROLE_LABELS,
+    AccessRecord,
+    Contact,
+    Role,
+    contacts_folder,
+    record,
+    revealed,
+    system_user,
+    valid_contacts,
+)
 from provisioner.inventory.geography import UnknownProvinceError
 from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model.inventory import Inventory

@@ -28,9 +28,15 @@ from provisioner.cli.contacts.access import (
     texts_argument,
 )
 from provisioner.cli.support.completion import provinces_like
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import echo_lines, print_document, problem_lines, show
-from provisioner.cli.support.question import ask, refuse_unattended
+from provisioner.cli.support.context import (
+    Invocation,
+    ask,
+    echo_lines,
+    print_document,
+    problem_lines,
+    refuse_unattended,
+    show,
+)
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts import checks, erasure
 from provisioner.importing.contacts.erasure import Erasure, Person, Renewal, SearchTerm

@@ -1,17 +1,33 @@
-"""Input of every command: inventory folder, output form, environment."""
+"""A command's inventory, environment and output, and its questions to the caller.
 
-from collections.abc import Mapping
+After the first Ctrl-C or SIGTERM no further host starts to change; after the second the command ends.
+"""
+
+import contextlib
+import json
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
-from provisioner.base.errors import StateError, UsageError
+import click
+
+from provisioner.base.errors import Problem, ProvisionerError, Severity, StateError, UsageError
 from provisioner.base.files import is_tracked_path, refuse_tracked_link
 from provisioner.base.language import ENGLISH, Language, Translator, translator
-from provisioner.base.text import VIETNAM
+from provisioner.base.text import VIETNAM, Document, indented_parts, local_time, printable
 from provisioner.cli.support.configuration import Configuration
 from provisioner.cli.support.onlookers import Progress, ProgressForm
 from provisioner.record.state_folder import VARIABLE, state_folder
+
+if TYPE_CHECKING:
+    from provisioner.base.document import Printed
 
 
 @dataclass(frozen=True)
@@ -101,3 +117,236 @@ def today() -> date:
 def state_dir(env: Mapping[str, str]) -> Path:
     """Return the program's state folder, also if PROVISIONER_STATE is a database URL."""
     return state_folder(env)
+
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_WORDS = re.compile(r"[^ -~\n]+")  #: Characters to escape in JSON; others stay.
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Print a JSON document; characters unsafe for terminals are escaped."""
+    for part in indented_parts(document):
+        click.echo(_WORDS.sub(_json_escaped, part), nl=False)
+    click.echo()
+
+
+def show(invocation: Invocation, document: "Printed", lines: Iterable[str]) -> None:
+    """Print a result as a document, or as lines without colour."""
+    if invocation.json:
+        print_document(document.plain)
+    else:
+        echo_lines(printable(invocation.say.restated(line)) for line in lines)
+
+
+def said(text: str) -> str:
+    """Return a finished sentence in the language of the running command."""
+    ctx = click.get_current_context(silent=True)
+    configuration = ctx.find_root().obj if ctx else None
+    return translator(getattr(configuration, "language", Language.EN)).restated(text)
+
+
+def echo_lines(lines: Iterable[str], *, err: bool = False, color: bool | None = None) -> None:
+    """Print lines, on standard error with `err`."""
+    for line in lines:
+        click.echo(line, err=err, color=color)
+
+
+def log(line: str) -> None:
+    """Print a service's line with the time on standard error."""
+    click.echo(f"{local_time(now())}  {printable(line)}", err=True)
+
+
+def _json_escaped(found: re.Match[str]) -> str:
+    return (
+        found[0]
+        if found[0].isprintable()
+        else "".join(c if c.isprintable() else _escaped_character(c) for c in found[0])
+    )
+
+
+def _escaped_character(character: str) -> str:
+    return json.dumps(character)[1:-1] if character != "\x7f" else r"\u007f"
+
+
+def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Iterable[str]:
+    """Yield `error: file:line:column: message` and the hint of each problem."""
+    for problem in problems:
+        severity = click.style(f"{say.word(problem.severity)}:", fg=_COLOURS[problem.severity], bold=True)
+        position = f"{problem.position}: " if problem.file else ""
+        yield f"{severity} {printable(position + say.restated(problem.message))}"
+        if problem.hint:
+            yield f"  {hint_line(problem.hint, say)}"
+
+
+def hint_line(hint: str, say: Translator = ENGLISH) -> str:
+    """Return the next step."""
+    return f"{say('hint')}: {printable(say.restated(hint))}"
+
+
+def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:
+    """Print an expected error with problems and next step."""
+    problems: tuple[Problem, ...] = getattr(error, "problems", ())
+    if as_json:
+        print_document(error_document(error.code, error.message, error.hint, error.object, problems))
+        return
+    for line in problem_lines(problems, say):
+        click.echo(line, err=True, color=color)
+    print_error_line(error, color=color, say=say)
+
+
+def print_error_line(
+    error: ProvisionerError, *, color: bool | None, margin: str = "", say: Translator = ENGLISH
+) -> None:
+    """Print an error's sentence on standard error, and its indented hint."""
+    head = click.style(f"{say.word(Severity.ERROR)}:", fg="red", bold=True)
+    click.echo(f"{head} {printable(say.restated(error.message))}", err=True, color=color)
+    if error.hint:
+        click.echo(f"{margin}{hint_line(error.hint, say)}", err=True, color=color)
+
+
+def print_warning(message: str, hint: str, *, color: bool | None, say: Translator = ENGLISH) -> None:
+    """Print a warning on standard error, although the command succeeded."""
+    head = click.style(f"{say.word(Severity.WARNING)}:", fg="yellow", bold=True)
+    click.echo(f"{head} {printable(say.restated(message))}", err=True, color=color)
+    if hint:
+        click.echo(f"  {hint_line(hint, say)}", err=True, color=color)
+
+
+def error_document(
+    code: str,
+    message: str,
+    hint: str,
+    object: str = "",  # noqa: A002 (the document's own word)
+    problems: Iterable[Problem] = (),
+) -> Document:
+    """Return the error document, with problems if any."""
+    from provisioner.base.document import ErrorDocument  # noqa: PLC0415 (wrong usage needs no models)
+
+    listed = tuple(problems) or None
+    return ErrorDocument(code=code, message=message, hint=hint, object=object, problems=listed).plain
+
+
+_MOST_PIPED = 4096
+
+
+class Stop:
+    """Whether somebody asked to stop, as a call."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Return whether somebody asked to stop."""
+        return self.asked
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Turn a first signal into a stop; hosts then roll back themselves."""
+    stop = Stop()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        line = said(
+            "interrupted: no further host is started, those on their way are brought to their end; "
+            "once more leaves at once, and they return to last-good by themselves"
+        )
+        click.echo(line, err=True)
+
+    with _signals_to(on_signal):
+        yield stop
+
+
+@contextlib.contextmanager
+def ended_by_signal() -> Iterator[threading.Event]:
+    """Yield an event set by a first signal; a second ends."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    with _signals_to(on_signal):
+        yield stop
+
+
+@contextlib.contextmanager
+def _signals_to(on_signal: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def is_attended(invocation: Invocation) -> bool:
+    """Return whether a person can answer."""
+    return not invocation.json and sys.stdin.isatty()
+
+
+def refuse_unattended(invocation: Invocation, decision: str, *, hint: str = "add --yes") -> None:
+    """Raise `UsageError` for a question without a person; `decision` names it."""
+    if not is_attended(invocation):
+        raise UsageError(f"nobody is here to answer {decision}", hint=hint)
+
+
+def refuse_missing(invocation: Invocation, what: str, options: Sequence[str]) -> None:
+    """Raise `UsageError` for missing options of `what` without a person."""
+    if options and not is_attended(invocation):
+        named = ", ".join(options)
+        raise UsageError(f"{what} needs {named}", hint=f"add {named}; in a terminal it is asked for")
+
+
+def answer(
+    invocation: Invocation,
+    option: str,
+    question: str,
+    *,
+    subject: str,
+    kind: click.ParamType[str] = click.STRING,
+    default: str | None = None,
+) -> str:
+    """Ask for an option that `subject` lacks, or raise `UsageError`."""
+    refuse_missing(invocation, subject, (option,))
+    return str(click.prompt(said(question), type=kind, default=default, err=True))
+
+
+def make_sure(invocation: Invocation, question: str, decision: str, *, yes: bool) -> None:
+    """Ask before an action, unless `yes`.
+
+    Raises `UsageError` without a person, `click.Abort` after a no.
+    """
+    if not yes:
+        refuse_unattended(invocation, decision)
+        ask(question)
+
+
+def tell_before(invocation: Invocation, lines: Iterable[str], *, asks: bool, dry_run: bool) -> None:
+    """Print lines before an action, unless the output is JSON.
+
+    `asks` tells that a person decides on them, else they are remarks. With `dry_run` they are the result.
+    """
+    for line in () if invocation.json else lines:
+        if asks or dry_run:
+            click.echo(printable(said(line)), err=not dry_run)
+        else:
+            invocation.progress.remark(line)
+
+
+def piped_text(encoding: str = "utf-8") -> str:
+    """Return standard input's text; empty if too long or not decodable."""
+    data = sys.stdin.buffer.read(_MOST_PIPED + 1)
+    try:
+        return data.decode(encoding) if len(data) <= _MOST_PIPED else ""
+    except UnicodeDecodeError:
+        return ""
+
+
+def ask(question: str) -> None:
+    """Ask, and raise `click.Abort` on no."""
+    if not click.confirm(said(question), err=True):
+        raise click.Abort

@@ -14,8 +14,7 @@ from pydantic.fields import FieldInfo
 from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, counted, printable
 from provisioner.cli.support.completion import limits_like
-from provisioner.cli.support.context import Invocation
-from provisioner.cli.support.output import print_warning
+from provisioner.cli.support.context import Invocation, print_warning
 from provisioner.cli.support.terminal import DAY, Amount, ListedWord
 from provisioner.desired.names import NAMES
 from provisioner.inventory.model.base import Model, Text, inner_model, use_of

@@ -8,9 +8,8 @@ import click
 from provisioner.base.errors import INTERRUPTED, ApplyError, worst_of
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import printable
-from provisioner.cli.support.context import Invocation
+from provisioner.cli.support.context import Invocation, echo_lines, print_document
 from provisioner.cli.support.options import RolloutChoices
-from provisioner.cli.support.output import echo_lines, print_document
 from provisioner.cli.support.texts import code_with_frozen, frozen_lines
 from provisioner.operations.apply.run import Applied, RunOptions, approval_of
 from provisioner.operations.rollout.gate import GateRules

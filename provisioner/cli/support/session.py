@@ -13,8 +13,7 @@ from provisioner.base.errors import StalePlanError, UsageError
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.language import marked
 from provisioner.base.text import local_time, msg, printable
-from provisioner.cli.support.context import Invocation, now, today
-from provisioner.cli.support.output import print_warning
+from provisioner.cli.support.context import Invocation, now, print_warning, today
 from provisioner.desired.limit import Limit
 from provisioner.operations.apply import early_start
 from provisioner.operations.questions.overview import Overview, overview, overview_at

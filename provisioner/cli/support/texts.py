@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import click
 
 from provisioner.base.document import Known, Printed, ProblemRow, Truth, of
-from provisioner.base.errors import HostError, InventoryError, UsageError, worst_of
+from provisioner.base.errors import FrozenFacility, HostError, InventoryError, UsageError, worst_of
 from provisioner.base.files import read_regular
-from provisioner.base.frozen import FrozenFacility
 from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg, printable
 from provisioner.cli.support.completion import facilities_like
-from provisioner.cli.support.context import Invocation, today
+from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, said, today
 from provisioner.cli.support.options import limit_option
-from provisioner.cli.support.output import echo_lines, print_document, problem_lines, said
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.limit import parse_limits
 from provisioner.inventory.outline import Outline

@@ -10,12 +10,11 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from provisioner.base.addresses import HostName
-from provisioner.base.text import endpoint_text, start_of
+from provisioner.base.text import HostName, endpoint_text, start_of
 from provisioner.desired.render.host import RenderedFile, certificate_pairs, fill, pushed_lines
 from provisioner.desired.render.templates import Templates
 from provisioner.desired.spec import KEEPALIVE_S, TUNNEL, PushEndpoint, SiteLink, SiteSpec
-from provisioner.inventory.model.connection import Access, GatewaySystem
+from provisioner.inventory.model.facility import Access, GatewaySystem
 
 #: Systems without their usual file during a key change. Its import would combine next pre-shared keys with the present
 #: key.

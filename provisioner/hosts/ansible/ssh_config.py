@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from provisioner.base.addresses import HostName, is_host_name
 from provisioner.base.errors import HostError
+from provisioner.base.text import HostName, is_host_name
 from provisioner.hosts.call_target import CallTarget
 from provisioner.inventory.model.base import HOST_KEY_FORM
 from provisioner.inventory.model.hosts import Ssh

@@ -1,19 +1,29 @@
-"""Encrypted files `contacts/<province>.yml`, each province's with its own password."""
+"""Encrypted files `contacts/<province>.yml`, each with its own password; their access log."""
 
 import fcntl
+import json
 import os
+import pwd
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import PlainValidator, ValidationError
 
-from provisioner.base.errors import InventoryError, LockedError, Problem, SecretsError, Severity, UsageError
-from provisioner.base.files import read_regular, write_atomic
+from provisioner.base.errors import (
+    InventoryError,
+    LockedError,
+    PolicyError,
+    Problem,
+    SecretsError,
+    Severity,
+    UsageError,
+)
+from provisioner.base.files import make_own_folder, read_regular, write_atomic
 from provisioner.base.secret import Secret
 from provisioner.base.vault import CONTACTS_ID, VaultPasswords, decrypt, encrypt, is_encrypted
 from provisioner.base.vietnamese import fold
@@ -24,7 +34,7 @@ from provisioner.inventory.files.positions import Places, SourceFile
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.base import Day, Model, Slug
-from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.facility import Party
 
 #: Fields that are masked in memory; facility, role and days are not personal.
 PERSONAL_FIELDS = ("full_name", "title", "phone", "email", "note", "source")
@@ -380,3 +390,55 @@ def _encrypt_hint(path: Path, province: str) -> str:
         f"ansible-vault encrypt --encrypt-vault-id {vault_id(province)} {path}; if it was ever committed in the clear,"
         " the persons have to be told: Git does not forget"
     )
+
+
+NAME = "contacts-access.log"
+
+
+@dataclass(frozen=True)
+class AccessRecord:
+    """One access, without personal data and without the search terms."""
+
+    at: datetime  #: In Vietnam's time.
+    action: str  #: `list`, `find`, `show`, `export`, `erase`, `check` or `import`.
+    purpose: str
+    requester: str  #: By default the user of this machine.
+    provinces: Collection[str]
+    records: int  #: The number of records shown, written or removed.
+
+
+def record(folder: Path, access: AccessRecord) -> None:
+    """Append a line to the log; after `PolicyError` show no contact."""
+    line = {
+        "at": access.at.isoformat(timespec="seconds"),
+        "user": system_user(),
+        "requester": access.requester,
+        "action": access.action,
+        "purpose": access.purpose,
+        "provinces": sorted(access.provinces),
+        "records": access.records,
+    }
+    path = folder / NAME
+    try:
+        make_own_folder(folder)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(handle, 0o600)
+            os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise PolicyError(
+            f"the access cannot be recorded in {path}: {error.strerror}",
+            hint="contacts are opened only with a record of it: correct the folder, or set PROVISIONER_STATE",
+        ) from None
+
+
+def system_user() -> str:
+    """Return this machine's user by id; the environment could be forged."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -13,9 +13,8 @@ from provisioner.base.vietnamese import fold
 from provisioner.importing.contacts.store import ROLE_LABELS, Role
 from provisioner.inventory import makes
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
-from provisioner.inventory.model import connection
+from provisioner.inventory.model import facility as models
 from provisioner.inventory.model.devices import Codec, Make, StreamName, Zone
-from provisioner.inventory.model.facility import FacilityKind, Operating
 from provisioner.inventory.model.orders import ManagingBody
 
 
@@ -78,9 +77,9 @@ def _choice_of(kind: type[StrEnum]) -> Choice:
     return _choice((value, words) for value, words in VALUE_WORDS if isinstance(value, kind))
 
 
-KINDS = _choice_of(FacilityKind)
+KINDS = _choice_of(models.FacilityKind)
 BODIES = _choice_of(ManagingBody)
-OPERATING = _choice_of(Operating)
+OPERATING = _choice_of(models.Operating)
 ROLES = _choice(
     (role, f"{ROLE_LABELS[role]} | {others}")
     for role, others in (
@@ -91,14 +90,14 @@ ROLES = _choice(
         (Role.CARRIER, "Doanh nghiệp | Viettel | VNPT | Nhà mạng"),
     )
 )
-PARTIES = _choice_of(connection.Party)
-UPLINKS = _choice_of(connection.UplinkKind)
-UPLINK_ADDRESSES = _choice_of(connection.UplinkAddress)
-RTSP = _choice_of(connection.RtspState)
-LOGINS = _choice_of(connection.LoginState)
-VERDICTS = _choice_of(connection.SurveyVerdict)
-OBSTACLES = _choice_of(connection.BlockReason)
-OWNERS = _choice_of(connection.BlockOwner)
+PARTIES = _choice_of(models.Party)
+UPLINKS = _choice_of(models.UplinkKind)
+UPLINK_ADDRESSES = _choice_of(models.UplinkAddress)
+RTSP = _choice_of(models.RtspState)
+LOGINS = _choice_of(models.LoginState)
+VERDICTS = _choice_of(models.SurveyVerdict)
+OBSTACLES = _choice_of(models.BlockReason)
+OWNERS = _choice_of(models.BlockOwner)
 ZONES = _choice_of(Zone)
 DEVICES = _choice(
     (

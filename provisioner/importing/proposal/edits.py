@@ -13,9 +13,17 @@ from provisioner.inventory.files.edit import EditError, Flow, edited
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.model.base import Model
-from provisioner.inventory.model.connection import Blocked, CameraCount, Gateway, Survey, Uplink
 from provisioner.inventory.model.devices import Camera, Recorder, Stream, Streams
-from provisioner.inventory.model.facility import Capacity, Facility, Location
+from provisioner.inventory.model.facility import (
+    Blocked,
+    CameraCount,
+    Capacity,
+    Facility,
+    Gateway,
+    Location,
+    Survey,
+    Uplink,
+)
 from provisioner.inventory.model.free_texts import text_keys
 
 #: The keys to a value in a facility's file; unlike in a `KeyPath`, cameras and recorders have ids.

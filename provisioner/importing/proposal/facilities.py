@@ -9,8 +9,7 @@ from provisioner.importing.grid import error, note, warning
 from provisioner.importing.proposal.edits import FacilityDraft, FieldPath
 from provisioner.importing.proposal.identity import unit_part
 from provisioner.importing.tables.files import ReadRow
-from provisioner.inventory.model.connection import Survey
-from provisioner.inventory.model.facility import Capacity, Facility, Location, Operating
+from provisioner.inventory.model.facility import Capacity, Facility, Location, Operating, Survey
 
 _PLAIN = tuple(key for key in FACILITIES.fields_of(Facility) if key != "province")
 _LOCATION = FACILITIES.fields_of(Location)

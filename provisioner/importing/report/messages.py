@@ -7,7 +7,7 @@ from provisioner.base.language import Language, translator
 from provisioner.importing.contacts.fields import FIELD_SENTENCES, Wording
 from provisioner.importing.grid import FindingLevel, Remark
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
-from provisioner.inventory.model.connection import BlockOwner, BlockReason
+from provisioner.inventory.model.facility import BlockOwner, BlockReason
 
 _AS_TEXT_EN = "format the column as Text, then type the value again"
 

@@ -7,9 +7,8 @@ from typing import NamedTuple
 from provisioner.base.language import Language
 from provisioner.importing.grid import Finding, FindingLevel
 from provisioner.importing.proposal.answers import Candidate, Question, QuestionKind, Why
-from provisioner.importing.proposal.contacts import ContactsDraft
 from provisioner.importing.proposal.edits import FacilityEdit, FieldChange
-from provisioner.importing.proposal.proposal import ImportResult
+from provisioner.importing.proposal.proposal import ContactsDraft, ImportResult
 from provisioner.importing.report.messages import wording
 from provisioner.importing.tables.files import InputFiles
 

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from provisioner.base.addresses import AnyAddress, AnyNetwork, HostPlace
 from provisioner.base.errors import Problem
 from provisioner.base.groups import grouped
 from provisioner.base.private_text import is_private
-from provisioner.base.text import Sentence, are, counted, msg, nearest
+from provisioner.base.text import AnyAddress, AnyNetwork, HostPlace, Sentence, are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.base import HOST_KEY_FORM

@@ -3,6 +3,9 @@
 A cache file whose checksum (over its name and content) is wrong counts as missing. Somebody who can write into the
 folder could hide problems, so it is the user's alone, and not in the Git checkout of the inventory. Entries are spread
 over many files by path, which are replaced atomically: an edit of one facility rewrites few.
+
+Facilities are read in parallel (`sites_of`). This process reads few files itself: starting a process takes as long as
+reading some hundred files. It also reads all if processes cannot help, and whatever a killed process left unread.
 """
 
 import hashlib
@@ -13,12 +16,13 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pydantic
 import pydantic_core
@@ -29,8 +33,10 @@ from pydantic_core import from_json, to_json
 from provisioner import __version__
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.files import is_tracked_path, replace_file
+from provisioner.base.processes import Helpers, can_fork, processes
+from provisioner.base.service import unwatched
 from provisioner.inventory.files.layout import File
-from provisioner.inventory.loader.site import Site, content_of, details_of
+from provisioner.inventory.loader.site import Site, content_of, details_of, read_site
 from provisioner.inventory.model.facility import Facility
 
 DISABLED: Final = "PROVISIONER_NO_CACHE"
@@ -340,3 +346,86 @@ def part_of(relative: str) -> int:
 
 def _is_fit(relative: str, site: Site) -> bool:
     return site.outline is not None and not site.faults and relative.isprintable()
+
+
+MANY: Final = 256  #: Number of files from which other processes help.
+_CHUNK: Final = 64
+
+Collect = Callable[[], dict[str, Site]]
+
+
+@contextmanager
+def sites_of(
+    files: Sequence[File],
+    today: date,
+    *,
+    cache: Cache | None = None,
+    known: bool = True,
+    workers: int | None = None,
+    advanced: Callable[[int], None] = unwatched,
+) -> Iterator[Collect]:
+    """Start reading facilities' files; yield a function that collects them.
+
+    Processes write new results into `cache`. If it has other files (`known`), the caller merges and writes the
+    results. `workers` is one a core, or 0 for a few files; `advanced` gets the number of files read.
+    """
+    count = (processes() if len(files) >= MANY else 0) if workers is None else workers
+    if not count or not can_fork():
+        yield lambda: _read_here(files, today, advanced)
+        return
+    chunks = _chunks(files) if known or cache is None else _chunks_by_part(files, cache)
+    helpers = Helpers(count)
+    try:
+        started = [helpers.submit(_read_chunk, chunk, today) for chunk in chunks]
+        yield lambda: _collected_sites(started, chunks, today, advanced)
+    finally:
+        helpers.end()
+
+
+class _Chunk(NamedTuple):
+    """Files for one process: a whole part if it writes the cache."""
+
+    files: Sequence[File]
+    cache: Cache | None = None
+    part: int = 0
+
+
+def _chunks(files: Sequence[File]) -> list[_Chunk]:
+    return [_Chunk(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
+
+
+def _chunks_by_part(files: Sequence[File], cache: Cache) -> list[_Chunk]:
+    parts: dict[int, list[File]] = {}
+    for file in files:
+        parts.setdefault(part_of(file.relative), []).append(file)
+    return [_Chunk(below, cache, part) for part, below in sorted(parts.items())]
+
+
+def _read_here(files: Sequence[File], today: date, advanced: Callable[[int], None]) -> dict[str, Site]:
+    sites: dict[str, Site] = {}
+    for chunk in _chunks(files):
+        sites |= _read_chunk(chunk, today)
+        advanced(len(chunk.files))
+    return sites
+
+
+def _read_chunk(chunk: _Chunk, today: date) -> dict[str, Site]:
+    sites = {file.relative: read_site(file, today) for file in chunk.files}
+    if chunk.cache is None:
+        return sites
+    write_part(chunk.cache, chunk.part, sites)
+    return {relative: site if site.faults else site._replace(text="", details="") for relative, site in sites.items()}
+
+
+def _collected_sites(
+    started: Sequence[Callable[[], dict[str, Site] | None]],
+    chunks: Sequence[_Chunk],
+    today: date,
+    advanced: Callable[[int], None],
+) -> dict[str, Site]:
+    sites: dict[str, Site] = {}
+    for result, chunk in zip(started, chunks, strict=True):
+        read = result()
+        sites |= _read_chunk(chunk, today) if read is None else read
+        advanced(len(chunk.files))
+    return sites

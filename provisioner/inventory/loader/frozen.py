@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provisioner.base.errors import Problem
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem
 from provisioner.inventory import rules
 from provisioner.inventory.loader.load import Loaded, invalid, refuse_invalid, valid_inventory
 from provisioner.inventory.loader.load import check as check_inventory

@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from provisioner.base.errors import InventoryError, Problem
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, InventoryError, Problem
 from provisioner.base.text import counted
 from provisioner.base.vault import VaultPasswords
 from provisioner.inventory.loader.frozen import Errors, ValidPart, errors_of, partition

@@ -19,8 +19,7 @@ from provisioner.inventory import rules
 from provisioner.inventory.explanation.problems import listed
 from provisioner.inventory.files.layout import VAULT_MARK, File, layout_of, leads_out
 from provisioner.inventory.files.positions import Located, Places, SourceFile
-from provisioner.inventory.loader.cache import Cache, CachedSites, part_of
-from provisioner.inventory.loader.parallel import sites_of
+from provisioner.inventory.loader.cache import Cache, CachedSites, part_of, sites_of
 from provisioner.inventory.loader.site import (
     OnDisk,
     Site,
@@ -33,8 +32,7 @@ from provisioner.inventory.loader.site import (
     validated_text,
 )
 from provisioner.inventory.model.base import Model
-from provisioner.inventory.model.connection import Survey
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Facility, Survey
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.model.policy import Settings

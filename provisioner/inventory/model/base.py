@@ -30,9 +30,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace, is_host_name
 from provisioner.base.secret import Secret
-from provisioner.base.text import DEVICE_NAMES, msg
+from provisioner.base.text import DEVICE_NAMES, AnyAddress, AnyNetwork, HostName, HostPlace, is_host_name, msg
 
 _SHORTEST_KEY = 4 + 11 + 4 + 32
 _MOST_REMEMBERED = 4096

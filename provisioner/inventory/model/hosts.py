@@ -8,8 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from provisioner.base.addresses import AnyAddress, HostName, HostPlace
-from provisioner.base.text import endpoint_text, msg
+from provisioner.base.text import AnyAddress, HostName, HostPlace, endpoint_text, msg
 from provisioner.inventory.model.base import (
     Day,
     FileSlug,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from provisioner.base.addresses import AnyNetwork
+from provisioner.base.text import AnyNetwork
 from provisioner.inventory import geography
 from provisioner.inventory.model.base import Model, Slug
 from provisioner.inventory.model.facility import Connection, Facility, MaintenanceWindow

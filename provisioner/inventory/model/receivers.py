@@ -9,7 +9,7 @@ from provisioner.base.language import Language
 from provisioner.base.roles import ReaderRole
 from provisioner.base.text import checked_url, msg
 from provisioner.inventory.model.base import Day, Model, Port, SecretText, Slug, Text, Version
-from provisioner.inventory.model.connection import Party
+from provisioner.inventory.model.facility import Party
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 
 

@@ -8,8 +8,7 @@ from provisioner.base.ssh_signature import SignatureFormError, public_key_of
 from provisioner.base.text import is_between, msg
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError, by_slug
-from provisioner.inventory.model.connection import Party
-from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.facility import Operating, Party
 from provisioner.inventory.model.inventory import BaseInventory, InProvince
 from provisioner.inventory.model.policy import ProvinceScheme, SignOffs
 from provisioner.inventory.model.receivers import Approver, CarrierKey, ProvinceKey, SigningKey

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, time
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.addresses import HostName, HostPlace
 from provisioner.base.errors import Problem
-from provisioner.base.text import counted, endpoint_text, msg, words_of_end
+from provisioner.base.text import HostName, HostPlace, counted, endpoint_text, msg, words_of_end
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.model.facility import Operating
 from provisioner.inventory.model.hosts import CentreAllocation, JumpHost, ReaderTls, RelayAllocation, Ssh

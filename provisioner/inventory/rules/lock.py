@@ -7,8 +7,7 @@ from typing import Final
 from provisioner.base.errors import Problem
 from provisioner.base.text import msg
 from provisioner.inventory.allocation import next_pool_carrier_of, numbered, pool_carrier_of, ported, prefix_carriers_of
-from provisioner.inventory.model.connection import relays_of
-from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.facility import Operating, relays_of
 from provisioner.inventory.model.hosts import CentreAllocation, OwnKeyStage, Relay, RelayAllocation, SiteAllocation
 from provisioner.inventory.model.policy import Recovery
 from provisioner.inventory.outline import Outline

@@ -19,9 +19,8 @@ from provisioner.base.secret import Secret
 from provisioner.base.text import msg
 from provisioner.inventory.allocation import carrier_of, devices_of, next_carrier_of
 from provisioner.inventory.files.positions import KeyPath, Places
-from provisioner.inventory.model.connection import ConnectionPlan
 from provisioner.inventory.model.devices import Camera
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import ConnectionPlan, Facility, Operating
 from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.model.secrets import CarrierSecrets, Credentials, FormerCredentials, Secrets

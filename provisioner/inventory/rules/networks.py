@@ -10,11 +10,10 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import product
 from typing import NamedTuple
 
-from provisioner.base.addresses import AnyAddress, AnyNetwork, HostName, HostPlace
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import counted, msg
+from provisioner.base.text import AnyAddress, AnyNetwork, HostName, HostPlace, counted, msg
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model.connection import Access, relays_of
+from provisioner.inventory.model.facility import Access, relays_of
 from provisioner.inventory.model.hosts import Centre, JumpHost, Relay
 from provisioner.inventory.rules.view import View, overlapping_pairs
 

@@ -6,8 +6,7 @@ from datetime import date
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
-from provisioner.inventory.model.connection import ConnectionPlan, GatewaySystem, Party, SignOff
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import ConnectionPlan, Facility, GatewaySystem, Operating, Party, SignOff
 from provisioner.inventory.model.policy import Move
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.renamed_ids import old_names

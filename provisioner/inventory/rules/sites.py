@@ -16,9 +16,8 @@ from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import counted, msg
 from provisioner.inventory.files.positions import KeyPath, Located
 from provisioner.inventory.makes import MAKES, NoRtspPathError, stream_path
-from provisioner.inventory.model.connection import ConnectionPlan
 from provisioner.inventory.model.devices import Recorder, Stream, StreamName, channel_of
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import ConnectionPlan, Facility, Operating
 from provisioner.inventory.outline import Outline, PlanOutline, outline_of
 from provisioner.inventory.rules.view import View
 

@@ -11,9 +11,8 @@ from functools import cached_property
 from itertools import count
 from typing import Final, NamedTuple, TypeVar
 
-from provisioner.base.addresses import AnyNetwork
 from provisioner.base.errors import Problem, Severity
-from provisioner.base.text import nearest, which_was_meant
+from provisioner.base.text import AnyNetwork, nearest, which_was_meant
 from provisioner.inventory.files.positions import KeyPath, Places
 from provisioner.inventory.geography import Province, ProvinceError, by_slug, is_inside, is_slug
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost, Relay

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.errors import HostError, LockedError, StateError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, HostError, LockedError, StateError
 from provisioner.hosts.artefact import fetch
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import ForeignHostError
@@ -39,8 +38,7 @@ from provisioner.plan.plan import program_sums
 from provisioner.record.entries import Holding, JournalStep, Operation, Run
 from provisioner.record.heads import note_head
 from provisioner.record.leases import TakenLease, run_lease, this_process
-from provisioner.record.seal import Head
-from provisioner.record.state_folder import who, who_text
+from provisioner.record.state_folder import Head, who, who_text
 
 if TYPE_CHECKING:
     from provisioner_host.wire import RecordHead

@@ -30,8 +30,7 @@ from provisioner.record.entries import Ending, Event, Holding, JournalStep, Oper
 from provisioner.record.event_log import EventLog
 from provisioner.record.leases import TakenLease
 from provisioner.record.path_memory import remember_paths
-from provisioner.record.seal import Head, SealVerdict, record_keys
-from provisioner.record.state_folder import StateFolder, state_folder_of
+from provisioner.record.state_folder import Head, SealVerdict, StateFolder, record_keys, state_folder_of
 from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import DAMAGE
 from provisioner.verify.memory import NOTHING, memory_document, memory_from

@@ -20,8 +20,7 @@ from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, c
 from provisioner.plan.plan import Basis
 from provisioner.record.entries import Event, Operation, Recorded, RecordedApproval, Run, digest
 from provisioner.record.event_log import EventLog
-from provisioner.record.seal import SealVerdict
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import SealVerdict, StateFolder
 from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import DAMAGE, DamagedRecordError
 

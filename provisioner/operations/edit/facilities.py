@@ -16,8 +16,7 @@ from provisioner.inventory import rules
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model.connection import Access, ConnectionPlan, PlanState
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import Access, ConnectionPlan, Facility, Operating, PlanState
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.renamed_ids import next_facility
 from provisioner.inventory.signed import unsigned_by

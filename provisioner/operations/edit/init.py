@@ -17,13 +17,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from provisioner.base.addresses import host_address
 from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.files import make_own_folder, read_regular
 from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
 from provisioner.base.private_text import is_private
 from provisioner.base.ssh_signature import SshHostKey
-from provisioner.base.text import did_you_mean, endpoint_text, printable
+from provisioner.base.text import did_you_mean, endpoint_text, host_address, printable
 from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, host_key_of, show_key_call

@@ -12,11 +12,10 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from provisioner.base.addresses import host_address
 from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.files import write_atomic
 from provisioner.base.recovery_key import RecoveryPair, new_pair, vouched
-from provisioner.base.text import did_you_mean, endpoint_text, msg, printable
+from provisioner.base.text import did_you_mean, endpoint_text, host_address, msg, printable
 from provisioner.base.vault import VaultPasswords
 from provisioner.hosts.call_target import TargetHost
 from provisioner.inventory.files.positions import KeyPath

@@ -11,8 +11,7 @@ from pathlib import Path
 from provisioner.base.errors import UsageError
 from provisioner.base.text import msg
 from provisioner.inventory.loader.load import Loaded
-from provisioner.inventory.model.connection import Access, ConnectionPlan, PlanState
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import Access, ConnectionPlan, Facility, Operating, PlanState
 from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.signed import unsigned_by

@@ -22,8 +22,7 @@ from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError
 from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.load import Loaded, load
-from provisioner.inventory.model.connection import ConnectionPlan, Party, PlanState, Signature, SignOff
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import ConnectionPlan, Facility, Party, PlanState, Signature, SignOff
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.rules.approvals import KeyRing

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from provisioner.base.errors import RECEIVERS, Problem, Severity
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import RECEIVERS, FrozenFacility, Problem, Severity
 from provisioner.base.processes import without_collector
 from provisioner.inventory.allocation import allocate as allocations_for
 from provisioner.inventory.explanation.problems import listed, number_of

@@ -29,8 +29,7 @@ from provisioner.operations.pipeline.session import CalledHost, Session, called_
 from provisioner.operations.pipeline.stages import new_run, refuse_foreign
 from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Ending, Operation, of_hosts
-from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import state_folder_of
+from provisioner.record.state_folder import record_keys, state_folder_of
 
 UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
 RELEASE_TIMEOUT_S = 60.0

@@ -17,8 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
-from provisioner.base.errors import HostError, InventoryError, UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, HostError, InventoryError, UsageError
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
@@ -31,8 +30,8 @@ from provisioner.desired.required import run_key
 from provisioner.desired.spec import DesiredState, HostSpec, LeftOutHost
 from provisioner.desired.state import desired_state
 from provisioner.desired.trust import host_key_text
-from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import WaitingAnsible
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.observe import observe
 from provisioner.hosts.runner import AttendedRunner, CallsWatcher, HostRunner, OpenRunner

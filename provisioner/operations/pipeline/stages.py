@@ -11,8 +11,7 @@ from time import sleep
 from typing import NamedTuple, TypeVar
 
 from provisioner import __version__
-from provisioner.base.errors import HostError, InventoryError, PolicyError, SecretsError, UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, HostError, InventoryError, PolicyError, SecretsError, UsageError
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, counted, did_you_mean, named
@@ -33,8 +32,7 @@ from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.loader.frozen import ValidPart
 from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.secrets import carriers_apart, write_carrier_secrets, write_inventory_secrets
-from provisioner.inventory.model.connection import GatewaySystem
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Facility, GatewaySystem
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import certified, completed, recorded

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from provisioner.base.errors import InventoryError, Problem, Severity
+from provisioner.base.errors import FrozenFacility, InventoryError, Problem, Severity
 from provisioner.base.files import read_regular
-from provisioner.base.frozen import FrozenFacility
 from provisioner.base.processes import without_collector
 from provisioner.desired.limit import Limit, chosen_hosts, names_of_frozen
 from provisioner.desired.render.host import RenderedFile, render_host

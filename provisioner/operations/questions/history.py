@@ -27,8 +27,7 @@ from provisioner.record.chain import ChainReport, HistoryFault
 from provisioner.record.entries import Cut, Event, Operation, Recorded, genesis
 from provisioner.record.event_log import EventLog
 from provisioner.record.retention import RetentionClass, prune, retention_classes
-from provisioner.record.seal import Head, public_key, record_keys
-from provisioner.record.state_folder import StateFolder, state_folder_of
+from provisioner.record.state_folder import Head, StateFolder, public_key, record_keys, state_folder_of
 from provisioner.record.store import History, find_history
 from provisioner.record.tables import DamagedRecordError
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from provisioner.base.errors import Problem
 from provisioner.desired.limit import Limit
 from provisioner.inventory.loader.cache import cache_of
-from provisioner.inventory.model.connection import Party, SurveyVerdict, relays_of
-from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.facility import Operating, Party, SurveyVerdict, relays_of
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, UNFINISHED

@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, InventoryError, Problem, Severity, UsageError
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, did_you_mean, printable
 from provisioner.desired.limit import Limit
@@ -18,8 +17,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.loader.frozen import frozen_facilities
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model.base import Model
-from provisioner.inventory.model.connection import Survey, relays_of
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Facility, Survey, relays_of
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import Outline, OutlinedInventory

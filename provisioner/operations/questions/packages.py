@@ -13,8 +13,7 @@ from provisioner.base.text import Document, did_you_mean, endpoint_text, printab
 from provisioner.desired.readers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.inventory.loader.load import load_settings
-from provisioner.inventory.model.connection import relays_of
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import Facility, Operating, relays_of
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING

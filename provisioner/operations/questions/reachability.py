@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from provisioner.base.errors import Problem, UsageError
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem, UsageError
 from provisioner.base.text import nearest, printable, which_was_meant
 from provisioner.desired.state import desired_state
 from provisioner.inventory.model.inventory import Inventory

@@ -1,23 +1,31 @@
-"""Runs, hosts and waiting work for pages, from inventory and record. Read-only."""
+"""Runs, hosts, unapproved plans and other waiting work for pages. Read-only."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from provisioner.base.certificate import read_certificate
+from provisioner.base.errors import StalePlanError, UsageError
+from provisioner.base.files import read_regular
+from provisioner.base.git import ask_git, checkout_of
 from provisioner.base.text import in_vietnam
+from provisioner.desired.trust import approval_terms
 from provisioner.inventory.files.revision import keys_since
 from provisioner.inventory.model.inventory import Inventory
+from provisioner.operations.apply.approvals import FOLDER, PLAN_ENDING, approval_files, plan_to_approve
 from provisioner.operations.apply.run import Intent, beginning_of, intent_of, progress_of, state_of
-from provisioner.operations.apply.unapproved_plans import waiting_plans
+from provisioner.operations.apply.saved_plan import REFERENCES, plan_blob
 from provisioner.operations.questions.overview import Overview
 from provisioner.operations.questions.packages import package_statuses
-from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, Recorded
+from provisioner.plan.guards import approvals as guard
+from provisioner.plan.saved.file import MAX_PLAN_BYTES, WrittenPlan, written_plan
+from provisioner.record.entries import OF_SINGLE_HOSTS, Operation, Recorded, Run
 from provisioner.record.event_log import EventLog
 from provisioner.record.lifecycle.evidence import KeyAge, key_ages
 from provisioner.record.lifecycle.site_packages import PackageState, PackageStatus
@@ -27,6 +35,7 @@ from provisioner.record.tables import DAMAGE, DamagedRecordError
 from provisioner.verify import work
 from provisioner.verify.document import VerifyDocument
 from provisioner.verify.result import Cause, Finding, Layer
+from provisioner.verify.work import WaitingPlan
 
 MOST_RUNS: Final = 5000  #: Runs on pages, newest first; about a year of a large country.
 CERTIFICATE: Final = "certificate"  #: A due date's kind, beside the kinds of keys.
@@ -200,3 +209,98 @@ def _packages(overview: Overview, history: History) -> Iterator[PackageStatus]:
     found = package_statuses(overview.inventory, records, overview.evidence, facilities, today=today)
     waiting = ((one.handed.observed.at, one) for one in found if one.handed and one.state in _WAITING)
     yield from (one for _, one in sorted(waiting, key=lambda pair: (pair[0], pair[1].facility)) if not one.installed)
+
+
+_MOST: Final = 100
+
+
+class _Source(NamedTuple):
+    origin: str
+    stamp: str  #: Changes with the content.
+    made: datetime
+
+
+def waiting_plans(
+    root: Path, inventory: Inventory, content: str, runs: Sequence[Run], now: datetime
+) -> tuple[WaitingPlan, ...]:
+    """Return unapplied plans that lack approvals by the inventory's terms.
+
+    Terms that hosts remember are unknown here, and `apply` requires those, too. A plan of other content counts only as
+    long as an approval does.
+    """
+    terms = approval_terms(inventory)
+    if terms is None:
+        return ()
+    with suppress(UsageError):
+        files = approval_files(root, None).files
+        applied, waiting = {run.plan for run in runs}, {}
+        for source in (*_kept_plans(root), *_fetched_plans(root)):
+            plan = _read_plan(root, source.origin, source.stamp)
+            if plan is None or plan.basis.digest in applied or not plan.changes:
+                continue
+            is_current = plan.basis.inventory == content
+            if not is_current and source.made < now - timedelta(hours=terms.valid_hours):
+                continue
+            of_plan = [run for run in runs if any(one.meaning == plan.basis.meaning for one in run.approvals)]
+            subject = plan_to_approve(inventory, plan, of_plan, now)
+            hosts = Counter(change.host for change in plan.changes)
+            needs = guard.approval_needs(plan.changes, {host: _host_terms(inventory, host) for host in hosts}, terms)
+            if lacking := guard.approved(needs, files, subject).lacking:
+                maker = plan.maker
+                waiting[plan.basis.digest] = WaitingPlan(
+                    source.origin,
+                    plan.basis.digest,
+                    dict(sorted(hosts.items())),
+                    " ".join(filter(None, (f"{maker.user}@{maker.machine}" if maker.user else "", maker.job))),
+                    is_current,
+                    lacking,
+                )
+        return tuple(sorted(waiting.values(), key=lambda plan: (not plan.is_current, plan.origin)))
+    return ()
+
+
+def _host_terms(inventory: Inventory, host: str) -> guard.HostTerms:
+    relay = inventory.relays.get(host)
+    centre = tuple(name for name, carrier in sorted(inventory.carriers.items()) if host in carrier.centres)
+    return guard.HostTerms((relay[0].id,) if relay else centre)
+
+
+def _kept_plans(root: Path) -> Iterator[_Source]:
+    folder = root / FOLDER
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    with suppress(OSError), os.scandir(folder) as listing:
+        for entry in sorted((one for one in listing if one.name.endswith(PLAN_ENDING)), key=lambda one: one.name)[
+            :_MOST
+        ]:
+            if entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                stamp = f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
+                yield _Source(f"{FOLDER}/{entry.name}", stamp, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _fetched_plans(root: Path) -> Iterator[_Source]:
+    checkout = checkout_of(root)
+    if checkout is None:
+        return
+    fields = "%(objectname) %(committerdate:unix) %(refname)"
+    options = (f"--count={_MOST}", "--sort=-committerdate", f"--format={fields}")
+    listed = ask_git(checkout, "for-each-ref", *options, REFERENCES)
+    for line in listed.output.decode(errors="replace").splitlines() if listed.code == 0 else ():
+        stamp, made, name = line.split(" ", 2)
+        with suppress(ValueError, OverflowError):
+            yield _Source(name, stamp, datetime.fromtimestamp(int(made), UTC))
+
+
+@lru_cache(maxsize=2 * _MOST)
+def _read_plan(root: Path, origin: str, _stamp: str) -> WrittenPlan | None:
+    """Read a plan once; `None` if it is no valid plan."""
+    try:
+        if origin.startswith(REFERENCES):
+            checkout = checkout_of(root)
+            content = plan_blob(checkout, origin).output if checkout else b""
+        else:
+            content = read_regular(root / origin, most=MAX_PLAN_BYTES)
+        return written_plan(content, origin)
+    except (OSError, StalePlanError, UsageError):
+        return None

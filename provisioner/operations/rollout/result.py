@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from provisioner.base.document import Row, Seconds, form
-from provisioner.base.errors import worst_of
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, worst_of
 from provisioner.base.text import Sentence, counted, msg, named
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts

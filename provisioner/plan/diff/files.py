@@ -9,7 +9,7 @@ Configuration of frozen facilities stays byte for byte and is no change.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import counted, msg
 from provisioner.desired.names import UNITS, HostNames

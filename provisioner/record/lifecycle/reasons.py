@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from provisioner.base.text import counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model.connection import BlockReason, ConnectionPlan
-from provisioner.inventory.model.facility import Facility, Operating
+from provisioner.inventory.model.facility import BlockReason, ConnectionPlan, Facility, Operating
 from provisioner.inventory.model.orders import Instruction
 from provisioner.inventory.signed import Worth, missing_parties, proofs_of, stale_sign_offs
 from provisioner.record.lifecycle.evidence import Evidence, ProvedAt

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from provisioner.inventory.model.connection import relays_of
-from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.facility import Operating, relays_of
 from provisioner.inventory.outline import Outline, PlanOutline
 from provisioner.record.lifecycle.evidence import Evidence, LastCheck, Proof, ProvedAt, Verification
 

@@ -8,8 +8,7 @@ from functools import cached_property
 
 from provisioner.base.text import VIETNAM, aware, counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, governing_duty, timeliness
-from provisioner.inventory.model.connection import Blocked, ClaimedConnection, SurveyVerdict
-from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.facility import Blocked, ClaimedConnection, Operating, SurveyVerdict
 from provisioner.inventory.outline import Outline, OutlinedInventory, PlanOutline, Remarks
 from provisioner.record.lifecycle.evidence import ACCEPTANCE, Evidence, Proof
 from provisioner.record.lifecycle.state import (

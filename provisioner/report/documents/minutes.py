@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from provisioner.inventory.model.connection import Blocked, BlockOwner, ConnectionPlan, Party, SignOff, Survey
 from provisioner.inventory.model.devices import Camera
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Blocked, BlockOwner, ConnectionPlan, Facility, Party, SignOff, Survey
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, mbps_label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import printable
-from provisioner.inventory.model.connection import Access, ConnectionPlan, Party
 from provisioner.inventory.model.devices import Camera, Stream, Zone
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Access, ConnectionPlan, Facility, Party
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
 from provisioner.report.documents.official import address_text

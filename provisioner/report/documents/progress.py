@@ -6,8 +6,7 @@ from datetime import date, datetime
 from typing import Final
 
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model.connection import BlockReason
-from provisioner.inventory.model.facility import Operating
+from provisioner.inventory.model.facility import BlockReason, Operating
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.record.labels import NO_PLAN_LABEL, TOTAL_LABEL, day_label, label, up_label
 from provisioner.record.lifecycle.status import FacilityStatus

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from provisioner.base.document import Count, HeldRow, Moment, Printed, Row, Said, absent, form, ungiven
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility
 from provisioner.base.text import Document, LongList
 from provisioner.record.lifecycle.state import Freshness
 from provisioner.report.exports.progress import PROGRESS, CountedRow

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain
 
 from provisioner.base.text import Document, LongList
-from provisioner.inventory.model.connection import Blocked, BlockReason
+from provisioner.inventory.model.facility import Blocked, BlockReason
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.record.labels import (
     NO_PLAN_LABEL,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from provisioner.base.document import Count, Row, Said, form, of
 from provisioner.base.text import Document, counted
-from provisioner.inventory.model import connection
+from provisioner.inventory.model import facility as models
 from provisioner.inventory.model.devices import Camera, Zone
 from provisioner.inventory.model.facility import Facility, Operating
 from provisioner.inventory.outline import Outline
@@ -31,7 +31,7 @@ class SurveyedRow(Row):
     facility: Said
     name: Said
     province: Said
-    survey: connection.Survey | None
+    survey: models.Survey | None
 
 
 class DeviceRow(Row):
@@ -83,22 +83,20 @@ def _surveys_document(report: progress.Surveys, listing: FacilityList) -> Docume
 
 
 def _surveys_lines(report: progress.Surveys) -> Iterator[str]:
-    verdicts = [verdict for verdict in connection.SurveyVerdict if verdict in report.total.verdicts]
+    verdicts = [verdict for verdict in models.SurveyVerdict if verdict in report.total.verdicts]
     names = ("province", "facilities", "surveyed", *(verdict.value for verdict in verdicts), "missing", "cameras fit")
     rows = [_survey_group_cells(group, group.key, verdicts) for group in report.by_province]
     yield from text_table(names, [*rows, _survey_group_cells(report.total, TOTAL_NAME, verdicts)], numbers=True)
 
 
-def _survey_group_cells(
-    group: progress.SurveyGroup, name: str, verdicts: Sequence[connection.SurveyVerdict]
-) -> list[str]:
+def _survey_group_cells(group: progress.SurveyGroup, name: str, verdicts: Sequence[models.SurveyVerdict]) -> list[str]:
     counts = [str(group.verdicts.get(verdict, 0)) for verdict in verdicts]
     cameras = f"{group.cameras_fit}/{group.cameras_present}"
     return [name, str(group.facilities), str(group.surveyed), *counts, str(group.missing), cameras]
 
 
 def _surveys_pages(report: progress.Surveys, listing: FacilityList) -> tuple[Page, ...]:
-    by_verdict = [(label(verdict), 14, partial(_with_verdict, verdict)) for verdict in connection.SurveyVerdict]
+    by_verdict = [(label(verdict), 14, partial(_with_verdict, verdict)) for verdict in models.SurveyVerdict]
     columns: tuple[SheetColumn[progress.SurveyGroup], ...] = (
         ("Tỉnh/Thành phố", 26, lambda group: listing.province_names[group.key]),
         ("Tổng số cơ sở", 10, lambda group: group.facilities),
@@ -115,12 +113,12 @@ def _surveys_pages(report: progress.Surveys, listing: FacilityList) -> tuple[Pag
     )
 
 
-def _with_verdict(verdict: connection.SurveyVerdict, group: progress.SurveyGroup) -> int:
+def _with_verdict(verdict: models.SurveyVerdict, group: progress.SurveyGroup) -> int:
     return group.verdicts.get(verdict, 0)
 
 
 def _survey_columns(listing: FacilityList) -> list[SheetColumn[Outline]]:
-    def found(cell: Callable[[connection.Survey], str | int], facility: Outline, otherwise: str = "") -> str | int:
+    def found(cell: Callable[[models.Survey], str | int], facility: Outline, otherwise: str = "") -> str | int:
         survey = listing.files.survey(facility.id)
         return cell(survey) if survey else otherwise
 
@@ -193,7 +191,7 @@ def _survey_minutes_row(facility: Outline) -> list[str]:
 def _minutes_pages(facilities: tuple[Outline, ...], listing: FacilityList) -> tuple[Page, ...]:
     wholes = (listing.files.facility(facility.id) for facility in facilities if facility.survey_verdict)
     surveyed = [(facility, facility.survey) for facility in wholes if facility.survey]
-    minutes: tuple[SheetColumn[tuple[Facility, connection.Survey]], ...] = (
+    minutes: tuple[SheetColumn[tuple[Facility, models.Survey]], ...] = (
         ("Mã cơ sở", 16, lambda pair: pair[0].id),
         ("Cơ sở", 34, lambda pair: pair[0].name),
         ("Tỉnh/Thành phố", 18, lambda pair: listing.province_of(pair[0]).name),

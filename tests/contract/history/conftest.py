@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from provisioner.base.secret import Secret
-from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import StateFolder, record_keys
 from tests.postgresql import PostgresServer, server_programs, started_server
 
 SQLITE: Final = "SQLite"

@@ -16,8 +16,7 @@ from provisioner.record import store
 from provisioner.record.database import open_database
 from provisioner.record.entries import Event, Operation, genesis
 from provisioner.record.event_log import EventLog
-from provisioner.record.seal import RecordKeys, record_keys
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import RecordKeys, StateFolder, record_keys
 from provisioner.record.store import History, find_history, open_history
 from provisioner.record.tables import NO_LONGER_READ, metadata
 from tests import histories as make
@@ -381,7 +380,7 @@ from pathlib import Path
 from provisioner.base.secret import Secret
 from provisioner.record.entries import Operation
 from provisioner.record.state_folder import StateFolder
-from provisioner.record.seal import record_keys
+from provisioner.record.state_folder import record_keys
 from provisioner.record.store import open_history
 from tests import histories as make
 

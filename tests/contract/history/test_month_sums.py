@@ -18,8 +18,7 @@ from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.database import REVISION, open_database, revision_of
 from provisioner.record.entries import Cut, Ending, Operation
 from provisioner.record.retention import prune
-from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import VARIABLE, StateFolder, state_folder_of
+from provisioner.record.state_folder import VARIABLE, StateFolder, record_keys, state_folder_of
 from provisioner.record.store import open_history
 from tests import histories as make
 from tests.hostile import LOCAL_USER

@@ -11,8 +11,7 @@ from provisioner.base.secret import Secret
 from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
 from provisioner.record.entries import Cut, Operation
 from provisioner.record.retention import prune, retention_classes
-from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import StateFolder, record_keys
 from provisioner.record.store import open_history
 from provisioner.record.tables import DamagedRecordError
 from provisioner.record.verdicts import read_since

@@ -10,8 +10,7 @@ import pytest
 from provisioner.base.errors import StateError
 from provisioner.record.availability.measured import Span, total_of
 from provisioner.record.availability.path_state import StoredVerdict, SweptPaths
-from provisioner.record.seal import record_keys
-from provisioner.record.state_folder import StateFolder
+from provisioner.record.state_folder import StateFolder, record_keys
 from provisioner.record.store import find_history, open_history
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from tests import histories as make

@@ -15,7 +15,7 @@ import pytest
 from provisioner.base.language import ENGLISH, Language, UnknownLanguageError, catalogue_file, language_of, translator
 from provisioner.base.text import places_of
 from provisioner.importing.report.messages import CATALOGUE
-from provisioner.inventory.model.connection import BlockReason
+from provisioner.inventory.model.facility import BlockReason
 from provisioner.record.labels import LABELS
 from provisioner.record.lifecycle.state import FacilityState
 from provisioner.verify.result import Cause, Verdict

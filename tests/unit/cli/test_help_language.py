@@ -7,7 +7,7 @@ import polib
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.cli.support.help import EXAMPLE
+from provisioner.cli.support.commands import EXAMPLE
 from tests.command_tree import every_command
 from tests.help_texts import catalogue, help_msgids, renewed
 

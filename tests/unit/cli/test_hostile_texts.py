@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from provisioner.base.errors import HostError
 from provisioner.base.text import printable
 from provisioner.cli.main import run
-from provisioner.cli.support.output import print_document, print_error
+from provisioner.cli.support.context import print_document, print_error
 from provisioner.cli.support.terminal import SafeStream, Terminal, without_controls
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 

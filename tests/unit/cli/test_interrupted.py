@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.cli.support.question import Stop
+from provisioner.cli.support.context import Stop
 from tests.example_terminal import ExampleTerminal, applied
 
 FACILITY = "facilities/bac-giang/kcl-bg-002.yml"

@@ -13,7 +13,7 @@ import pytest
 from provisioner.base.errors import Problem, StateError
 from provisioner.base.files import write_atomic
 from provisioner.cli import relay_drain
-from provisioner.cli.support.question import Stop
+from provisioner.cli.support.context import Stop
 from provisioner.inventory.files.yaml import parse
 from provisioner.operations.apply.apply import StepwiseRun
 from provisioner.operations.apply.run import RunOptions

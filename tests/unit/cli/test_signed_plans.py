@@ -9,8 +9,7 @@ import pytest
 from provisioner.base.errors import Problem, Severity
 from provisioner.cli.main import run
 from provisioner.inventory.loader.load import check, load
-from provisioner.inventory.model.connection import Party
-from provisioner.inventory.model.facility import Facility
+from provisioner.inventory.model.facility import Facility, Party
 from tests import inventories as make
 from tests import signatures
 from tests.hostile import MERGE_REQUEST

@@ -14,7 +14,7 @@ import yaml
 from provisioner.cli.main import run
 from provisioner.cli.support.context import today
 from provisioner.inventory.files.edit import Flow, edited, write_lock
-from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import GatewaySystem
 from provisioner.inventory.model.hosts import Allocations
 from tests import inventories
 from tests.hostile import LOCAL_USER

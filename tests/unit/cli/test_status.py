@@ -21,18 +21,20 @@ from provisioner.cli.support import session
 from provisioner.importing.forms import choices
 from provisioner.inventory import outline
 from provisioner.inventory.deadlines import Timeliness
-from provisioner.inventory.model.connection import (
+from provisioner.inventory.model.devices import Camera, Recorder, Zone
+from provisioner.inventory.model.facility import (
     BlockOwner,
     BlockReason,
+    Facility,
+    FacilityKind,
     LoginState,
+    Operating,
     Party,
     RtspState,
     SurveyVerdict,
     UplinkAddress,
     UplinkKind,
 )
-from provisioner.inventory.model.devices import Camera, Recorder, Zone
-from provisioner.inventory.model.facility import Facility, FacilityKind, Operating
 from provisioner.inventory.model.free_texts import WITHHELD
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.operations.apply.verification import Contents, contents_of

@@ -16,8 +16,8 @@ import pytest
 
 from provisioner.base.errors import HostError
 from provisioner.hosts.ansible import early_start
-from provisioner.hosts.ansible.calls import AnsibleRunner
 from provisioner.hosts.ansible.early_start import WaitingAnsible
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall
 from tests import fleets
 from tests.unit.operations.rollout.world import state
@@ -28,7 +28,7 @@ _CALL = """
 import sys
 from dataclasses import replace
 from ipaddress import IPv4Address
-from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.runner import HostCall
 from tests import fleets
 from tests.unit.operations.rollout.world import state
@@ -227,7 +227,7 @@ def test_hosts_that_outnumber_the_workers_are_all_called_and_no_play_stays(
 
 
 def test_a_hanging_worker_is_left_alone(runner: AnsibleRunner, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
+    monkeypatch.setattr("provisioner.hosts.ansible.play._MARGIN_S", 0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         calls = [observation("silent", silent.getsockname()[1]), observation("one")]
         runner.call(calls[1:], timeout_s=30)

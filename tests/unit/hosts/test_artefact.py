@@ -28,8 +28,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from provisioner.base.addresses import is_public
 from provisioner.base.errors import HostError
+from provisioner.base.text import is_public
 from provisioner.hosts import download
 from provisioner.hosts.artefact import architecture_of, fetch, refusal_here
 from provisioner.inventory.model.policy import MediamtxArtefact

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible import calls
-from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible import play
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.answers import LONGEST_ANSWER, MOST_PARTS, read_json
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from tests import fleets
@@ -53,7 +53,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         return runner.call([call("bad"), call("good")], timeout_s=timeout_s)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calls, "_MARGIN_S", 0)
+        patch.setattr(play, "_MARGIN_S", 0)
         asked(b"say", ANSWER)  # workers are there, whichever test comes first
         yield asked
     runner.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner.inventory.model.hosts import JumpHost
 from tests import fleets

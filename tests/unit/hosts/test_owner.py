@@ -15,7 +15,7 @@ import pytest
 
 from provisioner.base.secret import Secret, identity_key, owner_fingerprint
 from provisioner.desired.owner import UNMARKED, Owner, owner_in
-from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner_host import bundle
 from provisioner_host.machine import files, paths

@@ -21,8 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret, identity_key, proof_of, seals_of
-from provisioner.hosts.ansible.calls import AnsibleRunner
-from provisioner.hosts.ansible.play import Proofs
+from provisioner.hosts.ansible.play import AnsibleRunner, Proofs
 from provisioner.hosts.runner import CallOutcome, HostCall
 from provisioner.inventory.model.hosts import JumpHost
 from provisioner.operations.rollout.job import Job, RolloutOptions, first_call

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.hosts.ansible.calls import AnsibleRunner
+from provisioner.hosts.ansible.play import AnsibleRunner
 from provisioner.hosts.runner import CallOutcome, HostCall, ShellScript
 from tests import fleets
 from tests.unit.operations.rollout.world import state

@@ -18,8 +18,7 @@ import pytest
 
 from provisioner.base.secret import Secret, proof_of, seals_of
 from provisioner.desired.render.templates import Templates, load_templates
-from provisioner.hosts.ansible.calls import AnsibleRunner
-from provisioner.hosts.ansible.play import program_bundle, write_bundle
+from provisioner.hosts.ansible.play import AnsibleRunner, program_bundle, write_bundle
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
 from provisioner_host import bundle
 from provisioner_host.state.dead_man import LONGEST_S
@@ -546,7 +545,7 @@ def test_a_host_that_lost_the_program_is_sent_it_again(way: Way) -> None:
 def test_what_a_host_says_in_the_place_of_an_answer_is_its_own_error(
     way: Way, monkeypatch: pytest.MonkeyPatch, deed: str, error: str
 ) -> None:
-    monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
+    monkeypatch.setattr("provisioner.hosts.ansible.play._MARGIN_S", 0)
     greeting = f"""
 read -r word challenge digest
 proof=$({sys.executable} -c 'import hmac, sys
@@ -603,7 +602,7 @@ def test_a_proof_of_any_bytes_is_a_wrong_proof(way: Way, word: str) -> None:
 
 
 def test_an_abandoned_call_leaves_no_answer_behind(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioner.hosts.ansible.calls._MARGIN_S", 0)
+    monkeypatch.setattr("provisioner.hosts.ansible.play._MARGIN_S", 0)
     gate = tmp_path / "gate"
     assert way.call().outcome is CallOutcome.ANSWERED
     assert way.call(timeout_s=stretched(2), operation="apply", wait=str(gate)).error.startswith("no answer within")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from provisioner.base.addresses import HostName
 from provisioner.base.errors import Problem, Severity
+from provisioner.base.text import HostName
 from provisioner.inventory.model.hosts import Carrier, Centre, JumpHost
 from tests import fleets
 from tests import inventories as make

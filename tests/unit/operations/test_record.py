@@ -20,8 +20,7 @@ from provisioner.base.text import canonical_text
 from provisioner.record.entries import genesis, linked
 from provisioner.record.heads import REF
 from provisioner.record.leases import TakenLease
-from provisioner.record.seal import SIGNING_KEY
-from provisioner.record.state_folder import FILE
+from provisioner.record.state_folder import FILE, SIGNING_KEY
 from tests.hostile import LOCAL_USER, MERGE_REQUEST, RELAY
 from tests.recorded import Printed, RecordingController, recording_controller
 

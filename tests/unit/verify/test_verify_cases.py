@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.plan.change import Action, Change, Impact, Resource
 from provisioner.verify.result import Cause, VerifyResult
 

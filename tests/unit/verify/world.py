@@ -27,8 +27,8 @@ from provisioner.desired.spec import (
     User,
 )
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall
-from provisioner.inventory.model.connection import Access
 from provisioner.inventory.model.devices import StreamName
+from provisioner.inventory.model.facility import Access
 from provisioner.inventory.model.hosts import Ssh
 from provisioner.inventory.model.policy import MediamtxArtefact
 from provisioner.plan.change import Action, Change, Impact, Resource, pending

@@ -23,7 +23,7 @@ from provisioner.desired.render.site import render_closed_site, render_site
 from provisioner.desired.render.templates import Templates, load_templates
 from provisioner.desired.sites import site_spec
 from provisioner.desired.state import desired_state
-from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import GatewaySystem
 from provisioner.inventory.model.hosts import NextRelayKey, OwnKeyStage
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.operations.edit.keys import with_own_next_key

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from provisioner.base.text import VIETNAM, start_of
 from provisioner.desired.render.site import MOST_DAYS, render_closed_site, render_site, valid_for
 from provisioner.desired.sites import site_spec
-from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import GatewaySystem
 from tests import fleets, inventories
 from tests.unit.desired.render.test_routers import SITE, Router
 

@@ -17,7 +17,7 @@ from provisioner.desired.render.sheet_pdf import code_rows, sheet_pdf
 from provisioner.desired.render.site import SitePackage, render_closed_site, render_site, with_printed_sheets
 from provisioner.desired.sites import site_spec
 from provisioner.desired.spec import SiteSpec
-from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import GatewaySystem
 from provisioner.inventory.model.inventory import Inventory
 from tests import fleets, inventories
 from tests.web.browsers import chromium

@@ -20,7 +20,7 @@ from provisioner.base.secret import Secret
 from provisioner.desired.render.site import SitePackage, render_closed_site, render_site
 from provisioner.desired.sites import package_digest, site_spec
 from provisioner.desired.spec import SiteSpec
-from provisioner.inventory.model.connection import GatewaySystem
+from provisioner.inventory.model.facility import GatewaySystem
 from provisioner.inventory.model.inventory import Inventory
 from tests import fleets, inventories
 from tests.hostile import MERGE_REQUEST

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 
 from provisioner.base import http
-from provisioner.base.addresses import is_public
 from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.secret import Secret
+from provisioner.base.text import is_public
 from provisioner.integrations.notify.delivery import Outgoing, deliver
 from provisioner.integrations.notify.mail import Letter
 from provisioner.inventory.model.receivers import MailSecurity, Receiver, ReceiverSecrets

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.base.errors import Problem
-from provisioner.base.frozen import FrozenFacility
+from provisioner.base.errors import FrozenFacility, Problem
 from provisioner.base.secret import Secret, content_key, host_digest_key
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, TRUST_FILE, WG_FILE
 from provisioner.desired.spec import DesiredState

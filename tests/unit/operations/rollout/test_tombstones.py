@@ -12,7 +12,7 @@ import pytest
 from provisioner.base.secret import Secret, content_key, host_digest_key
 from provisioner.desired.render.host import MEDIAMTX_FILE, NFT_FILE, PSK_FILE, WG_FILE
 from provisioner.desired.spec import DesiredState
-from provisioner.inventory.model.connection import Access
+from provisioner.inventory.model.facility import Access
 from provisioner.operations.rollout.job import Job, RolloutOptions, first_call
 from provisioner_host.change import apply, gate
 from provisioner_host.change.transaction import Transaction
