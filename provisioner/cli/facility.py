@@ -230,6 +230,31 @@ def contact(invocation: Invocation, name: str, day: datetime | None) -> Edited:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
+@click.option("--on", "connected_on", type=_DAY, help="The day of the connection, as in the source.")
+@click.option("--source", metavar="TEXT", help="The report or annex that names the connection.")
+@click.option("--carrier", metavar="ID", help="The company that made the connection.")
+@click.option("--cameras", type=click.IntRange(min=0), help="The number of cameras, as in the source.")
+@click.option("--note", metavar="TEXT", help="A note.")
+@click.option("--remove", "withdrawn", is_flag=True, help="Remove the claim.")
+@edits_file
+def claim(
+    invocation: Invocation, /, name: str, *, connected_on: datetime | None, withdrawn: bool, **words: object
+) -> Edited:
+    """Record a connection from before this program, with its source.
+
+    It is a claim, counted apart from proved connections, until a verification proves the facility. Values of an
+    existing claim stay unless you name them.
+
+    Example: provisioner -i DIR facility claim kcl-qn-003 --on 2021-05-20 --source "02/PL" --cameras 4
+    """
+    day = connected_on and connected_on.date().isoformat()
+    values = {key: value for key, value in {"connected_on": day, **words}.items() if value is not None}
+    edit = facility_edits.claimed(edits_of(invocation), name, values, withdrawn=withdrawn)
+    return edit, f"{name}: its connection from before"
+
+
+@facility.command()
+@click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option("--on", "day", type=_DAY, help="The day of the survey. Default: today.")
 @click.option(
     "--by", type=ListedWord([p.value for p in Party]), multiple=True, required=True, help="The parties of the survey."

@@ -58,6 +58,7 @@ class Group(Row):
     last_proved: Moment | None  #: The time of the latest proof of a connected facility.
     down_since: Moment | None  #: The start of the longest present outage of a facility.
     claimed: Count  #: Not connected, but with a reported connection; not a part of the sum above.
+    cameras_claimed: Count  #: The cameras of the claimed connections; not a part of `cameras_connected`.
     without_connection: Count  #: Neither connected nor claimed.
     late: Count  #: Connected, but after the deadline.
     blocked: dict[BlockReason, Positive]
@@ -369,6 +370,7 @@ def _group_of(group: Sequence[FacilityStatus], **key: str) -> Group:
         facilities=len(group),
         connected=len(connected),
         claimed=claimed,
+        cameras_claimed=sum(status.cameras_claimed for status in group),
         without_connection=len(group) - len(connected) - claimed,
         up=now[True],
         not_up=now[False],

@@ -284,7 +284,8 @@ def _pictures_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
     now = Counter(status.pictures.is_up for status in listed if status.standing.is_connected)
     claimed = sum(status.claimed is not None for status in listed)
     connected = say("{count} connected", count=now.total())
-    connected += f", {say('{count} more claimed', count=claimed)}" if claimed else ""
+    cameras = say.counted(sum(status.cameras_claimed for status in listed), "camera")
+    connected += f", {say('{count} more claimed with {cameras}', count=claimed, cameras=cameras)}" if claimed else ""
     states = say("{up} up now, {down} not up, {unknown} unknown", up=now[True], down=now[False], unknown=now[None])
     up, cameras, unknown = (
         sum(getattr(status.pictures, count) for status in listed) for count in ("up", "cameras", "unknown")

@@ -257,6 +257,14 @@ FACILITIES = columns.Form(
         columns.day(
             "notice_posted_on", "Ngày niêm yết thông báo có camera", "Ngày niêm yết thông báo|Ngày thông báo có camera"
         ),
+        columns.day(
+            "connected_on",
+            "Đã kết nối từ ngày (theo báo cáo)",
+            "Đã kết nối từ ngày|Ngày kết nối|Ngày đã kết nối",
+            advice="Chỉ ghi nếu đã kết nối trước khi dùng hệ thống này; ghi cả văn bản báo cáo",
+        ),
+        columns.Column("claim_source", "Văn bản báo cáo kết nối", "Báo cáo kết nối|Nguồn báo cáo"),
+        columns.number("claimed_cameras", "Số camera đã kết nối (theo báo cáo)", 10_000, "Số camera đã kết nối"),
         columns.Column("note", "Ghi chú", "Note", stored=False, asked=False),
     ),
 )

@@ -18,6 +18,7 @@ from provisioner.inventory.model.facility import (
     Blocked,
     CameraCount,
     Capacity,
+    ClaimedConnection,
     Facility,
     Gateway,
     Location,
@@ -38,7 +39,7 @@ _DEFAULTS = {
 }
 #: Models whose order of keys new mappings take.
 _MODELS: tuple[type[Model], ...] = (
-    *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, Gateway),
+    *(Facility, Location, Survey, Uplink, CameraCount, Capacity, Blocked, ClaimedConnection, Gateway),
     *(Recorder, Camera, Streams, Stream),
 )
 _LONGEST_LINE = 100

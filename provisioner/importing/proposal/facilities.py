@@ -21,6 +21,7 @@ _UPLINK = {
     "uplink_address": "address",
     "router": "router",
 }
+_CLAIM = {"connected_on": "connected_on", "claim_source": "source", "claimed_cameras": "cameras"}
 _COUNTS = ("present", "fit", "missing")
 _DEVICES = ("rtsp", "logins")
 _FOUND = ("gaps", "verdict", "obstacles", "advice")
@@ -49,6 +50,14 @@ def want_facility(draft: FacilityDraft, row: ReadRow) -> None:
     else:
         _report_differences(draft, row, draft.existing, named=not known_by)
     _want_capacity(draft, row)
+    _want_claim(draft, row)
+
+
+def _want_claim(draft: FacilityDraft, row: ReadRow) -> None:
+    is_new = draft.existing is None or draft.existing.claimed_connection is None
+    if any(row.get(key) is not None for key in _CLAIM) and (not is_new or draft.require(row, *list(_CLAIM)[:2])):
+        for key, name in _CLAIM.items():
+            draft.want(row, ("claimed_connection", name), key)
 
 
 def _report_differences(draft: FacilityDraft, row: ReadRow, existing: Facility, *, named: bool) -> None:

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TypedDict
 
 from provisioner.base.errors import UsageError
+from provisioner.base.language import marked
 from provisioner.base.text import did_you_mean, is_between, printable
 from provisioner.base.vietnamese import fold
 from provisioner.inventory import rules
@@ -124,6 +125,19 @@ def contact_confirmed(edits: Edits, facility: str, day: date) -> FileEdit:
     """Return an edit that records the day of the contact's confirmation."""
     opened = edits.open(facility)
     return opened.edited(opened.text.with_values({("contact_confirmed_on",): day.isoformat()}))
+
+
+def claimed(edits: Edits, facility: str, values: Mapping[str, object], *, withdrawn: bool) -> FileEdit:
+    """Return an edit of a connection from before this program."""
+    opened = edits.open(facility)
+    if withdrawn == bool(values):
+        raise UsageError(marked("name the claim's day and source, or --remove alone"), object=facility)
+    key = "claimed_connection"
+    if withdrawn:
+        return opened.edited(opened.text.without((key,)))
+    if opened.site.claimed_connection is None:
+        return opened.edited(opened.text.with_values({(key,): values}))
+    return opened.edited(opened.text.with_values({(key, name): value for name, value in values.items()}))
 
 
 def surveyed(edits: Edits, facility: str, day: date, request: SurveyRequest) -> FileEdit:

@@ -138,6 +138,13 @@ class FacilityStatus:
         return claimed
 
     @property
+    def cameras_claimed(self) -> int:
+        """The cameras of such a connection: by its source, else the registered ones."""
+        if (claimed := self.claimed) is None:
+            return 0
+        return self.facility.cameras if claimed.cameras is None else claimed.cameras
+
+    @property
     def is_blocked(self) -> bool:
         """Return whether an obstacle in its file prevents its connection."""
         if self.blocked is None or self.facility.operating is Operating.CLOSED:

@@ -101,7 +101,8 @@ def _result_lines(report: ProgressReport) -> Iterator[str]:
         f"- Chưa kết nối: {total.facilities - total.connected} cơ sở ({parts}); trong đó quá hạn {total.overdue} cơ sở."
     )
     if total.claimed:
-        yield f"- Báo cáo đã kết nối nhưng chưa kiểm chứng (tính vào số chưa kết nối): {total.claimed} cơ sở."
+        claimed = f"{total.claimed} cơ sở với {total.cameras_claimed} camera"
+        yield f"- Báo cáo đã kết nối nhưng chưa kiểm chứng (tính vào số chưa kết nối): {claimed}."
     equipment = f"{total.cameras} camera, {total.recorders} đầu ghi"
     yield f"- Thiết bị đã đăng ký: {equipment}."
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 
-from provisioner.base.text import Document, LongList
+from provisioner.base.text import Document, LongList, counted
 from provisioner.inventory.model.facility import Blocked, BlockReason
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.record.labels import (
@@ -84,6 +84,9 @@ def _report_lines(report: ProgressReport) -> Iterator[str]:
     warnings = list(warning_lines(report.listed))
     if claimed or warnings or report.closed:
         yield ""
+    if claimed:
+        cameras = counted(report.total.cameras_claimed, "camera")
+        yield f"claimed, and not proved: {counted(report.total.claimed, 'site')}, {cameras}"
     for facility, claim in claimed:
         yield f"claimed, and not proved: {facility} since {claim.connected_on} ({claim.source})"
     yield from warnings
@@ -190,6 +193,7 @@ def _group_columns(reasons: Sequence[BlockReason]) -> Iterator[SheetColumn[Group
     yield "Kiểm chứng gần nhất", 16, lambda group: day_label(group.last_proved)
     yield "Mất hình từ", 16, lambda group: day_label(group.down_since)
     yield "Báo cáo đã kết nối, chưa kiểm chứng", 14, lambda group: group.claimed
+    yield "Camera của cơ sở báo cáo đã kết nối", 14, lambda group: group.cameras_claimed
     yield "Trong đó trễ hạn", 10, lambda group: group.late
     yield "Vướng mắc", 10, lambda group: group.blocked_in_all
     for reason in reasons:

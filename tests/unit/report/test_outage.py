@@ -306,7 +306,8 @@ def test_a_claim_is_counted_apart_from_what_was_proved(tmp_path: Path) -> None:
     assert one.standing.connected_at is None
     text = "\n".join(status_lines(judged, shown, MORNING))
     assert "claimed 2021-05-12" in text
-    assert "11 connected, 17 more claimed: 11 up now" in text
+    assert "11 connected, 17 more claimed with 102 cameras: 11 up now" in text
+    assert (total.claimed, total.cameras_claimed) == (17, 102)
     lines = progress_lines(judged)
     assert "claimed, and not proved: kcl-tn-031 since 2021-05-12 (illustrative annex 02/PL)" in lines
 
