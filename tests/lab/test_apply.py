@@ -149,17 +149,6 @@ def test_a_stopped_tunnel_and_a_flushed_firewall_are_drift_and_come_back(deploym
     assert deployment.run("drift").returncode == 0
 
 
-def test_rules_that_would_lock_the_controller_out_are_refused_with_the_plan(deployment: Deployment) -> None:
-    before = fingerprint(deployment, RELAY)
-    shut_out(deployment)
-    (refusal,) = deployment.document("plan", "--allow", "trust=9", codes=(6,))["refused"]
-    assert (refusal["policy"], refusal["host"]) == ("lock_out", RELAY)
-    assert str(deployment.lab.controller_address()) in refusal["message"]
-    refused = deployment.document("apply", "--yes", codes=(6,))
-    assert (refused["schema"], refused["code"]) == ("provisioner/error", "refused")
-    assert fingerprint(deployment, RELAY) == before
-
-
 @pytest.mark.soak
 def test_rules_that_would_lock_the_controller_out_are_refused_by_the_host_too(deployment: Deployment) -> None:
     before = fingerprint(deployment, RELAY)

@@ -105,25 +105,6 @@ def test_a_refused_password_is_tried_three_times_at_most_and_comes_back_with_ano
 
 
 @pytest.mark.soak
-def test_channels_of_a_recorder_share_its_tries(deployment: Deployment) -> None:
-    verified(deployment, until=all_up)
-    recorder = deployment.lab.camera("kcl-bg-002/cam-01")
-    channels = [c for g in GATEWAYS if g.facility == "kcl-bg-002" for c in g.cameras]
-    own = sorted(place(f"kcl-bg-002/{c.id}").path(kind) for c in channels for kind in StreamKind)
-    old = recorder.password
-    recorder.count_connections()
-    recorder.change_password("Somebody-changed-it-3")
-    try:
-        assert soon(lambda: quarantined(deployment) == own, 40)
-        time.sleep(15)
-        assert recorder.connections <= 3
-    finally:
-        recorder.change_password(old)
-    assert deployment.document("quarantine", "lift", "--limit", "facility=kcl-bg-002", "--yes")["outcome"] == "applied"
-    assert all_up(verified(deployment, *ONLY, until=all_up))
-
-
-@pytest.mark.soak
 def test_a_wrong_password_of_an_apply_goes_back_with_it_and_stays_out_where_it_is_wanted(
     deployment: Deployment,
 ) -> None:

@@ -197,16 +197,6 @@ def test_a_relay_that_was_taken_over_opens_nothing_of_a_centre_through_the_tunne
         deployment.lab.exec(CENTRE.name, ["systemctl", "stop", "vms"])
 
 
-def test_a_centre_that_would_shut_the_controller_out_is_refused_with_the_plan(deployment: Deployment) -> None:
-    for carrier in ("viettel", "vnpt"):
-        path = deployment.root / f"carriers/{carrier}.yml"
-        deployment.substitute(path, r"(management_networks: )\[.*\]", r"\g<1>[198.51.100.0/24]")
-    # By its word SSH to the relay comes from there, too.
-    deployment.substitute(path, r"(\njump:.*\n)", r"\g<1>  inside: 198.51.100.9\n")
-    refused = deployment.document("plan", "--limit", f"host={CENTRE.name}", "--allow", "trust=9", codes=(6,))["refused"]
-    assert [(r["policy"], r["host"]) for r in refused] == [("lock_out", CENTRE.name)]
-
-
 @LOCAL_USER
 @pytest.mark.parametrize("host", MANAGED_HOSTS)
 def test_nobody_but_root_reads_anything_of_ours(deployment: Deployment, host: str) -> None:

@@ -18,7 +18,6 @@ from provisioner.operations.rollout.result import HostOutcome
 from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import state_folder_of
 from provisioner.record.store import open_history
-from tests.hostile import LOCAL_USER
 
 from .deployment import Deployment, patient
 from .fingerprint import fingerprint
@@ -139,25 +138,6 @@ def test_back_is_back_and_the_record_is_whole(deployment: Deployment) -> None:
     checked = deployment.document("history", "verify", "--hosts")
     assert (checked["ok"], checked["seals"]["unkeyed"], checked["hosts"]) == (True, 0, sorted({RELAY, OTHER, "centre"}))
     assert deployment.run("rollback", "no-such-run", "--yes", check=False).returncode == 2
-
-
-@LOCAL_USER
-@pytest.mark.soak
-def test_a_record_that_is_emptied_is_missed_by_the_hosts_that_hold_its_entries(deployment: Deployment) -> None:
-    place = state_folder_of(deployment.environment, "lab")
-    assert place.file is not None
-    fewer_cameras(deployment)
-    run = deployment.document("apply", "--yes")["run"]
-    kept = place.file.parent.with_name("kept")
-    place.file.parent.rename(kept)
-    try:
-        checked = deployment.document("history", "verify", "--hosts", codes=(1,))
-    finally:
-        kept.rename(place.file.parent)
-    of_relay = [fault for fault in checked["faults"] if fault["host"] == RELAY]
-    assert any(fault["run"] == run and "(manifest)" in fault["message"] for fault in of_relay), of_relay
-    assert all("genuine by the vault's key" in fault["message"] for fault in of_relay), of_relay
-    assert deployment.document("history", "verify", "--hosts")["ok"] is True
 
 
 def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deployment: Deployment) -> None:
