@@ -20,7 +20,8 @@ from tests.unit.web.test_serve_command import self_signed
 
 HOME, READER, STRANGER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 PATIENCE_S = 60.0
-SOON_S = 2.0
+#: Who waited for silent connections would wait until the server ends them.
+SOON_S = server._REQUEST_S / 2  # noqa: SLF001 (its bound)
 REQUEST = b"GET /en/ HTTP/1.1\r\nHost: localhost:%d\r\n"
 
 
