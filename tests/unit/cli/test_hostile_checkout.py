@@ -1,16 +1,20 @@
 """Real commands in a checkout full of files that would run, were they taken for programs, modules or settings."""
 
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from provisioner.cli.main import run
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 
 ROOT = Path(__file__).parents[3]
@@ -38,6 +42,16 @@ CODES = {"drift": 5, "verify": 1, "keys": 5, "apply": 5}
 
 
 Done = subprocess.CompletedProcess[str]
+
+
+class Written(io.TextIOWrapper):
+    """What was written, as bytes too."""
+
+    buffer: io.BytesIO
+
+
+def written() -> Written:
+    return Written(io.BytesIO(), encoding="utf-8", write_through=True)
 
 
 @dataclass
@@ -80,6 +94,19 @@ class HostileCheckout:
             timeout=120,
             check=False,
         )
+
+    def call(self, *argv: str, more: Mapping[str, str] | None = None) -> Done:
+        """The same in this process, where what could be taken for a module is not what is tried."""
+        named = () if "-i" in argv else ("-i", ".")
+        environment, out, err = self.environment | dict(more or {}), written(), written()
+        with (
+            mock.patch.dict(os.environ, environment, clear=True),
+            chdir(self.inventory),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = run([*named, *argv], environment)
+        return Done(argv, code, *(text.buffer.getvalue().decode() for text in (out, err)))
 
     def program(self, path: Path, name: str = "") -> Path:
         """A program that leaves a mark."""
@@ -232,7 +259,7 @@ def test_the_commit_is_that_of_the_checkout_whatever_repository_lies_in_it(plant
 # --- the vault's passwords --------------------------------------------------------------------------
 def read_with(checkout: HostileCheckout, password: Path | str) -> Done:
     more = {"ANSIBLE_VAULT_IDENTITY_LIST": "", "ANSIBLE_VAULT_PASSWORD_FILE": str(password)}
-    return checkout.run("validate", more=more)
+    return checkout.call("validate", more=more)
 
 
 @MERGE_REQUEST
@@ -301,11 +328,11 @@ def test_git_is_not_asked_about_another_users_checkout_unless_it_is_trusted(chec
     checkout.git("config", "core.fsmonitor", str(hook))
     for path in (checkout.top, checkout.top / ".git"):
         os.chown(path, 12345, 12345)
-    refused = checkout.run("plan", "--offline", "--against", "HEAD~1")
+    refused = checkout.call("plan", "--offline", "--against", "HEAD~1")
     assert refused.returncode == 2
     assert "belongs to another user" in refused.stderr
     (checkout.home / ".gitconfig").write_text(f"[safe]\n\tdirectory = {checkout.top}\n", encoding="utf-8")
-    trusted = checkout.run("plan", "--offline", "--against", "HEAD~1")
+    trusted = checkout.call("plan", "--offline", "--against", "HEAD~1")
     assert trusted.returncode == 0, trusted.stderr
     assert checkout.executed == []
 
@@ -320,7 +347,7 @@ def test_a_history_that_git_has_is_not_believed(checkout: HostileCheckout, how: 
     named = {"the folder": folder, "a file in it": folder / "example", "a link to it": checkout.home / "link"}[how]
     (checkout.home / "link").symlink_to(folder)
     checkout.commit()
-    done = checkout.run("status", more={"PROVISIONER_STATE": str(named)})
+    done = checkout.call("status", more={"PROVISIONER_STATE": str(named)})
     assert done.returncode == 13
     assert "its history may be made up" in done.stderr
 
@@ -328,20 +355,20 @@ def test_a_history_that_git_has_is_not_believed(checkout: HostileCheckout, how: 
 @MERGE_REQUEST
 def test_a_cache_that_git_has_is_not_used(checkout: HostileCheckout) -> None:
     cache = checkout.top / ".cache"
-    checkout.run("validate", more={"XDG_CACHE_HOME": str(cache)})
+    checkout.call("validate", more={"XDG_CACHE_HOME": str(cache)})
     (kept,) = (cache / "provisioner/inventories").iterdir()
-    assert checkout.run("validate", more={"XDG_CACHE_HOME": str(cache)}).returncode == 0
+    assert checkout.call("validate", more={"XDG_CACHE_HOME": str(cache)}).returncode == 0
     checkout.commit()
     for file in kept.iterdir():
         os.utime(file, (1, 1))
     facility = checkout.inventory / "facilities/bac-giang/kcl-bg-001.yml"
     facility.write_text(facility.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
-    assert checkout.run("validate", more={"XDG_CACHE_HOME": str(cache)}).returncode == 0
+    assert checkout.call("validate", more={"XDG_CACHE_HOME": str(cache)}).returncode == 0
     assert {file.stat().st_mtime for file in kept.iterdir()} == {1}, "nothing is kept there"
 
 
 def test_a_state_folder_in_the_checkout_that_git_has_not_is_taken(checkout: HostileCheckout) -> None:
-    assert checkout.run("status", more={"PROVISIONER_STATE": "../state"}).returncode == 0
+    assert checkout.call("status", more={"PROVISIONER_STATE": "../state"}).returncode == 0
 
 
 @MERGE_REQUEST
@@ -354,7 +381,7 @@ def test_a_password_program_of_the_outer_checkout_is_refused_too(checkout: Hosti
     else:
         checkout.git("worktree", "add", "-q", str(inner))
     more = {"ANSIBLE_VAULT_IDENTITY_LIST": "", "ANSIBLE_VAULT_PASSWORD_FILE": str(program)}
-    done = checkout.run("-i", str(inner / "inventory"), "validate", more=more)
+    done = checkout.call("-i", str(inner / "inventory"), "validate", more=more)
     assert done.returncode == 12, done.stderr
     assert checkout.executed == []
 
@@ -400,7 +427,7 @@ def test_names_of_files_do_not_speak_to_the_terminal(checkout: HostileCheckout) 
     for name in ("x\x1b]0;canary\x07.yml", "y\n::error::canary.yml", "\u202ecanary.yml"):
         (folder / name).touch()
     for output in ("text", "json"):
-        done = checkout.run("--output", output, "validate")
+        done = checkout.call("--output", output, "validate")
         assert done.returncode == 3
         assert not set("\x1b\x07\u202e") & set(done.stdout + done.stderr)
         assert "\n::error" not in done.stdout
@@ -416,7 +443,7 @@ def test_folders_that_are_nested_without_end_are_told_in_a_sentence(checkout: Ho
         depth = below
     os.close(depth)
     try:
-        done = checkout.run("validate")
+        done = checkout.call("validate")
     finally:  # what pytest itself removes is not so deep
         subprocess.run(["rm", "-rf", str(checkout.inventory / "facilities")], check=True)
     assert done.returncode == 3
