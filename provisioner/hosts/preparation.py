@@ -104,11 +104,11 @@ class Thing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One part's present and future state."""
+    """A requirement of a host: present and future state."""
 
     thing: Thing
     before: str
-    after: str = ""
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

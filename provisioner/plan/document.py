@@ -14,7 +14,7 @@ from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff.packages import SitePackageNeed
 from provisioner.plan.diff.paths import Quarantined
 from provisioner.plan.guards.policy import ALLOWANCES, PlanRefusal
-from provisioner.plan.plan import FrozenInPlan, Plan, Totals, totals_of
+from provisioner.plan.plan import Against, FrozenInPlan, Plan, Totals, totals_of
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
@@ -118,14 +118,6 @@ class OutsideRow(documents.Row):
     name: str
 
 
-class NewPackageRow(documents.Row):
-    """A site whose gateway needs a new site package after this change, and the reason."""
-
-    facility: str
-    relay: str
-    reason: str
-
-
 class WarningRow(documents.ProblemRow):
     """A warning from facts of a host."""
 
@@ -186,7 +178,7 @@ class PlanDocument(documents.Printed, name="plan", title="A plan"):
     unreadable: dict[str, str]  #: Hosts that could not be read, with the reason. Their changes are not in the plan.
     #: Unreadable hosts that did not prove that they were managed before. No data was sent to them.
     unproved: tuple[str, ...]
-    site_packages: tuple[NewPackageRow, ...]  #: Sites whose gateways need a new site package after this change.
+    site_packages: tuple[SitePackageNeed, ...]  #: Sites whose gateways need a new site package after this change.
     notes: tuple[str, ...]  #: Notes for the reader.
     warnings: tuple[WarningRow, ...]  #: Warnings from facts of hosts, each with its place in the inventory's files.
     held: tuple[HeldInPlanRow, ...]
@@ -227,14 +219,6 @@ class ComparedRow(PlannedRow, without=("viewers", "viewers_by_path")):
     """A resource of a host."""
 
 
-class AgainstRow(documents.Row):
-    """The older revision."""
-
-    name: str  #: The name as requested.
-    commit: Annotated[str, documents.form(pattern="^[0-9a-f]{40,64}$")]
-    digest: documents.Digest
-
-
 class CompareDocument(
     PlanDocument,
     name="compare",
@@ -252,7 +236,7 @@ class CompareDocument(
     summary: ComparedSummary
     totals: ComparedTotals
     changes: tuple[ComparedRow, ...] = ()
-    against: AgainstRow
+    against: Against
 
 
 def plan_document(plan: Plan, *, everything: bool = False, model: type[PlanDocument] = PlanDocument) -> Document:

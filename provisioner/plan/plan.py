@@ -10,9 +10,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from provisioner import __version__
+from provisioner.base.document import Digest, form
 from provisioner.base.errors import FrozenFacility, Problem
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import canonical_json, msg
@@ -90,11 +91,11 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """Older revision of a plan without hosts; `name` is as requested."""
+    """The older revision."""
 
-    name: str
-    commit: str
-    digest: str
+    name: str  #: The name as requested.
+    commit: Annotated[str, form(pattern="^[0-9a-f]{40,64}$")]
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)

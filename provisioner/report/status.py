@@ -299,7 +299,7 @@ def drain_lines(drains: Iterable[DrainProgress], say: Translator = ENGLISH) -> I
     """Yield a line for each relay being emptied, with the next command."""
     for drain in drains:
         values = {"relay": drain.relay, "to": drain.to, "command": drain.command}
-        if drain.is_over:
+        if drain.over:
             yield say("{relay} was emptied onto {to} and has no sites; next: {command}", **values)
             continue
         sites = say.counted(len({*drain.remaining, *drain.held}), "site")
@@ -391,14 +391,6 @@ class FailingRow(Row):
     last_up: Moment | None  #: The last verification with pictures; null without one.
 
 
-class ReasonRow(Row):
-    """A reason for a facility's state."""
-
-    text: Said
-    file: str
-    line: Count
-
-
 class StatusRow(FacilityRow):
     """A facility in full."""
 
@@ -409,19 +401,8 @@ class StatusRow(FacilityRow):
     orders: tuple[DutyRow, ...] = of("duties")
     last_checks: tuple[LastCheckRow, ...]
     failing: tuple[FailingRow, ...] | None = absent()  #: Only with --why.
-    why: tuple[ReasonRow, ...] | None = absent()  #: Only with --why.
+    why: tuple[Reason, ...] | None = absent()  #: Only with --why.
     problems: tuple[str, ...] | None = absent()  #: Only with --why.
-
-
-class DrainRow(Row):
-    """A relay whose facilities move to another relay of its carrier."""
-
-    relay: Said
-    to: Said
-    remaining: tuple[Said, ...]  #: Facilities whose plan still uses it.
-    both: tuple[Said, ...]  #: Remaining facilities with an agreed successor over the other relay.
-    held: tuple[Said, ...]  #: Other facilities that the relay had by its last answer.
-    over: bool = of("is_over")  #: Whether the relay is empty, by all that is known.
 
 
 class StatusDocument(Printed, name="status", title="States of facilities"):
@@ -431,7 +412,7 @@ class StatusDocument(Printed, name="status", title="States of facilities"):
     runs: Count  #: The number of runs with evidence.
     proof: ProofRow
     facilities: tuple[StatusRow, ...]
-    drains: tuple[DrainRow, ...]
+    drains: tuple[DrainProgress, ...]
     packages: tuple[PackageRow, ...] = ()  #: The known state of each site's package.
     #: By facility with a key change of its gateway, whether its next key is reported.
     key_changes: dict[str, bool] = Field(default_factory=dict)

@@ -242,15 +242,6 @@ class SecondsRow(Row):
     until_answered: Seconds = 0
 
 
-class AcceptedRow(Row):
-    """A path of `--accept`."""
-
-    path: str
-    accepted: bool
-    refused: str
-    notes: tuple[str, ...]
-
-
 class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
     """Output of `provisioner verify --output json`."""
 
@@ -267,7 +258,7 @@ class VerifyDocument(_Older, Printed, name="verify", title="A verification"):
     #: Seconds of the run's parts: until hosts were asked, and until the last answer.
     seconds: SecondsRow = SecondsRow()
     held: tuple[HeldRow, ...] = ()  #: Frozen facilities: hosts keep their last state, and all other facilities go on.
-    accepted: tuple[AcceptedRow, ...] | None  #: With --accept: the result of each path; otherwise null.
+    accepted: tuple[results.Accepted, ...] | None  #: With --accept: the result of each path; otherwise null.
     #: Answers of devices by ONVIF; absent if the inventory has no device with ONVIF.
     devices: tuple[DeviceRow, ...] | None = absent()
 
@@ -327,7 +318,6 @@ def _without_paths(result: results.VerifyResult) -> VerifyDocument:
             until_asked=round(result.waits.before_s, 2),
             until_answered=round(result.waits.asked_s, 2),
         ),
-        accepted=result.accepted and [AcceptedRow.made_of(row, accepted=not row.refused) for row in result.accepted],
         devices=result.devices or None,
     )
 

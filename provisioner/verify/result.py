@@ -413,11 +413,12 @@ class ReferenceReport:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The result of a path's acceptance."""
+    """A path of `--accept`."""
 
     path: str
-    refused: str = ""  #: The reason; empty if accepted.
-    notes: tuple[str, ...] = ()  #: Remarks for a person.
+    accepted: bool
+    refused: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

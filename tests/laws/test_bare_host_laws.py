@@ -87,7 +87,7 @@ def test_words_of_any_kind_are_a_value_that_can_be_shown_or_an_error(words: dict
         assert shown(host.complaint)
         assert shown(host.arch + host.peer + host.system["id"] + host.system["version"])
         plan = preparation(BareHostFacts(host, logs_in=False, proves=False), wanted())
-        assert all(shown(step.before + step.after) for step in plan.steps)
+        assert all(shown(step.before + (step.after or "")) for step in plan.steps)
         assert all(shown(one.message + one.hint) for one in plan.by_hand)
         assert all(map(shown, plan.notes))
 

@@ -251,7 +251,7 @@ def accept_pictures(session: Session, result: VerifyResult, *, renew: bool) -> t
     run = new_run_id(result.started_at)
     tours = {path.name for _, path in session.state.paths if path.tour}
     answers = acceptances(result, previous, run, renew=renew, tours=tours)
-    accepted = tuple(Accepted(answer.path, answer.refused, answer.notes) for answer in answers)
+    accepted = tuple(Accepted(answer.path, not answer.refused, answer.refused, answer.notes) for answer in answers)
     references = {answer.path: answer.references for answer in answers if not answer.refused}
     reports = {path: report for path, stored in references.items() if (report := report_on(stored))}
     updated = replace(result, accepted=accepted, references={**result.references, **reports})

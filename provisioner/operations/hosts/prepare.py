@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provisioner.base.document import Known, Printed, Row, of
+from provisioner.base.document import Printed, Row, of
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.ssh_signature import SshHostKey
 from provisioner.desired.spec import HostSpec
@@ -93,14 +93,6 @@ class SystemRow(Row):
     version: str
 
 
-class PreparedThing(Row):
-    """A requirement of a host: present and future state."""
-
-    thing: preparation.Thing
-    before: str
-    after: Known
-
-
 class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready"):
     """Output of `provisioner hosts prepare --output json`."""
 
@@ -109,7 +101,7 @@ class PreparedDocument(Printed, name="hosts-prepare", title="A host made ready")
     user: str = of("wanted", "user")
     system: SystemRow = of("seen", "host", "system")
     arch: str = of("seen", "host", "arch")
-    steps: tuple[PreparedThing, ...] = of("plan", "steps")
+    steps: tuple[preparation.Step, ...] = of("plan", "steps")
     by_hand: tuple[preparation.ByHand, ...]
     notes: tuple[str, ...]
     packages: tuple[str, ...] = of("plan", "deeds", "packages")

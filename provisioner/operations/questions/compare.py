@@ -92,17 +92,6 @@ class _Scope:
 
 
 @dataclass(frozen=True)
-class _Hosts:
-    state: DesiredState
-    files: dict[str, tuple[RenderedFile, ...]]
-
-    @classmethod
-    def of(cls, inventory: Inventory, hosts: Collection[str], templates: Templates) -> "_Hosts":
-        state = desired_state(inventory, placeholders(inventory))
-        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items() if host in hosts})
-
-
-@dataclass(frozen=True)
 class _Rendered:
     """An inventory's hosts and files, rendered with placeholder secrets."""
 
@@ -111,10 +100,16 @@ class _Rendered:
 
     @classmethod
     def of(
-        cls, inventory: Inventory, templates: Templates, held: Mapping[str, FrozenFacility] = NOTHING_HELD
+        cls,
+        inventory: Inventory,
+        templates: Templates,
+        held: Mapping[str, FrozenFacility] = NOTHING_HELD,
+        hosts: Collection[str] | None = None,
     ) -> "_Rendered":
+        """Render all hosts, or only `hosts`."""
         state = desired_state(inventory, placeholders(inventory), held)
-        return cls(state, {host: render_host(spec, templates) for host, spec in state.hosts.items()})
+        chosen = {host: spec for host, spec in state.hosts.items() if hosts is None or host in hosts}
+        return cls(state, {host: render_host(spec, templates) for host, spec in chosen.items()})
 
 
 def compare_part(session: Session, name: str, limit: Limit, *, allow: Mapping[str, int], now: datetime) -> Plan | None:
@@ -247,7 +242,7 @@ def _compared_hosts(
     relays = new.frame.relays.items()
     samples = {carrier.id: relay.id for name, (carrier, relay) in relays if name not in scope.relays}
     rendered = {*scope.relays, *new.frame.centres, *samples.values()}
-    old_hosts, new_hosts = (_Hosts.of(inventory, rendered, session.templates) for inventory in (before, after))
+    old_hosts, new_hosts = (_Rendered.of(part, session.templates, hosts=rendered) for part in (before, after))
     facts = facts_of_revision(old_hosts.state, old_hosts.files, new_hosts.files)
     bare = {carrier: _bare_noops(new_hosts.state.hosts[host], new_hosts, facts) for carrier, host in samples.items()}
     if None in bare.values():
@@ -300,7 +295,7 @@ def _scope_of_changes(old: _Revision, new: _Revision, moved: Iterable[str]) -> _
     return _Scope(old, new, frozenset(names))
 
 
-def _bare_noops(spec: HostSpec, hosts: _Hosts, facts: Mapping[str, object]) -> int | None:
+def _bare_noops(spec: HostSpec, hosts: _Rendered, facts: Mapping[str, object]) -> int | None:
     """Return a relay's no-ops beside paths and sites; `None` if it differs."""
     changes = changes_of(spec, hosts.files[spec.id], facts[spec.id])  # type: ignore[arg-type]
     if any(change.pending for change in changes):

@@ -6,6 +6,7 @@ Undoing a manual change on a host needs no package: the host's own file still ma
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from operator import itemgetter
 from typing import NamedTuple
@@ -23,8 +24,9 @@ _SITE, _RELAY = "site/", "relay/"
 _Endpoint = tuple[str, int]  #: Address and port of a device for a relay.
 
 
-class SitePackageNeed(NamedTuple):
-    """A site that needs a new package, with relay and reason."""
+@dataclass(frozen=True, slots=True)
+class SitePackageNeed:
+    """A site whose gateway needs a new site package after this change, and the reason."""
 
     facility: str
     relay: str

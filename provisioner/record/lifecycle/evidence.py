@@ -14,6 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
 
+from provisioner.base.document import Moment, Said
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
@@ -72,8 +73,8 @@ class KeyAge:
 class ProvedAt:
     """The time and the run of an observation."""
 
-    at: datetime
-    run: str
+    at: Moment  #: A time with Vietnam's zone.
+    run: Said
 
 
 @dataclass(frozen=True, slots=True)

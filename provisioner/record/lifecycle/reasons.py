@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from provisioner.base.document import Count, Said
 from provisioner.base.text import counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty
 from provisioner.inventory.files.positions import Places
@@ -22,11 +23,11 @@ _OPERATING = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A sentence, and its file as typed, or empty for an observation."""
+    """A reason for a facility's state."""
 
-    text: str
-    file: str = ""
-    line: int = 0
+    text: Said
+    file: str = ""  #: The file as typed; empty for an observation.
+    line: Count = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 
+from provisioner.base.document import Row, Said
 from provisioner.base.text import VIETNAM, aware, counted, local_time, msg, were
 from provisioner.inventory.deadlines import Duty, OrdersInForce, Timeliness, governing_duty, timeliness
 from provisioner.inventory.model.facility import Blocked, ClaimedConnection, Operating, SurveyVerdict
@@ -42,26 +43,21 @@ _SIMPLE = {
 _AT_AN_END = frozenset({FacilityState.DECOMMISSIONING, FacilityState.CLOSED})
 
 
-@dataclass(frozen=True, slots=True)
-class DrainProgress:
-    """The progress of a relay's drain."""
+class DrainProgress(Row):
+    """A relay whose facilities move to another relay of its carrier."""
 
-    relay: str
-    to: str  #: The relay that takes its sites.
-    remaining: tuple[str, ...]  #: The facilities with a plan over it.
-    both: tuple[str, ...]  #: Those of them with an agreed successor over the other relay.
-    held: tuple[str, ...]  #: Other facilities on it, as last known.
-
-    @property
-    def is_over(self) -> bool:
-        """Return whether the relay is known to be empty."""
-        return not (self.remaining or self.held)
+    relay: Said
+    to: Said
+    remaining: tuple[Said, ...]  #: Facilities whose plan still uses it.
+    both: tuple[Said, ...]  #: Remaining facilities with an agreed successor over the other relay.
+    held: tuple[Said, ...]  #: Other facilities that the relay had by its last answer.
+    over: bool  #: Whether the relay is empty, by all that is known.
 
     @property
     def command(self) -> str:
         """The next command."""
         arguments = (
-            ("hosts", "decommission", self.relay) if self.is_over else ("relay", "drain", self.relay, "--to", self.to)
+            ("hosts", "decommission", self.relay) if self.over else ("relay", "drain", self.relay, "--to", self.to)
         )
         return " ".join(("provisioner", *arguments))
 
@@ -167,8 +163,9 @@ def _drain_progress(inventory: OutlinedInventory, evidence: Evidence, relay: str
         if f.id in remaining and successor and successor.relay == to and successor.agreed
     )
     report = evidence.words.get(relay)
-    others = set(report.held or () if report else ()) - set(remaining)
-    return DrainProgress(relay, to, tuple(remaining), tuple(both), tuple(sorted(others)))
+    held = sorted(set(report.held or () if report else ()) - set(remaining))
+    over = not (remaining or held)
+    return DrainProgress(relay=relay, to=to, remaining=tuple(remaining), both=tuple(both), held=tuple(held), over=over)
 
 
 def opening_warning(progress: FacilityProgress, pictures: Pictures, now: datetime) -> OpeningWarning | None:

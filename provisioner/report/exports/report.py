@@ -74,19 +74,12 @@ class Report(Generic[C]):
     basis: Callable[[C], str] = lambda _: ""  #: Returns a further basis of its numbers, in Vietnamese.
 
 
-class ProofMomentRow(Row):
-    """The verification with the proof."""
-
-    at: Moment  #: A time with Vietnam's zone.
-    run: Said
-
-
 class ProofsRow(Row):
     """Times at which one verification proved all pulled paths of a facility at the centre."""
 
-    first: ProofMomentRow | None
-    again: ProofMomentRow | None
-    last: ProofMomentRow | None
+    first: ProvedAt | None
+    again: ProvedAt | None
+    last: ProvedAt | None
 
 
 class ProvedRow(Row):
