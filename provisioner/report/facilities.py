@@ -13,7 +13,7 @@ from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
 from provisioner.inventory.makes import MAKES
 from provisioner.inventory.model.devices import Camera, Make, Recorder
-from provisioner.inventory.model.facility import Blocked, CameraCount, ClaimedConnection, Facility, Operating, Survey
+from provisioner.inventory.model.facility import Blocked, ClaimedConnection, Facility, Operating, Survey
 from provisioner.inventory.model.orders import ManagingBody
 from provisioner.inventory.signed import Worth
 from provisioner.record.lifecycle.evidence import KeyAge, KeyKind, KeyOrigin
@@ -156,6 +156,14 @@ SinceText = Annotated[str, form(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}\
 Step = Annotated[FacilityState, form(enum=[state.value for state in STEPS])]
 
 
+class SurveyedCameras(Row):
+    """Cameras in a survey."""
+
+    present: Count
+    fit: Count
+    missing: Count
+
+
 class DutyRow(Row):
     """An order that binds a facility."""
 
@@ -208,7 +216,7 @@ class FacilityRow(Row):
     down_since: Moment | None  #: The first later verification with a path that was not up; null while all are up.
     claimed_connection: ClaimedConnection | None = of("claimed")  #: Null once a run has proved a connection.
     recorders: Count = of("facility", "recorders")  #: The number in its file.
-    surveyed_cameras: CameraCount | None
+    surveyed_cameras: SurveyedCameras | None
     deadline: DutyRow | None = of("duty")  #: The earliest deadline that binds the facility.
     timeliness: Timeliness
     blocked: Blocked | None
