@@ -12,16 +12,9 @@ from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import counted, local_time, msg
+from provisioner.cli.support import options
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, echo_lines, now, print_document
-from provisioner.cli.support.options import (
-    from_option,
-    limit_option,
-    past_options,
-    span_of,
-    until_option,
-    warn_of_damage,
-)
 from provisioner.cli.support.session import overview_of, week_before, write_report, write_tree
 from provisioner.cli.support.terminal import ListedWord, PageAddress, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
@@ -145,10 +138,10 @@ def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis
     help=f"Fill in a field of the document's head: {', '.join(letters.KEYS)}.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-@from_option
-@until_option
-@past_options
-@limit_option
+@options.from_option
+@options.until_option
+@options.past_options
+@options.limit_option
 @click.pass_obj
 def export(
     invocation: Invocation,
@@ -206,7 +199,7 @@ def export(
         if against_before:
             listing = replace(listing, earlier=week_before(invocation, view, (), limit, view.in_error))
         if REPORTS[what].needs_shares:
-            shares = _shares(invocation, view, span_of(begin, until, view.now), limit)
+            shares = _shares(invocation, view, options.span_of(begin, until, view.now), limit)
             listing = replace(listing, shares=shares)
         frozen = view.frozen_by((), limit)
         return _run_export(invocation, what, view, listing, out=out, request=request, frozen=frozen, force=force)
@@ -290,7 +283,7 @@ def _shares(invocation: Invocation, view: Overview, span: Span, limit: Limit) ->
 
     request = AvailabilityRequest(span, view.now, GroupedBy.CARRIER, limit, is_strict=False)
     report = availability_of(view.root, invocation.env, request)
-    warn_of_damage(invocation, report.damaged)
+    options.warn_of_damage(invocation, report.damaged)
     total = report.total if report.rows else None
     return CarrierShares(span, report.longest, {row.name: row for row in report.rows}, total, report.damaged)
 

@@ -7,15 +7,8 @@ import click
 from provisioner.base.document import Messages, Printed
 from provisioner.base.errors import HostError, PolicyError, UsageError
 from provisioner.base.text import did_you_mean, printable
+from provisioner.cli.support import context
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import (
-    Invocation,
-    ask,
-    print_document,
-    print_error_line,
-    refuse_unattended,
-    stoppable,
-)
 from provisioner.cli.support.options import RolloutChoices, limit_option, rollout_options
 from provisioner.cli.support.results import run_options_of, show_applied
 from provisioner.cli.support.session import session_of
@@ -48,7 +41,7 @@ class QuarantineDocument(Printed, name="quarantine", title="Quarantined paths"):
 @quarantine.command("list")
 @limit_option
 @click.pass_obj
-def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
+def list_(invocation: context.Invocation, limits: tuple[str, ...]) -> int:
     """List quarantined paths: their devices refused the login.
 
     The command reads the relays and changes none. Exit code 5: a host could not be read.
@@ -59,12 +52,12 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     planned = make_plan(session_of(invocation), limit, is_judged=False)
     paths = _quarantined_in_limit(planned, limit)
     if invocation.json:
-        print_document(QuarantineDocument(quarantined=paths, unreadable=planned.unreadable).plain)
+        context.print_document(QuarantineDocument(quarantined=paths, unreadable=planned.unreadable).plain)
     else:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(quarantine_lines(paths, terminal, apart=False))
         for _, error in sorted(planned.unreadable.items()):
-            print_error_line(error, color=invocation.color, margin="  ")
+            context.print_error_line(error, color=invocation.color, margin="  ")
         read = len(planned.plan.basis.live)
         if not paths and read:
             click.echo(f"no path is quarantined on the hosts that were read: {read} of {len(planned.hosts)}")
@@ -78,7 +71,7 @@ def list_(invocation: Invocation, limits: tuple[str, ...]) -> int:
 @rollout_options
 @click.pass_obj
 def lift(
-    invocation: Invocation,
+    invocation: context.Invocation,
     /,
     names: tuple[str, ...],
     limits: tuple[str, ...],
@@ -97,7 +90,7 @@ def lift(
     if not names and not limits:
         raise UsageError("nothing is named whose quarantine is to be lifted", hint="name paths, or take --limit")
     session = session_of(invocation)
-    with stoppable() as stop:
+    with context.stoppable() as stop:
         options = run_options_of(chosen, invocation.env, stop)
         planned = _planned_lifts(session, names, parse_limits(limits))
         _ask_before_lifting(invocation, planned, yes=yes)
@@ -131,12 +124,12 @@ def _quarantined_in_limit(planned: Planned, limit: Limit) -> list[Quarantined]:
     return [entry for entry in planned.plan.quarantined if (entry.host, entry.path) in in_limit]
 
 
-def _ask_before_lifting(invocation: Invocation, planned: Planned, *, yes: bool) -> None:
+def _ask_before_lifting(invocation: context.Invocation, planned: Planned, *, yes: bool) -> None:
     lifted = [entry for entry in planned.plan.quarantined if entry.lifted]
     for entry in lifted if not invocation.json else ():
         text = f"{entry.device} is asked again for {entry.path}, quarantined since {entry.since_text}"
         click.echo(f"{entry.host}: {printable(text)}", err=True)
     if yes or planned.plan.refused:
         return
-    refuse_unattended(invocation, "whether cameras are asked again")
-    ask("Ask them again?")
+    context.refuse_unattended(invocation, "whether cameras are asked again")
+    context.ask("Ask them again?")

@@ -12,6 +12,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.files import read_regular
 from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.text import named, printable
+from provisioner.cli.support import texts
 from provisioner.cli.support.context import (
     Invocation,
     echo_lines,
@@ -25,15 +26,6 @@ from provisioner.cli.support.context import (
 from provisioner.cli.support.options import MomentWord
 from provisioner.cli.support.session import read_plan, session_of, write_report
 from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
-from provisioner.cli.support.texts import (
-    Choice,
-    checkout_for,
-    chosen_of,
-    commit_option,
-    commit_written,
-    edits_of,
-    many_options,
-)
 from provisioner.inventory.model.facility import Party
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.signed import NAMESPACE, signed_content
@@ -112,7 +104,7 @@ class _Chosen(TypedDict):
 
 
 @click.command("sign-off")
-@many_options
+@texts.many_options
 @click.option(
     "--by",
     "parties",
@@ -144,7 +136,7 @@ class _Chosen(TypedDict):
     metavar="FILE",
     help="Sign with the party's key, through ssh-keygen; a .pub file for a key in an agent.",
 )
-@commit_option
+@texts.commit_option
 @click.pass_obj
 def sign_off(
     invocation: Invocation,
@@ -161,7 +153,7 @@ def sign_off(
     reads: bool,
     out: Path | None,
     commits: bool,
-    **choice: Unpack[Choice],
+    **choice: Unpack[texts.Choice],
 ) -> int:
     """Record in facilities' files that the parties agreed to their plans.
 
@@ -196,7 +188,7 @@ def sign_off(
     only_one = shown or signature is not None
     chosen = _chosen_to_sign(invocation, choice, parties, successor=successor, only_one=only_one)
     agreements = [Agreement(name, plan, parties, signed_on, source) for name in chosen]
-    checkout = checkout_for(invocation, commits=commits)
+    checkout = texts.checkout_for(invocation, commits=commits)
     if shown:
         text = statement_of(invocation.inventory, agreements[0], today=today(), environment=invocation.env)
         _show_statement(invocation, SignOffDocument, agreements[0], text, NAMESPACE)
@@ -204,19 +196,19 @@ def sign_off(
     pairs = [(agreement, _agreement_signature(invocation, agreement, signature, key)) for agreement in agreements]
     signed = record_agreements(invocation.inventory, pairs, today=today(), environment=invocation.env)
     message = f"{', '.join(chosen)}: {plan} signed by {', '.join(parties)}"
-    commit_written(invocation, checkout, [one.path for one in signed], message)
+    texts.commit_written(invocation, checkout, [one.path for one in signed], message)
     _report_agreements(invocation, agreements, signed)
     return 0
 
 
 def _chosen_to_sign(
-    invocation: Invocation, choice: Choice, parties: Collection[str], *, successor: bool, only_one: bool
+    invocation: Invocation, choice: texts.Choice, parties: Collection[str], *, successor: bool, only_one: bool
 ) -> tuple[str, ...]:
     def needs_signature(site: Outline) -> bool:
         plan = site.successor if successor else site.plan
         return site.operating.is_carried and plan is not None and not {*plan.unsigned}.isdisjoint(parties or Party)
 
-    chosen = chosen_of(edits_of(invocation), choice, needs_signature)
+    chosen = texts.chosen_of(texts.edits_of(invocation), choice, needs_signature)
     if only_one and len(chosen) != 1:
         hint = marked("name one facility; --key and sign-offs without a signature take several")
         raise UsageError(marked("--show, --statement and --signature take one facility"), hint=hint)

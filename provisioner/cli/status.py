@@ -10,17 +10,9 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.language import marked
 from provisioner.base.processes import without_collector
 from provisioner.base.text import counted, msg, named
+from provisioner.cli.support import options
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, now, print_document, print_warning, show, today
-from provisioner.cli.support.options import (
-    MomentWord,
-    from_option,
-    limit_option,
-    past_options,
-    span_of,
-    until_option,
-    warn_of_damage,
-)
 from provisioner.cli.support.session import overview_of, week_before
 from provisioner.cli.support.terminal import ListedWord
 from provisioner.cli.support.texts import HOSTS_KEEP, code_with_frozen, print_frozen
@@ -46,8 +38,8 @@ _MISSED = 1
 @click.command()
 @click.argument("facilities", nargs=-1, metavar="[FACILITY]…", shell_complete=facilities_like)
 @click.option("--why", is_flag=True, help="Explain each facility's state and its next step.")
-@limit_option
-@past_options
+@options.limit_option
+@options.past_options
 @click.pass_obj
 def status(
     invocation: Invocation,
@@ -178,9 +170,11 @@ def _print(lines: Iterable[str]) -> None:
     show_default=True,
     help="The subject of a row.",
 )
-@from_option
-@until_option
-@click.option("--as-of", type=MomentWord(), metavar="MOMENT", help="Use the records up to this moment. Default: now.")
+@options.from_option
+@options.until_option
+@click.option(
+    "--as-of", type=options.MomentWord(), metavar="MOMENT", help="Use the records up to this moment. Default: now."
+)
 @click.option("--against-before", is_flag=True, help="Compare with the span of the same length before.")
 @click.option(
     "--rows",
@@ -189,7 +183,7 @@ def _print(lines: Iterable[str]) -> None:
     show_default=True,
     help="The number of rows, worst first.",
 )
-@limit_option
+@options.limit_option
 @click.pass_obj
 def availability(
     invocation: Invocation,
@@ -216,7 +210,7 @@ def availability(
 
     moment = as_of or now()
     request = AvailabilityRequest(
-        span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
+        options.span_of(begin, until, moment), moment, GroupedBy(by), parse_limits(limits), before=against_before
     )
     with without_collector():
         report = availability_of(invocation.inventory, invocation.env, request)
@@ -243,7 +237,7 @@ def _warn_of_verdicts(invocation: Invocation, report: "AvailabilityReport") -> N
         message = f"no verdict of that time is recorded in {report.place.text}"
         hint = "verify records verdicts; PROVISIONER_STATE names another machine's history"
         print_warning(message, hint, color=invocation.color)
-    warn_of_damage(invocation, report.damaged)
+    options.warn_of_damage(invocation, report.damaged)
     for name in report.unknown:
         message = f"policy.availability names {name}: no verdict of it is recorded for that time"
         print_warning(message, "see that it is written as in its file", color=invocation.color)

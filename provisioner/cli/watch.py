@@ -8,14 +8,7 @@ import click
 
 from provisioner.base.document import Count, Moment, Printed, Row, of
 from provisioner.base.text import counted, local_time, printable
-from provisioner.cli.support.context import (
-    Invocation,
-    echo_lines,
-    ended_by_signal,
-    print_document,
-    print_warning,
-    today,
-)
+from provisioner.cli.support import context
 from provisioner.cli.support.options import limit_option
 from provisioner.desired.limit import parse_limits
 from provisioner.integrations.alerting.metrics import Labels, broken
@@ -48,7 +41,9 @@ _LONGEST_WATCH_S = 7 * 86_400
     help="End after this time: exit code 0 if all paths flow then, else 1.",
 )
 @click.pass_obj
-def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, every: int, until_s: int | None) -> int:
+def watch(
+    invocation: context.Invocation, limits: tuple[str, ...], listen: str | None, every: int, until_s: int | None
+) -> int:
     """Check every few seconds that every path flows from its camera to the relay.
 
     The command asks each relay over one open connection and changes nothing on it: it takes no lease, and apply can run
@@ -61,12 +56,12 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
     """
     endpoint = endpoints.endpoint_of(listen) if listen is not None else None
     limit = parse_limits(limits)
-    first = Session(invocation.inventory, invocation.env, today())
+    first = Session(invocation.inventory, invocation.env, context.today())
     inventory = watched(first, limit, first.runner)
 
     def as_it_is_now(previous: Watched) -> Watched | None:
         """Return the inventory if it changed, without the vault."""
-        session = Session(invocation.inventory, invocation.env, today())
+        session = Session(invocation.inventory, invocation.env, context.today())
         if (session.digest, session.today) == (previous.digest, previous.session.today):
             return None
         return watched(session, limit, previous.runner)
@@ -75,12 +70,12 @@ def watch(invocation: Invocation, limits: tuple[str, ...], listen: str | None, e
 
     def print_news(news: News) -> None:
         if not invocation.json:
-            echo_lines(map(printable, _news_lines(news)))
+            context.echo_lines(map(printable, _news_lines(news)))
         for message, hint in news.warnings:
-            print_warning(message, hint, color=invocation.color)
+            context.print_warning(message, hint, color=invocation.color)
 
     with (
-        ended_by_signal() as stop,
+        context.ended_by_signal() as stop,
         endpoints.served(endpoint, path_watch.families) if endpoint is not None else nullcontext(0) as port,
     ):
         paths, relays = len(inventory.targets), len({target.relay.id for target in inventory.targets})
@@ -134,13 +129,13 @@ class WatchDocument(Printed, name="watch", title="A watch"):
 
 
 def _show_watch(
-    invocation: Invocation, path_watch: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
+    invocation: context.Invocation, path_watch: PathWatch, view: WatchView, incidents: Iterable[tuple[Labels, int]]
 ) -> None:
     if invocation.json:
         summary = {"paths": view.total, **{verdict.value: view.number(verdict) for verdict in Verdict}}
         rows = [{**dict(labels), "paths": size} for labels, size in incidents]
         more = {"finished_at": view.at, "summary": summary, "incidents": rows, "relays": view.relays}
-        print_document(WatchDocument.made_of(path_watch, **more).plain)
+        context.print_document(WatchDocument.made_of(path_watch, **more).plain)
         return
     counts = ", ".join(f"{view.number(v)} {v.value}" for v in Verdict if v is not Verdict.UP and view.number(v))
     sentence = f"{view.number(Verdict.UP)} of {counted(view.total, 'path')} flow" + (f": {counts}" if counts else "")

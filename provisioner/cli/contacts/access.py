@@ -21,18 +21,8 @@ from provisioner.base.text import VIETNAM, nearest, which_was_meant
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.context import Invocation, state_dir
 from provisioner.cli.support.terminal import ValidPath
+from provisioner.importing.contacts import store
 from provisioner.importing.contacts.erasure import LocatedContact
-from provisioner.importing.contacts.store import (
-    ROLE_LABELS,
-    AccessRecord,
-    Contact,
-    Role,
-    contacts_folder,
-    record,
-    revealed,
-    system_user,
-    valid_contacts,
-)
 from provisioner.inventory.geography import UnknownProvinceError
 from provisioner.inventory.loader.load import load_partial
 from provisioner.inventory.model.inventory import Inventory
@@ -73,7 +63,7 @@ class ContactsAccess:
     @cached_property
     def folder(self) -> Path:
         """The folder of contacts."""
-        return contacts_folder(self.chosen, self.invocation.env, self.invocation.inventory)
+        return store.contacts_folder(self.chosen, self.invocation.env, self.invocation.inventory)
 
     @cached_property
     def passwords(self) -> VaultPasswords:
@@ -105,7 +95,7 @@ class ContactsAccess:
     def record(self, action: str, names: Iterable[str], records: int) -> None:
         """Record the access before its result, or raise `PolicyError`."""
         folder = state_dir(self.invocation.env) / self.inventory.settings.id
-        record(folder, AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
+        store.record(folder, store.AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 
     def province_name(self, slug: str) -> str:
         """Return a province's Vietnamese name; unknown ones raise `UsageError`."""
@@ -119,7 +109,7 @@ class ContactsAccess:
 
 def open_access(invocation: Invocation, chosen: Path | None, purpose: str, requester: str | None) -> ContactsAccess:
     """Begin a command's access."""
-    return ContactsAccess(invocation, chosen, purpose, requester or system_user(), datetime.now(VIETNAM))
+    return ContactsAccess(invocation, chosen, purpose, requester or store.system_user(), datetime.now(VIETNAM))
 
 
 class PlaceRow(Row):
@@ -127,13 +117,13 @@ class PlaceRow(Row):
 
     province: str
     facility: str = of("contact", "facility")
-    role: Role = of("contact", "role")
+    role: store.Role = of("contact", "role")
     valid_from: Day = of("contact", "valid_from")
     #: The last day; empty if the duty has no end.
     valid_to: Annotated[str, BeforeValidator(lambda day: str(day or ""))] = of("contact", "valid_to")
 
 
-Revealed = Annotated[str, BeforeValidator(revealed)]
+Revealed = Annotated[str, BeforeValidator(store.revealed)]
 
 
 class ContactRow(PlaceRow):
@@ -166,17 +156,17 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
     from provisioner.web.pages import CallCard  # noqa: PLC0415
     from provisioner.web.readers import role_name  # noqa: PLC0415
 
-    def card(contact: Contact) -> CallCard:
+    def card(contact: store.Contact) -> CallCard:
         return CallCard(
             name=contact.full_name.reveal(),
-            title=revealed(contact.title),
-            phone=revealed(contact.phone),
-            role=ROLE_LABELS[contact.role],
+            title=store.revealed(contact.title),
+            phone=store.revealed(contact.phone),
+            role=store.ROLE_LABELS[contact.role],
         )
 
     def current_cards(province: str, facility: str, user: WebUser) -> Sequence[CallCard]:
         access = open_access(invocation, None, purpose, f"{role_name(user)} {user.who}".strip())
-        file = valid_contacts(access.folder, access.passwords, [province]).files.get(province)
+        file = store.valid_contacts(access.folder, access.passwords, [province]).files.get(province)
         contacts = [contact for contact in file.contacts if contact.facility == facility] if file else []
         current = [contact for contact in contacts if contact.is_current(access.today)]
         access.record("show", [province], len(current))

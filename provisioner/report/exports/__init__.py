@@ -8,6 +8,7 @@ from provisioner.base.document import Count, HeldRow, Moment, Printed, Row, Said
 from provisioner.base.errors import FrozenFacility
 from provisioner.base.text import Document, LongList
 from provisioner.record.lifecycle.state import Freshness
+from provisioner.report.exports import surveys
 from provisioner.report.exports.progress import PROGRESS, CountedRow
 from provisioner.report.exports.report import (
     ACCEPTANCE_REPORT,
@@ -20,15 +21,6 @@ from provisioner.report.exports.report import (
     ScoreRow,
     SharesOfRow,
 )
-from provisioner.report.exports.surveys import (
-    SURVEY_MINUTES,
-    SURVEYS,
-    ZONES,
-    LackingRow,
-    MinutesRow,
-    SurveyedRow,
-    ZoneRow,
-)
 from provisioner.report.progress import BeforeRow, Group, SurveyGroup
 from provisioner.report.status import ProofRow, proof_row
 
@@ -38,11 +30,11 @@ __all__ = ["REPORTS", "FacilityList", "InventoryRow", "Report", "export_document
 #: Reports by the argument of `export`.
 REPORTS: Mapping[str, Report[Any]] = {
     "progress": PROGRESS,
-    "surveys": SURVEYS,
-    "zones": ZONES,
+    "surveys": surveys.SURVEYS,
+    "zones": surveys.ZONES,
     "scorecard": SCORECARD,
     "acceptance": ACCEPTANCE_REPORT,
-    "survey-minutes": SURVEY_MINUTES,
+    "survey-minutes": surveys.SURVEY_MINUTES,
 }
 
 
@@ -69,9 +61,9 @@ class ExportDocument(Printed, name="export", title="Counts for provinces and the
     #: In `acceptance`: facilities with a first proof, but without one a day later.
     proved_once: Count | None = absent()
     #: In `progress`, `surveys`, `acceptance` and `survey-minutes`.
-    facilities: tuple[CountedRow | SurveyedRow | ProvedRow | MinutesRow, ...] | None = absent()
-    by_zone: tuple[ZoneRow, ...] | None = absent()  #: In `zones`.
-    lacking: tuple[LackingRow, ...] | None = absent()  #: In `zones`: zones of each facility without a known camera.
+    facilities: tuple[CountedRow | surveys.SurveyedRow | ProvedRow | surveys.MinutesRow, ...] | None = absent()
+    by_zone: tuple[surveys.ZoneRow, ...] | None = absent()  #: In `zones`.
+    lacking: tuple[surveys.LackingRow, ...] | None = absent()  #: In `zones`: those without a known camera, by facility.
     carriers: tuple[CarrierScoreRow, ...] | None = absent()  #: In `scorecard`.
     all_carriers: ScoreRow | None = absent()  #: In `scorecard`.
     incidents_of: IncidentsOfRow | None = ungiven()  #: In `scorecard`: the verification with the incidents.
