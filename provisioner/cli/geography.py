@@ -1,21 +1,29 @@
 """`provisioner geography`, and the designations of provinces."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 import click
 
 from provisioner.base.document import Day, Printed, Row, absent
-from provisioner.base.text import counted
+from provisioner.base.errors import UsageError
+from provisioner.base.text import counted, msg
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import carriers_like, provinces_like
 from provisioner.cli.support.context import Invocation, show, today
-from provisioner.cli.support.terminal import DAY, ListedWord
+from provisioner.cli.support.terminal import DAY, ListedWord, ValidPath
 from provisioner.cli.support.texts import EditedWithNext, edits_file, edits_of
+from provisioner.importing.grid import Cell, FileRefusedError, letter
+from provisioner.importing.report.messages import wording
+from provisioner.importing.tables.files import columns_of, grids_of, read_file
 from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province
 from provisioner.operations.edit import shared_files
 
 _scheme = ListedWord(SCHEMES)
+#: Words in the headers of an annex: of provinces, of carriers.
+_ANNEX = re.compile("tinh|dia-phuong"), re.compile("doanh-nghiep|nha-mang")
 
 
 @click.group(cls=NamedGroup)
@@ -172,6 +180,36 @@ def add(
     values = {"province": province, "province_scheme": scheme, "carrier": carrier, **days, "source": source}
     edit = shared_files.designated(edits_of(invocation), province, values)
     return edit, f"{province}: {carrier} from {first}", _then(invocation)
+
+
+@designation.command("import")
+@click.argument("file", type=ValidPath(dir_okay=False, exists=True), metavar="FILE")
+@click.option("--since", type=DAY, required=True, help="The first day, as in the document.")
+@click.option("--source", required=True, metavar="TEXT", help="The document that designates.")
+@click.option("--scheme", type=_scheme, help="The sheet's list of provinces. Default: the inventory's.")
+@edits_file
+def import_(invocation: Invocation, file: Path, *, since: datetime, source: str, scheme: str | None) -> EditedWithNext:
+    """Import a document's annex: a sheet of provinces and their carriers.
+
+    The command reads XLSX and CSV. A column has the provinces, another one (Doanh nghiệp) ids or names of carriers;
+    several stand in one cell, with commas. What is in force already is left out. If a cell is unknown, no file is
+    written.
+
+    Example: provisioner -i DIR designation import annex.xlsx --since 2021-05-06 --source "1407/BTTTT-CVT"
+    """
+    values = {"province_scheme": scheme, "since": since.date().isoformat(), "source": source}
+    try:
+        cells = columns_of(grids_of(read_file(file)), _ANNEX)
+        rows = [(_named_cell(province), _named_cell(carrier)) for province, carrier in cells]
+    except FileRefusedError as refused:
+        hint = wording(refused.remark, invocation.language).hint
+        raise UsageError(msg("{file} cannot be read as a sheet", str(file)), hint=hint) from None
+    edit = shared_files.annexed(edits_of(invocation), file, rows, values)
+    return edit, f"designations of {source}", _then(invocation)
+
+
+def _named_cell(cell: Cell) -> shared_files.Place:
+    return f"{letter(cell.column)}{cell.row}", cell.text
 
 
 @designation.command()

@@ -8,14 +8,15 @@ import csv
 import io
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from re import Pattern
 
-from provisioner.base.vietnamese import legacy_encoding, read_legacy
+from provisioner.base.vietnamese import fold, legacy_encoding, read_legacy
 from provisioner.importing import grid
 from provisioner.importing.forms.columns import Column, FormKind
 from provisioner.importing.forms.forms import most_headers
@@ -285,6 +286,28 @@ def grids_of(data: bytes) -> tuple[Grid, ...]:
         closed = "EncryptedPackage".encode("utf-16-le") in data
         raise FileRefusedError(error("file-encrypted" if closed else "file-xls"))
     return (read_delimited(data),)
+
+
+def columns_of(grids: Iterable[Grid], headers: Sequence[Pattern[str]]) -> Iterator[tuple[Cell, ...]]:
+    """Yield rows of some columns below their folded headers.
+
+    A merged cell counts for each of its rows. Empty rows and totals are left out.
+    """
+    for sheet in grids:
+        columns: list[int] = []
+        for number, cells in sorted(sheet.rows.items()):
+            if len(set(columns)) < len(headers):
+                found = ([c for c, cell in cells.items() if words.search(fold(cell.text))] for words in headers)
+                columns = [listed[0] for listed in found if listed]
+                continue
+            row = tuple(_shown_cell(sheet, number, column) for column in columns)
+            if not all(cell.is_empty for cell in row) and not fold(row[0].text).startswith(("tong", "cong")):
+                yield row
+
+
+def _shown_cell(sheet: Grid, row: int, column: int) -> Cell:
+    held = next((part for part in sheet.merged if part.holds(row, column)), None)
+    return replace(sheet.at(held.first_row, held.first_column), row=row) if held else sheet.at(row, column)
 
 
 def read_input_files(paths: Iterable[Path]) -> InputFiles:

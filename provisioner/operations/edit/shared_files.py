@@ -1,16 +1,20 @@
 """Edits of files that belong to no facility: maintenance windows, designations, relays."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import InventoryError, Problem, UsageError
 from provisioner.base.language import marked
 from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
+from provisioner.base.vietnamese import fold
 from provisioner.desired.limit import Limit
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
+from provisioner.inventory.geography import match
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.facility import MaintenanceWindow
 from provisioner.inventory.model.hosts import Carrier
@@ -27,6 +31,7 @@ from provisioner.operations.edit.file_edit import (
 
 _WINDOWS = "maintenance.yml"
 _DESIGNATIONS = "designations.yml"
+Place = tuple[str, str]  #: A cell of a sheet, e.g. `B5`, and its text.
 _NEW = b"version: 1\nwindows: []\n"
 _LISTS = {"facility": "facilities", "host": "hosts", "carrier": "carriers"}
 _LISTED = 20
@@ -188,6 +193,47 @@ def designated(edits: Edits, province: str, values: Mapping[str, object]) -> Fil
     text = text_of_file(edits.root / _DESIGNATIONS)
     changes: dict[KeyPath, object] = {("designations", count): Flow(row)} if count else {("designations",): [row]}
     return edits.edit(loaded, province, text.data, text.with_values(changes))
+
+
+def annexed(edits: Edits, file: Path, annex: Iterable[tuple[Place, Place]], values: Mapping[str, object]) -> FileEdit:
+    """Return an edit that adds the designations of an annex's cells.
+
+    Designations that are in force already are left out. Raises `InventoryError` with each cell that names no province
+    or no carrier.
+    """
+    loaded = edits.load()
+    base_inventory, own = frame_of(loaded), {name: value for name, value in values.items() if value is not None}
+    scheme, since = str(own.get("province_scheme", base_inventory.settings.province_scheme)), str(own["since"])
+    rows, problems = list[dict[str, object]](), list[Problem]()
+    for province, carrier in annex:
+        unit, names = match(province[1], scheme), _carriers_in(base_inventory.carriers, carrier[1])
+        if unit is None or not names:
+            cell, what = (province, msg("province of {scheme}", scheme)) if unit is None else (carrier, msg("carrier"))
+            message = msg("cell {place} names no {what}", cell[0], what)
+            problems.append(Problem(str(file), 0, 0, "annex-cell", message))
+            continue
+        rows += [{"province": unit.slug, "carrier": name, **own} for name in names]
+    if problems or not rows:
+        message = msg("{file} is no annex of designations; nothing is written", str(file))
+        hint = marked("its sheet has a column of provinces and one of carriers (Doanh nghiệp), an id or a name each")
+        raise InventoryError(message, problems=tuple(problems), hint=hint)
+    known = {
+        (row.province, row.carrier)
+        for row in base_inventory.designations
+        if str(row.since) <= since and (row.until is None or str(row.until) >= since)
+    }
+    new = [row for row in rows if (row["province"], row["carrier"]) not in known]
+    text, count = text_of_file(edits.root / _DESIGNATIONS), len(base_inventory.designations)
+    changes: dict[KeyPath, object] = {("designations", count + n): Flow(row) for n, row in enumerate(new)}
+    changes = changes if count else {("designations",): new}
+    return edits.edit(loaded, "designations", text.data, text.with_values(changes) if new else text)
+
+
+def _carriers_in(carriers: Mapping[str, Carrier], text: str) -> list[str]:
+    """Return the carriers that a cell names; empty if one is unknown."""
+    by_name = {fold(name): one.id for one in carriers.values() for name in (one.id, one.name)}
+    names = [fold(part) for part in re.split(r"[,;/&\n]| và ", text)]
+    return list(dict.fromkeys(by_name[name] for name in names)) if by_name.keys() >= set(names) else []
 
 
 def designation_ended(edits: Edits, province: str, carrier: str, day: date) -> FileEdit:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from provisioner.base.ssh_signature import fingerprint_of
 from provisioner.base.text import VIETNAM
@@ -286,3 +287,62 @@ def test_a_relay_that_cannot_be_so_is_refused(
     ended, _, err = call("relay", "set", *words)
     assert (ended, message in err) == (code, True), err
     assert (root / RELAYS).read_bytes() == before
+
+
+# --- an annex --------------------------------------------------------------------------------------
+ANNEX = ("--since", "2021-05-06", "--source", "1407/BTTTT-CVT")
+
+
+def designations(root: Path) -> list[tuple[object, ...]]:
+    rows = values(root, "designations.yml")["designations"]
+    assert isinstance(rows, list)
+    return [(row["province"], row["carrier"], row["source"]) for row in rows if row["source"] == ANNEX[-1]]
+
+
+def annex(root: Path, *rows: tuple[object, ...], merged: str = "") -> str:
+    book = Workbook()
+    sheet = book.worksheets[0]
+    for row in (("Phụ lục: doanh nghiệp theo tỉnh",), (), ("STT", "Tỉnh/Thành phố", "Doanh nghiệp"), *rows):
+        sheet.append(list(row))
+    if merged:
+        sheet.merge_cells(merged)
+    book.save(root.parent / "annex.xlsx")
+    return str(root.parent / "annex.xlsx")
+
+
+def test_an_annex_brings_designations_with_source_and_day_once(root: Path, call: Call) -> None:
+    rows = ((1, "Hà Nội", "Viettel"), (2, "Nam Định", None), (3, "TP. Hồ Chí Minh", "vnpt, Viettel"), (None, "Tổng", 3))
+    file = annex(root, *rows, (4, "Bắc Giang", "VIETTEL"), merged="C4:C5")
+    code, _, err = call("designation", "import", file, *ANNEX)
+    assert code == 0, err
+    new = [("ha-noi", "viettel"), ("nam-dinh", "viettel"), ("ho-chi-minh", "vnpt"), ("ho-chi-minh", "viettel")]
+    assert designations(root) == [(*pair, ANNEX[-1]) for pair in new]
+    code, out, _ = call("designation", "import", file, *ANNEX)
+    assert (code, out.endswith("is so already\n"), len(designations(root))) == (0, True, 4)
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ((1, "Hà Nộii", "Viettel"), "cell B5 names no province of gso-2021"),
+        ((1, "Hà Nội", "MobiFone"), "cell C5 names no carrier"),
+        ((1, "Hà Nội", "Viettel, MobiFone"), "cell C5 names no carrier"),
+        ((1, None, "Viettel"), "cell B5 names no province"),
+        ((1, "Hà Nội", None), "cell C5 names no carrier"),
+    ],
+)
+def test_an_annex_with_an_unknown_cell_writes_nothing(
+    root: Path, call: Call, row: tuple[object, ...], error: str
+) -> None:
+    before = (root / "designations.yml").read_bytes()
+    code, _, err = call("designation", "import", annex(root, (1, "Nam Định", "Viettel"), row), *ANNEX)
+    assert (code, error in err) == (3, True), err
+    assert (root / "designations.yml").read_bytes() == before
+
+
+def test_a_file_without_an_annex_is_refused(root: Path, call: Call) -> None:
+    (root.parent / "annex.xlsx").write_bytes(b"PK\x03\x04 no workbook")
+    assert call("designation", "import", str(root.parent / "annex.xlsx"), *ANNEX)[0] == 2
+    (root.parent / "annex.csv").write_text("a;b\n1;2\n", encoding="utf-8")
+    code, _, err = call("designation", "import", str(root.parent / "annex.csv"), *ANNEX)
+    assert (code, "is no annex of designations" in err) == (3, True)
