@@ -195,7 +195,7 @@ class Unfinished:
         started = self.intent.basis
         for subject, old, new in (
             ("the inventory", started.inventory, basis.inventory),
-            ("the templates", started.templates, basis.templates),
+            ("the set of templates", started.templates, basis.templates),
             ("this tool", started.version, basis.version),
             ("what is held", ", ".join(started.held) or "nothing", ", ".join(basis.held) or "nothing"),
         ):
