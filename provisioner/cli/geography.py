@@ -205,7 +205,7 @@ def import_(invocation: Invocation, file: Path, *, since: datetime, source: str,
         hint = wording(refused.remark, invocation.language).hint
         raise UsageError(msg("{file} cannot be read as a sheet", str(file)), hint=hint) from None
     edit = shared_files.annexed(edits_of(invocation), file, rows, values)
-    return edit, f"designations of {source}", _then(invocation)
+    return edit, msg("designations of {source}", source), _then(invocation)
 
 
 def _named_cell(cell: Cell) -> shared_files.Place:
