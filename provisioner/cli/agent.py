@@ -73,8 +73,7 @@ def _run_once(invocation: Invocation, agent: Agent, settings: AgentSettings) -> 
     drift = [{"host": host, "impacts": impacts} for host, impacts in sorted(end.drifted.items())]
     of_branch = {"inventory": settings.inventory, "branch": settings.branch, "step": end.step.act}
     commits = [end.row] if end.row else []
-    document = AgentDocument.made_of(end, commits=commits, drift=drift, **of_branch)
-    show(invocation, document, [status_line(end)])
+    show(invocation, AgentDocument.made_of(end, commits=commits, drift=drift, **of_branch), [status_line(end)])
     return code_of(end)
 
 

@@ -235,8 +235,7 @@ def filled_template(scheme: str, content: TemplateContent | None = None) -> byte
     _write_guide(book.worksheets[0])
     lists = _Lists(book, tuple(province.name for province in provinces(scheme)))
     for form in FORMS:
-        sheet = book.create_sheet(form.title)
-        _write_form(sheet, form, lists, content.rows(form.kind) if content else ())
+        _write_form(book.create_sheet(form.title), form, lists, content.rows(form.kind) if content else ())
     book.move_sheet(_LIST_SHEET, len(FORMS))
     return spreadsheet.saved(book)
 

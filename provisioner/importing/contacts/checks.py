@@ -225,8 +225,7 @@ def _duplicate_problems(view: ContactsView, province: str, file: ContactsFile) -
                 f"contacts {province}: contact {number + 1} ({contact.facility}): the same person has the same role"
                 f" in contact {first + 1}, at the same time"
             )
-            hint = "keep one of the two"
-            yield Problem(*position, "contact-duplicate", message, hint, f"contacts/{province}")
+            yield Problem(*position, "contact-duplicate", message, "keep one of the two", f"contacts/{province}")
 
 
 def _representatives(view: ContactsView, province: str) -> Iterator[Problem]:

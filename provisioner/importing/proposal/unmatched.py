@@ -110,8 +110,7 @@ class UnplacedRows:
         for likely in index.likely(row.identity):
             if likely.strong or likely.key not in listed:
                 yielded.add(likely.key)
-                identity = index.identities[likely.key]
-                yield Candidate(likely.key, *identity.shown, _reasons_of(row, likely, listed))
+                yield Candidate(likely.key, *index.identities[likely.key].shown, _reasons_of(row, likely, listed))
         namesakes, alike = self._indexes_by_province[row.identity.province].by_name(row.identity, self._rank_of)
         yield from self._row_candidates(row, namesakes, yielded)
         # Thousands of rows may be alike: only the first ones are shown, and no more are compared.

@@ -214,8 +214,7 @@ def _host_item(
     host: str, carriers: Mapping[str, frozenset[str]], verdict: Verdict, cause: Cause, detail: str = ""
 ) -> NightItem:
     whose = carriers.get(host, frozenset())
-    finding = Finding(cause, Layer.HOST, host, detail)
-    return NightItem(f"{HOST_ITEM}{host}:{cause}", "", "", whose, verdict, finding)
+    return NightItem(f"{HOST_ITEM}{host}:{cause}", "", "", whose, verdict, Finding(cause, Layer.HOST, host, detail))
 
 
 _WORST_FIRST: Final = (Verdict.DOWN, Verdict.QUARANTINED, Verdict.UNKNOWN, Verdict.DEGRADED)

@@ -279,8 +279,7 @@ def write_inventory_secrets(root: Path, secrets: InventorySecrets, passwords: va
 
 def write_carrier_secrets(root: Path, carrier: str, secrets: CarrierSecrets, passwords: vault.VaultPasswords) -> bool:
     """Write `secrets/carriers/<carrier>.yml`, encrypted, as `write_inventory_secrets`."""
-    vault_id = vault_id_for(carrier, passwords)
-    return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords, vault_id)
+    return _write(root, f"secrets/carriers/{carrier}.yml", secrets, passwords, vault_id_for(carrier, passwords))
 
 
 def vault_id_for(carrier: str, passwords: vault.VaultPasswords) -> str:

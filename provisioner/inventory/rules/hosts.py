@@ -219,8 +219,7 @@ def _certificate_problems(
     if following and _certificate_or_none(following.certificates[0]) is None:
         message = msg("{host}: its recorded next certificate is invalid", host)
         hint = msg("take the file back from Git; or take it back: provisioner certificate renew {host} --cancel", host)
-        next_path = (kind, host, "next_certificate")
-        yield view.problem("allocations", next_path, "certificate-broken", message, hint)
+        yield view.problem("allocations", (kind, host, "next_certificate"), "certificate-broken", message, hint)
     certificate = _certificate_or_none(entry.certificates[0]) if entry.certificates else None
     if entry.certificates and certificate is None:
         message = msg("{host}: its recorded certificate is invalid", host)

@@ -235,8 +235,7 @@ def _prefixed(site: SiteAllocation) -> frozenset[str]:
 
 
 def _of_site(view: View, site: str, message: str) -> Problem:
-    path = ("sites", site)
-    return view.problem("allocations", path, ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=(site,))
+    return view.problem("allocations", ("sites", site), ALLOCATION_MISSING, message, RUN_ALLOCATE, concerns=(site,))
 
 
 def _missing_address_problems(

@@ -370,8 +370,7 @@ def windows_are_short(view: View) -> Iterator[Problem]:
                 "{index} is longer than {days} days: its paths raise no alarm for all that time", _named(index), days
             )
             hint = "announce the days on which somebody works; suspend or close a facility that is out of service"
-            path = ("windows", index, "until")
-            yield view.warning("maintenance", path, "maintenance-too-long", message, hint)
+            yield view.warning("maintenance", ("windows", index, "until"), "maintenance-too-long", message, hint)
 
 
 def windows_are_removed(view: View) -> Iterator[Problem]:

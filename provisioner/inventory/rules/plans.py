@@ -338,8 +338,7 @@ def surveys_add_up(site: SiteView) -> Iterator[Problem]:
         message = msg(
             "the survey has {fit} cameras that will do, but only {present} that are there", counts.fit, counts.present
         )
-        path = ("survey", "cameras", "fit")
-        yield site.problem(path, "survey-counts", message, "correct one of the two counts")
+        yield site.problem(("survey", "cameras", "fit"), "survey-counts", message, "correct one of the two counts")
 
 
 def surveys_come_before_plans(site: SiteView) -> Iterator[Problem]:

@@ -71,8 +71,7 @@ def contents_of(inventory: Inventory) -> Contents:
     """Return what each relay should carry."""
     contents: dict[str, dict[str, str]] = {relay: {} for relay in inventory.relays}
     for connection in inventory.connections:
-        content = signed_content(connection.facility, connection.plan)
-        contents[connection.relay][connection.facility.id] = content
+        contents[connection.relay][connection.facility.id] = signed_content(connection.facility, connection.plan)
     return contents
 
 
@@ -117,8 +116,7 @@ def proved_by_change(
         if spec is None or spec.kind is not HostKind.RELAY:
             continue
         if result.facts is not None:
-            frozen = frozen_on(spec, result.facts)
-            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at, frozen))
+            holdings.append(holding(spec, contents[spec.id], by_host[spec.id], at, frozen_on(spec, result.facts)))
         elif _left_unknown(operation, result.outcome):
             holdings.append(Holding(spec.id, at, None))
     return tuple(holdings)

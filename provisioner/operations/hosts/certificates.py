@@ -320,8 +320,7 @@ def _store_carrier_secrets(
     session: Session, target: _CertificateHost, changes: Mapping[str, object] = MappingProxyType({})
 ) -> Path:
     name = target.carrier.id if target.carrier else ""
-    new_secrets = target.tidied.model_copy(update=dict(changes))
-    write_carrier_secrets(session.root, name, new_secrets, session.passwords)
+    write_carrier_secrets(session.root, name, target.tidied.model_copy(update=dict(changes)), session.passwords)
     return session.root / f"secrets/carriers/{name}.yml"
 
 

@@ -315,8 +315,7 @@ def new_run(
 
 def rendered_files(session: Session, limit: Limit) -> dict[str, tuple[RenderedFile, ...]]:
     """Return every file of the chosen hosts."""
-    hosts = chosen_hosts(session.state, session.read_limit(limit))
-    return {spec.id: session.files[spec.id] for spec in hosts}
+    return {spec.id: session.files[spec.id] for spec in chosen_hosts(session.state, session.read_limit(limit))}
 
 
 # --- verify ---------------------------------------------------------------------------------------

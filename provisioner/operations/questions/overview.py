@@ -187,8 +187,7 @@ class Overview:
 
 def overview(root: Path, environment: Mapping[str, str], now: datetime) -> Overview:
     """Return the overview of an inventory, as far as it is readable."""
-    loaded = load(root, today=now.date(), cache=cache_of(root, environment))
-    return _overview_of(root, loaded, environment, now)
+    return _overview_of(root, load(root, today=now.date(), cache=cache_of(root, environment)), environment, now)
 
 
 @contextmanager

@@ -171,8 +171,7 @@ class PathWatch:
         """Return the present state as metrics."""
         with self._lock:
             view = self._states.view(datetime.now(UTC))
-            every_s = self.pace.every.total_seconds()
-            facts = WatchFacts(self.inventory.inventory, self.began, every_s, self.current)
+            facts = WatchFacts(self.inventory.inventory, self.began, self.pace.every.total_seconds(), self.current)
             sheet, self._shown = watch_sheet(view, facts, self._shown)
         return sheet.families()
 

@@ -108,8 +108,7 @@ def problem_of(places: Places, result: StatementResult) -> Problem:
     statement = result.statement
     path = () if statement.place is None else (_OWNER, statement.place)
     position = places.at(_OWNER if path else "inventory", *path)
-    code = "intent-broken"
-    return Problem(*position, code, sentence(result), hint_of(result), f"intent/{statement.name}")
+    return Problem(*position, "intent-broken", sentence(result), hint_of(result), f"intent/{statement.name}")
 
 
 def required_sources(management: Iterable[Network], ssh_peer: str) -> Iterator[SshOrigin]:
