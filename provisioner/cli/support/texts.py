@@ -136,10 +136,9 @@ def _finish_edits(
     return 0
 
 
-class EditDocument(Printed, name="facility-edit", title="An edit"):
-    """Output of commands that edit a facility's file."""
-
+class _Edit(Printed):
     facility: str
+    object: str = of("facility")
     file: Path = of("path")
     written: bool
     commit: Known
@@ -148,15 +147,14 @@ class EditDocument(Printed, name="facility-edit", title="An edit"):
     to_be_signed: Truth = of("sign_offs")  #: Whether parties have to sign the edited file.
 
 
-class SharedEditDocument(Printed, name="file-edit", title="An edit of a file that is no facility's"):
-    """Output of commands that edit maintenance.yml, designations.yml or a carrier's file."""
+class EditDocument(_Edit, name="facility-edit", title="An edit", without=("object",)):
+    """Output of commands that edit a facility's file."""
 
-    object: str = of("facility")
-    file: Path = of("path")
-    written: bool
-    commit: Known
-    diff: tuple[str, ...]
-    warnings: tuple[ProblemRow, ...]
+
+class SharedEditDocument(
+    _Edit, name="file-edit", title="An edit of a file that is no facility's", without=("facility", "to_be_signed")
+):
+    """Output of commands that edit maintenance.yml, designations.yml or a carrier's file."""
 
 
 class EditsDocument(Printed, name="facility-edits", title="Edits of several facilities"):
