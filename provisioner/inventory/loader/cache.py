@@ -158,7 +158,7 @@ class CachedSites:
         return {name: self._placed(name, site) if site.problems else site for name, site in cached.items()}
 
     def _placed(self, relative: str, site: Site) -> Site:
-        """Return a cached facility whose problems have this command's path of the file."""
+        """Return a cached facility; its problems have the path as typed now."""
         path = File(self._root, relative, site.problems[0].object, Facility).display_path
         return site._replace(problems=tuple(replace(problem, file=path) for problem in site.problems))
 
