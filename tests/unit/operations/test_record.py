@@ -484,7 +484,7 @@ def at_call(controller: RecordingController, number: int, *commands: str) -> lis
     return printed
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", [0, 2, 5, *(pytest.param(number, marks=pytest.mark.soak) for number in (1, 3, 4))])
 def test_a_run_is_carried_out_by_one_process_at_a_time(killed: RecordingController, number: int) -> None:
     beside = at_call(killed, number, "--resume", "--abort", "--resume")
     assert killed.run("apply", "--resume").code == 0
