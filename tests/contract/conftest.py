@@ -80,7 +80,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test on every engine; where the real one is, no lab needs the stand-in, and most of it is soaked."""
+    """Run every test on every engine.
+
+    Where the real one is, no lab needs the stand-in, and most of it is soaked.
+    """
     if "engine" in metafunc.fixturenames:
         is_later = _real_program() is not None and metafunc.module.__name__.rpartition(".")[2] not in _SAMPLE
         double = pytest.param(STANDIN, marks=[pytest.mark.soak] if is_later else [])

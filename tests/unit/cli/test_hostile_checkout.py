@@ -96,7 +96,7 @@ class HostileCheckout:
         )
 
     def call(self, *argv: str, more: Mapping[str, str] | None = None) -> Done:
-        """The same in this process, where what could be taken for a module is not what is tried."""
+        """The same in this process, which takes no module from there."""
         named = () if "-i" in argv else ("-i", ".")
         environment, out, err = self.environment | dict(more or {}), written(), written()
         with (
