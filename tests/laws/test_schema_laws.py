@@ -21,6 +21,8 @@ from provisioner.base.document import DIALECT
 from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
+from provisioner.inventory.model.base import use_of
+from provisioner.inventory.model.devices import Camera
 from tests import inventories as make
 from tests.inventories import HOST_KEY
 
@@ -370,3 +372,9 @@ def test_a_schema_speaks_to_people(kind: str) -> None:
         assert node.get("description"), node.get("title")
         assert node.get("additionalProperties") is False
     assert json.loads(json.dumps(schema)) == schema
+
+
+def test_a_field_is_described_by_its_note_or_by_the_help_of_its_option() -> None:
+    fields = schema_of("facility")["$defs"]["Camera"]["properties"]
+    assert fields["make"]["description"] == use_of(Camera.model_fields["make"]).option
+    assert fields["location"]["description"] == "The camera's place in words, without the name of a person."

@@ -7,7 +7,7 @@ from typing import Final
 from provisioner.base.document import DIALECT, field_notes
 from provisioner.base.text import Document
 from provisioner.inventory.explanation.problems import PATTERN_HINTS
-from provisioner.inventory.model.base import Model
+from provisioner.inventory.model.base import Model, use_of
 from provisioner.inventory.model.facility import Facility, Maintenance
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
 from provisioner.inventory.model.orders import Designations, Instructions, Intents
@@ -102,7 +102,15 @@ def _describe(part: Document, notes: Mapping[str, str]) -> None:
 
 @cache
 def _notes() -> dict[str, dict[str, str]]:
-    return {model.__name__: dict(field_notes(model)) for model in _models(Model)}
+    return {model.__name__: dict(_said_of(model)) for model in _models(Model)}
+
+
+def _said_of(model: type[Model]) -> Iterator[tuple[str, str]]:
+    """Yield each field's option help, then its note, which replaces it."""
+    for name, field in model.model_fields.items():
+        if text := use_of(field).option:
+            yield name, text
+    yield from field_notes(model)
 
 
 def _models(model: type[Model]) -> Iterator[type[Model]]:
