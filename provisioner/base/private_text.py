@@ -23,7 +23,9 @@ _LOGIN_PAIR = re.compile(
     r"\b(?:admin|root|user|administrator)\s*(?:[/:|]\s*\S|[,;](?:\S|\s+(?=\S*[0-9@!#$%^&*])\S))", re.IGNORECASE
 )
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s[^<>]*)?/?>|<!--|-->|&(?:[a-z]{2,8}|#[0-9]{1,6});")
-_FORMULA = re.compile(r"[=+@-]?[A-Z]{2,12}\([^()]*\)|=[A-Z]{1,3}[0-9]{1,7}(?:[-+*/:;,][A-Z]{0,3}[0-9]{1,7})*(?!\w)")
+_FORMULA = re.compile(
+    r"[=+@-][A-Za-z]{2,12}\|(?:'[^'@#$%^&*]*'![A-Z]{1,3}[0-9]{1,7}(?!\w))?|[=+@-]?[A-Z]{2,12}\([^()]*\)|=[A-Z]{1,3}[0-9]{1,7}(?:[-+*/:;,][A-Z]{0,3}[0-9]{1,7})*(?!\w)"
+)
 _FORMULA_ERROR = re.compile(r"#(?:REF|VALUE|NAME|NUM|N/A|NULL|DIV/0)[!?]?")
 #: Ranges of rooms, P.201~P.210, and sums, 3x4=12.
 _ORDINARY = re.compile(
@@ -203,7 +205,7 @@ def _percent_decoded(text: str) -> str:
 
 
 def _without_markup(text: str) -> str:
-    if not any(sign in text for sign in "<=#&(>"):
+    if not any(sign in text for sign in "<=#&(>|"):
         return text
     return _FORMULA_ERROR.sub(" ", _FORMULA.sub(" ", _TAG.sub(" ", text)))
 

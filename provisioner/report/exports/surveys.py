@@ -82,9 +82,12 @@ def _surveys_document(report: progress.Surveys, listing: FacilityList) -> Docume
     }
 
 
+_CAMERAS = ("cameras fit", "cameras missing")
+
+
 def _surveys_lines(report: progress.Surveys) -> Iterator[str]:
     verdicts = [verdict for verdict in models.SurveyVerdict if verdict in report.total.verdicts]
-    names = ("province", "facilities", "surveyed", *(verdict.value for verdict in verdicts), "missing", "cameras fit")
+    names = ("province", "facilities", "surveyed", *(verdict.value for verdict in verdicts), "not surveyed", *_CAMERAS)
     rows = [_survey_group_cells(group, group.key, verdicts) for group in report.by_province]
     yield from text_table(names, [*rows, _survey_group_cells(report.total, TOTAL_NAME, verdicts)], numbers=True)
 
@@ -92,7 +95,10 @@ def _surveys_lines(report: progress.Surveys) -> Iterator[str]:
 def _survey_group_cells(group: progress.SurveyGroup, name: str, verdicts: Sequence[models.SurveyVerdict]) -> list[str]:
     counts = [str(group.verdicts.get(verdict, 0)) for verdict in verdicts]
     cameras = f"{group.cameras_fit}/{group.cameras_present}"
-    return [name, str(group.facilities), str(group.surveyed), *counts, str(group.missing), cameras]
+    return [
+        *(name, str(group.facilities), str(group.surveyed), *counts),
+        *(str(group.missing), cameras, str(group.cameras_missing)),
+    ]
 
 
 def _surveys_pages(report: progress.Surveys, listing: FacilityList) -> tuple[Page, ...]:

@@ -19,11 +19,12 @@ ORDINARY = [
 MARKUP = [
     *("<script>", "<script>alert(1)</script>", "<b>Tầng 1</b>", "<br/>", "<img src=x onerror=alert(1)>", "<!-- -->"),
     *("Nhà &amp; vườn", '=HYPERLINK("x1")', "=A1+B2", "#REF!1", "+SUM(A1:A2)", "\uff1cscript\uff1e"),
+    *("+cmd|", "+cmd|' /C calc'!A0", "=cmd|'x'!A1"),
 ]
 PASSWORDS = [
     *("<b>Abc@123</b>", "<script>Abc@123", "=Abc@123", "pass: 1", "mật khẩu Hoa5mai", "mk hoa123", "pw 12Vab"),
     *("pass 123456", "admin, 12345", "admin;hik", "admin/abc", "user: 2021", "Vt1*Hn2", "Abc123!", "P@ssw0rd?"),
-    "Hik=2021",
+    *("Hik=2021", "+cmd|Abc@123", "=cmd|'Abc@123'!A1"),
 ]
 PEOPLE = [
     *("0912345678", "0912.345.678", "(0240) 3854123", "04 38251234", "+84 912 345 678", "MST 0100109106 đt 0912345678"),

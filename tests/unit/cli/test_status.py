@@ -403,6 +403,16 @@ def test_the_other_exports_are_written_as_well(
     assert story.run("export", what, "--out", str(out), "--force") == 0
 
 
+def test_sites_without_a_survey_and_cameras_to_add_have_columns_of_their_own(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert story.run("export", "surveys") == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(line for line in lines if line.startswith("province"))
+    assert head.endswith("not surveyed  cameras fit  cameras missing")
+    assert next(line for line in lines if line.startswith("all")).split()[-3:] == ["1", "13/19", "8"]
+
+
 def test_zones_of_the_survey_that_have_no_camera_are_named(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     assert story.run("--output", "json", "export", "zones") == 0
     lacking = {(one["facility"], one["zone"]): one["cover"] for one in document(capsys)["lacking"]}
