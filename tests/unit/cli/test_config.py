@@ -142,7 +142,7 @@ def test_a_databases_url_is_hidden_and_its_file_the_owners_own(home: Home, capsy
 
 def test_a_file_that_git_has_in_the_checkout_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make.write_inventory(tmp_path / "inventory", {})
-    file = make.write_files(root, {"config.toml": b'language = "vi"\n'}) / "config.toml"
+    file = make.write_files(root, {"config.toml": b'state = "/srv/state"\n'}) / "config.toml"
     file.chmod(0o600)
     env = {"PROVISIONER_CONFIG": str(file), "HOME": str(tmp_path)}
     subprocess.run(["git", "init", "-q", str(root)], check=True, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
