@@ -16,8 +16,6 @@ from provisioner.cli.support.context import Invocation, show, today
 from provisioner.cli.support.terminal import DAY, ListedWord, ValidPath
 from provisioner.cli.support.texts import EditedWithNext, edits_file, edits_of
 from provisioner.importing.grid import Cell, FileRefusedError, letter
-from provisioner.importing.report.messages import wording
-from provisioner.importing.tables.files import columns_of, grids_of, read_file
 from provisioner.inventory.geography import SCHEMES, Province, convert, find, provinces, read_province
 from provisioner.operations.edit import shared_files
 
@@ -197,6 +195,10 @@ def import_(invocation: Invocation, file: Path, *, since: datetime, source: str,
 
     Example: provisioner -i DIR designation import annex.xlsx --since 2021-05-06 --source "1407/BTTTT-CVT"
     """
+    # Its modules read contacts, too: only this command imports them.
+    from provisioner.importing.report.messages import wording  # noqa: PLC0415
+    from provisioner.importing.tables.files import columns_of, grids_of, read_file  # noqa: PLC0415
+
     values = {"province_scheme": scheme, "since": since.date().isoformat(), "source": source}
     try:
         cells = columns_of(grids_of(read_file(file)), _ANNEX)

@@ -332,7 +332,8 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
 def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:
     days = _days(policy)
     classes = [RetentionClassRow.made_of(record_class, days=days[record_class.name]) for record_class in stored]
-    show(invocation, RetentionDocument(pruned=done, classes=classes), _retention_lines(policy, stored, done=done))
+    lines = _retention_lines(policy, stored, done=done)
+    context.show(invocation, RetentionDocument(pruned=done, classes=classes), lines)
 
 
 class RetentionClassRow(Row):

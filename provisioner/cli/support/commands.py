@@ -249,7 +249,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "Bring sites and their people in": {
         "import": ("import_", "import_", "Check a province's spreadsheet cell by cell; write its sites."),
-        "facility": ("facility", "facility", "Add, set, survey, claim, plan, move, close, reopen, contact."),
+        "facility": ("facility", "facility", "Add/set/survey, claim, plan, move, close/reopen/contact/next."),
         "camera": ("camera", "camera", "Add, replace, move, accept and remove cameras and recorders."),
         "secrets": ("keys", "secrets", "Set and forget logins of cameras and recorders in the vault."),
         "sign-off": ("sign_off", "sign_off", "Record that the parties agreed to a facility's plan."),

@@ -59,13 +59,13 @@ def test_what_comes_and_goes_is_flapping(controller: RecordingController) -> Non
     for silent in ({SILENT}, set(), {SILENT}, set[str]()):
         controller.hosts.silent = silent
         stages.WATCH.pause(600)
-        _, document, _ = verified(controller)
+        _, document, _ = verified(controller, "--confirm")
     path = path_of(document)
     assert path["verdict"] == "up"
     controller.hosts.silent = {SILENT}
-    verified(controller)
+    verified(controller, "--confirm")
     controller.hosts.silent = set()
-    code, document, _ = verified(controller)
+    code, document, _ = verified(controller, "--confirm")
     assert (code, path_of(document)["verdict"], path_of(document)["cause"]) == (1, "degraded", "flapping")
     code, document, _ = verified(controller, "--once")
     assert (code, path_of(document)["verdict"]) == (0, "up")
