@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from provisioner.cli.support.terminal import Terminal
     from provisioner.plan.diff.paths import Quarantined
 
+_MOST_IDS = 1 << 20  #: Bytes of a list of ids.
 #: People compare a digest's beginning; documents have all of it.
-_MOST_IDS = 1 << 20
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 
 F = TypeVar("F", bound=Callable[..., object])
