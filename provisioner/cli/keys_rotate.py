@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -110,8 +111,6 @@ def _own_key_ending(outcome: relay_key.OwnKeyOutcome, say: Translator = ENGLISH,
             yield say(line, sites=say.counted(len(sites), "site"), relay=progress.relay)
         elif not progress.waiting:
             yield say("all have moved: provisioner keys rotate --relay {relay} --finish", relay=progress.relay)
-    if outcome.written:
-        yield say("files were written: commit them")
 
 
 #: Written files, without duplicates.
@@ -186,7 +185,7 @@ def rotate_relay(
         outcome = relay_key.cancel_own_key(sessions, request, terms, attendant)
     else:
         outcome = relay_key.begin_own_key(sessions, request, terms, attendant, today())
-    return _show_own_key(invocation, outcome, dry_run=terms.dry_run)
+    return _show_own_key(attendant, invocation, outcome, dry_run=terms.dry_run)
 
 
 class StepTerminal:
@@ -198,6 +197,7 @@ class StepTerminal:
         self._dry_run = dry_run
         self._commits = commits
         self._yes = yes
+        self._leaves_files = False
 
     def applies(self, planned: Planned) -> None:
         """Show a plan; ask."""
@@ -218,10 +218,21 @@ class StepTerminal:
         """Whether somebody asked to stop."""
         return self._stop()
 
+    def reminder(self) -> list[str]:
+        """Return the ending's line if written files are left to be committed."""
+        return [self._invocation.say("files were written: commit them")] if self._leaves_files else []
+
     def _commit_files(self, contents: Mapping[Path, bytes], message: str) -> None:
+        """Commit written files if so asked."""
+        if not contents:
+            return
+        if not self._commits:
+            self._leaves_files = True
+            return
         try:
             commit = commit_files(committing(self._invocation.inventory), contents, message)
         except (UsageError, InventoryError) as error:
+            self._leaves_files = True
             self.warns(msg("the written files are not committed: {message}", error.message))
         else:
             self._say((self._invocation.say("committed as {commit}: {what}", commit=commit[:12], what=message),))
@@ -248,18 +259,20 @@ class _OwnKeyTerminal(StepTerminal):
             self._ask_for_decision("Go on?", "whether to go on")
 
     def written(self, paths: Collection[Path], message: str) -> None:
-        if self._commits:
-            self._commit_files({path: path.read_bytes() for path in paths}, message)
+        self._commit_files({path: path.read_bytes() for path in paths}, message)
 
     def waits(self) -> None:
         time.sleep(_CENTRES_S)
 
 
-def _show_own_key(invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, dry_run: bool) -> int:
+def _show_own_key(
+    attendant: StepTerminal, invocation: Invocation, outcome: relay_key.OwnKeyOutcome, *, dry_run: bool
+) -> int:
     more = {"dry_run": dry_run, "over": outcome.is_over, "unfinished": outcome.is_unfinished}
     done = {"runs": outcome.runs, "written": outcome.written, "interrupted": outcome.interrupted}
     document = OwnKeyDocument.made_of(outcome.progress, **more, **done)
-    show(invocation, document, _own_key_ending(outcome, invocation.say, dry_run=dry_run))
+    ending = _own_key_ending(outcome, invocation.say, dry_run=dry_run)
+    show(invocation, document, chain(ending, attendant.reminder()))
     results = [result for applied in outcome.runs for result in applied.results]
     return exit_code(results, int(outcome.is_unfinished), INTERRUPTED * outcome.interrupted)
 
@@ -313,8 +326,6 @@ def _rotation_ending(outcome: rotation.KeyOutcome, say: Translator = ENGLISH, *,
             sites=say.counted(len(outcome.ended), "site"),
             names=names,
         )
-    if outcome.written:
-        yield say("files were written: commit them")
     if not (outcome.written or outcome.runs or outcome.left_out or progress.at(*_UNFINISHED)):
         yield say("no rotation of a gateway's key is in progress")
 
@@ -463,7 +474,7 @@ def rotate(
             return rotate_relay(invocation, relay_request, terms, stop, commits=commits, yes=yes, **ends)
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=wait_s)
         outcome = rotation.rotate_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
-    return _show_outcome(invocation, outcome, dry_run=dry_run)
+    return _show_outcome(attendant, invocation, outcome, dry_run=dry_run)
 
 
 @click.command()
@@ -486,7 +497,7 @@ def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, 
         attendant = _Terminal(invocation, stop, terms, commits=commits, yes=yes, wait_s=0)
         request = rotation.KeyChangeRequest(facilities)
         outcome = rotation.keep_keys(lambda: session_of(invocation), edits_of(invocation), request, terms, attendant)
-    return _show_outcome(invocation, outcome, dry_run=dry_run)
+    return _show_outcome(attendant, invocation, outcome, dry_run=dry_run)
 
 
 class _Terminal(StepTerminal):
@@ -504,9 +515,8 @@ class _Terminal(StepTerminal):
             self._ask_for_decision("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], vault: Sequence[Path]) -> None:
-        if self._commits and (edits or vault):
-            message = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
-            self._commit_files({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, message)
+        message = f"change of keys: {', '.join(edit.facility for edit in edits) or 'the vault'}"
+        self._commit_files({edit.path: edit.after for edit in edits} | {p: p.read_bytes() for p in vault}, message)
 
     def waits(self, sites: Sequence[str]) -> bool:
         """Wait some seconds for gateways, within the requested time."""
@@ -520,10 +530,13 @@ class _Terminal(StepTerminal):
         return not self._stop()
 
 
-def _show_outcome(invocation: Invocation, outcome: rotation.KeyOutcome, *, dry_run: bool) -> int:
+def _show_outcome(
+    attendant: StepTerminal, invocation: Invocation, outcome: rotation.KeyOutcome, *, dry_run: bool
+) -> int:
     stages, relays = outcome.progress.stages, outcome.progress.relays
     sites = {name: {"stage": stage, "relays": relays.get(name, ())} for name, stage in stages.items()}
     document = RotationDocument.made_of(outcome, dry_run=dry_run, sites=sites)
-    show(invocation, document, _rotation_ending(outcome, invocation.say, dry_run=dry_run))
+    ending = _rotation_ending(outcome, invocation.say, dry_run=dry_run)
+    show(invocation, document, chain(ending, attendant.reminder()))
     results = [result for applied in outcome.runs for result in applied.results]
     return exit_code(results, int(bool(outcome.left_out)), INTERRUPTED * outcome.interrupted)

@@ -275,8 +275,7 @@ def drain(
     if outcome.refusal is not None:
         print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
     document = _drain_document(outcome, dry_run=dry_run)
-    commit_them = [invocation.say("files were written: commit them")] if attendant.leaves_files else []
-    show(invocation, document, chain(_drain_ending(outcome, invocation.say, dry_run=dry_run), commit_them))
+    show(invocation, document, chain(_drain_ending(outcome, invocation.say, dry_run=dry_run), attendant.reminder()))
     return _exit_code_of(outcome)
 
 
@@ -286,7 +285,7 @@ class _Terminal(StepTerminal):
     ) -> None:
         super().__init__(invocation, stop, dry_run=dry_run, commits=commits, yes=yes)
         self._request = request
-        self._is_waiting = self.leaves_files = False
+        self._is_waiting = False
 
     def begins(self, look: draining.DrainLook, begun: DrainEdits) -> None:
         self._say(_start_lines(look, begun, self._invocation.say))
@@ -295,9 +294,7 @@ class _Terminal(StepTerminal):
             self._ask_for_decision("Write these files?", "whether to write these files")
 
     def written(self, edits: Sequence[FileEdit], message: str) -> None:
-        if self._commits:
-            self._commit_files({edit.path: edit.after for edit in edits}, message)
-        self.leaves_files = not self._commits
+        self._commit_files({edit.path: edit.after for edit in edits}, message)
 
     def applies(self, planned: Planned) -> None:
         self._show_plan(planned)

@@ -17,7 +17,7 @@ from provisioner.operations.apply.run import RunOptions
 from provisioner.operations.edit import file_edit
 from provisioner.operations.rollout.gate import GateRules
 from provisioner.operations.rollout.job import RolloutOptions
-from tests.example_terminal import EXAMPLE, applied
+from tests.example_terminal import EXAMPLE, applied, git
 from tests.inventories import public_key
 from tests.signatures import key_file, public_line
 from tests.unit.cli.test_plan import Terminal
@@ -121,6 +121,16 @@ def test_a_key_is_changed_step_by_step_and_the_site_s_address_goes_where_its_gat
     assert call.vault().next_psks == {}
     assert call("drift")[0] == 0
     assert call(*FINISH)[1] == "no rotation of a gateway's key is in progress\n"
+
+
+def test_only_files_that_no_commit_has_are_left_to_be_committed(call: KeyTerminal) -> None:
+    told = "files were written: commit them"
+    for name, value in (("name", "A"), ("email", "a@example.com")):
+        git(call.root, "config", f"user.{name}", value)
+    code, out, err = call(*ROTATE, SITES[0], "--yes", "--commit")
+    assert (code, told in out, "committed as" in err) == (0, False, True), out + err
+    code, out, _ = call(*ROTATE, SITES[1], "--yes")
+    assert (code, out.splitlines()[-1]) == (0, told)
 
 
 def test_one_call_waits_for_gateways_and_ends_those_seen(call: KeyTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
