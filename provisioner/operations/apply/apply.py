@@ -41,6 +41,7 @@ from provisioner.record.leases import TakenLease
 from provisioner.record.state_folder import state_folder_of, who, who_text
 from provisioner.record.store import find_history
 
+_BY_HAND = "ended by hand"
 _NAMED = 3
 _NEW_HOST = (
     "if it is new, plan again and say so, as a saved plan takes no allowance: plan --allow trust=NUMBER --out FILE"
@@ -265,19 +266,20 @@ def _aborted(session: Session, last: Unfinished) -> Applied:
     try:
         # Earlier silences end by themselves: there is no proof that they are the run's own.
         with Silencer(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
-            done = roll_out(
-                open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"
-            )
-        ended_hosts = {result.host for result in done.results}
+            done = roll_out(open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort=_BY_HAND)
+        # A host that returns as asked has not failed.
+        returned = [replace(r, taken_back=r.cause == _BY_HAND) for r in done.results]
+        ended_hosts = {result.host for result in returned}
         earlier = [result for host, result in last.progress.results.items() if host not in ended_hosts]
         remaining = [
-            HostResult(job.spec.id, HostOutcome.NOT_STARTED, "the run was ended by hand")
+            HostResult(
+                job.spec.id, HostOutcome.NOT_STARTED, "the run was ended by hand", refusal=NotStartedBecause.HELD_BACK
+            )
             for job in jobs
             if job.spec.id not in ended_hosts | set(last.progress.results)
         ]
-        applied = Applied(
-            last.run.id, execution.by_host([*done.results, *earlier, *remaining, *unreachable]), plan=last.run.plan
-        )
+        results = execution.by_host([*returned, *earlier, *remaining, *unreachable])
+        applied = Applied(last.run.id, results, "aborted", plan=last.run.plan)
         log.write(JournalStep("", "run", "aborted"))
         holdings = execution.holdings_after(
             session, last.run.operation, done.results, execution.remaining_changes(session, done.results)

@@ -142,6 +142,10 @@ _AN_APPLY: Mapping[EndClass, str] = {
     ),
     EndClass.HELD_BACK: "{hosts} not started: {names}",
 }
+_AN_ABORT = {
+    **_AN_APPLY,
+    EndClass.TAKEN_BACK: "{hosts} returned to last-good, as the run was ended: {names}; to go on, plan and apply again",
+}
 _A_ROLLBACK = {
     **_AN_APPLY,
     EndClass.RETURNED: (
@@ -161,7 +165,7 @@ class RunEnd:
 
     run: str
     results: tuple[HostResult, ...]
-    ended: str = "done"  #: `done`, `stopped`, `paused` or `interrupted`; the last two can be resumed.
+    ended: str = "done"  #: `done`, `stopped`, `aborted`, `paused` or `interrupted`; the last two can be resumed.
     cause: str = ""
     remaining: tuple[Change, ...] = ()  #: Changes that a new plan still has.
     left_out: tuple[str, ...] = ()
@@ -222,7 +226,7 @@ def run_ending(end: RunEnd, *, going_back: bool = False) -> tuple[str, ...]:
     by_class: dict[EndClass, list[str]] = {kind: [] for kind in EndClass}
     for result in end.results:
         by_class[_class_and_code(result)[0]].append(result.host)
-    sentences = _A_ROLLBACK if going_back else _AN_APPLY
+    sentences = _A_ROLLBACK if going_back else _AN_ABORT if end.ended == "aborted" else _AN_APPLY
     order = sorted(sentences, key=_rollback_rank if going_back else list(EndClass).index)
     failed = [
         Sentence(sentences[kind], {"hosts": counted(len(list(by_class[kind])), "host"), "names": named(by_class[kind])})
