@@ -8,6 +8,7 @@ which runs in its own thread here.
 import asyncio
 import contextlib
 import logging
+import os
 import queue
 import re
 import secrets as random
@@ -295,6 +296,9 @@ class JetStreamMailbox:
             text, hint = f"shows no valid certificate: {error.verify_message}", _CLOCK
         elif isinstance(error, ssl.SSLError):
             text = f"is not the one that the file names: {printable(str(error.reason), _SHOWN)}"
+        elif isinstance(error, OSError) and (error.errno or 0) > 0:
+            # The library's own words repeat the number and the address.
+            text = f"is not reached: {os.strerror(error.errno or 0)}"
         else:
             text = f"is not reached: {printable(' '.join(str(error).split()) or type(error).__name__, _SHOWN)}"
         return MailboxError(f"the broker {self._broker_address} {text}", hint=hint)

@@ -98,7 +98,7 @@ def broken(carriers: Carriers, how: str) -> Iterator[None]:
 
 
 WAYS: Final = {
-    "down": "is not reached: ",
+    "down": "is not reached: Connection refused",
     "no jetstream": "has no JetStream, or not the streams of provisioner",
     "another authority": "is not the one that the file names: CERTIFICATE_VERIFY_FAILED",
     "another name": "is not reached: nats: 'Authorization Violation'",
