@@ -27,7 +27,6 @@ _SHOWN: Final = 20
 @click.option("--once", is_flag=True, help="Run one round, and exit with its code.")
 @click.option("--again", is_flag=True, help="Retry a commit that failed or was refused for its errors.")
 @click.option("--status", "shows", is_flag=True, help="Show the outcome of commits, and exit.")
-@click.pass_obj
 def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows: bool) -> int:
     """Follow a branch of a Git remote, and apply its signed commits.
 

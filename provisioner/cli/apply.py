@@ -32,7 +32,6 @@ from provisioner.plan.guards.policy import parse_allowances
 @click.option("--resume", "resumed", is_flag=True, help="Resume the last unfinished run.")
 @click.option("--abort", "aborted", is_flag=True, help="End the last unfinished run; waiting hosts return.")
 @rollout_options
-@click.pass_obj
 def apply(
     invocation: Invocation,
     /,
@@ -92,7 +91,6 @@ def apply(
 @click.argument("targets", nargs=-1, metavar="[HOST…|RUN]", shell_complete=hosts_and_runs_like)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @rollout_options
-@click.pass_obj
 def rollback(
     invocation: Invocation, /, targets: tuple[str, ...], *, yes: bool, **chosen: Unpack[RolloutChoices]
 ) -> int:

@@ -24,7 +24,6 @@ def certificate() -> None:
 
 
 @certificate.command("list")
-@click.pass_obj
 def list_(invocation: Invocation) -> int:
     """List the certificates of relays with their fingerprints and last days.
 
@@ -52,7 +51,6 @@ def list_(invocation: Invocation) -> int:
 @click.option(
     "--at-once", is_flag=True, help="Refuse clients that know only the present certificate, from the next apply on."
 )
-@click.pass_obj
 def renew(
     invocation: Invocation, relay: str, *, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool
 ) -> int:
@@ -93,7 +91,6 @@ def _refuse_flags_together(*, finishes: bool, cancels: bool, leaves: tuple[str, 
 
 @certificate.command()
 @click.argument("relay", shell_complete=hosts_like)
-@click.pass_obj
 def request(invocation: Invocation, relay: str) -> int:
     """Print a certificate request for a CA, as PEM.
 
@@ -113,7 +110,6 @@ def request(invocation: Invocation, relay: str) -> int:
 @click.option(
     "--at-once", is_flag=True, help="Refuse clients that know only the present certificate, from the next apply on."
 )
-@click.pass_obj
 def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> int:
     """Record the certificate that a CA signed for a relay.
 

@@ -125,7 +125,6 @@ class SchemaDocument(Printed, name="schema", title="Kinds of files and documents
 
 
 @click.command()
-@click.pass_obj
 def config(invocation: Invocation) -> int:
     """Show each setting with its source: the environment or your configuration file.
 
@@ -168,7 +167,6 @@ def _config_head(say: Translator, file: Path | None, *, exists: bool) -> str:
     metavar="DIR",
     help="Write the schema of every kind into DIR, as KIND.schema.json.",
 )
-@click.pass_obj
 def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
     """Print the JSON Schema of a kind of file, or of a command's document.
 

@@ -142,7 +142,6 @@ def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis
 @options.until_option
 @options.past_options
 @options.limit_option
-@click.pass_obj
 def export(
     invocation: Invocation,
     what: str,
@@ -324,7 +323,6 @@ def report() -> None:
 @click.option(
     "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
 )
-@click.pass_obj
 def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:
     """Write the pages of `serve` as files, in both languages.
 

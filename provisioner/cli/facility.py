@@ -26,7 +26,7 @@ from provisioner.cli.support.context import (
     today,
 )
 from provisioner.cli.support.options import field_options, in_order
-from provisioner.cli.support.terminal import Amount, ListedWord
+from provisioner.cli.support.terminal import DAY, Amount, ListedWord
 from provisioner.cli.support.texts import Choice, Edited, chosen_of, edits_file, edits_of, many_options
 from provisioner.inventory.model.facility import (
     Access,
@@ -44,7 +44,6 @@ from provisioner.operations.edit import facilities as facility_edits
 from provisioner.operations.questions import next_step
 from provisioner.record.lifecycle.state import FacilityState
 
-_DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = ListedWord([kind.value for kind in FacilityKind])
 _BODIES = ListedWord([body.value for body in ManagingBody])
 _OPENINGS = ListedWord([one.value for one in (Operating.OPEN, Operating.PREPARING, Operating.STANDBY)])
@@ -67,7 +66,7 @@ _TO_CHANGE = field_options(Facility, name="", kind="", managing_body="", locatio
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
 @click.option("--commit", "commits", is_flag=True, help="Commit the files that each step writes, and no other ones.")
 @click.pass_context
-def next_(ctx: click.Context, name: str, *, commits: bool) -> int:
+def next_(ctx: click.Context, invocation: Invocation, name: str, *, commits: bool) -> int:
     """Show the next step of a facility, and its command.
 
     In a terminal the command offers to run the step, asks for missing values, and goes on until a step needs another
@@ -75,7 +74,6 @@ def next_(ctx: click.Context, name: str, *, commits: bool) -> int:
 
     Example: provisioner -i DIR facility next kcl-bg-003
     """
-    invocation = ctx.ensure_object(Invocation)
     step = next_step.facility_step(invocation.inventory, name, invocation.env, now())
     if invocation.json:
         print_document(StepDocument.made_of(step, secrets_checked=not step.unchecked).plain)
@@ -215,7 +213,7 @@ def set_(invocation: Invocation, /, identifier: str, **words: object) -> Edited:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The first day. Default: today.")
+@click.option("--on", "day", type=DAY, help="The first day. Default: today.")
 @edits_file
 def contact(invocation: Invocation, name: str, day: datetime | None) -> Edited:
     """Record that the DIC's list names a facility's current representative.
@@ -230,7 +228,7 @@ def contact(invocation: Invocation, name: str, day: datetime | None) -> Edited:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "connected_on", type=_DAY, help="The day of the connection, as in the source.")
+@click.option("--on", "connected_on", type=DAY, help="The day of the connection, as in the source.")
 @click.option("--source", metavar="TEXT", help="The report or annex that names the connection.")
 @click.option("--carrier", metavar="ID", help="The company that made the connection.")
 @click.option("--cameras", type=click.IntRange(min=0), help="The number of cameras, as in the source.")
@@ -255,7 +253,7 @@ def claim(
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The day of the survey. Default: today.")
+@click.option("--on", "day", type=DAY, help="The day of the survey. Default: today.")
 @click.option(
     "--by", type=ListedWord([p.value for p in Party]), multiple=True, required=True, help="The parties of the survey."
 )
@@ -344,7 +342,7 @@ def _needs_plan(site: Outline) -> bool:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The day of the closure. Default: today.")
+@click.option("--on", "day", type=DAY, help="The day of the closure. Default: today.")
 @edits_file
 def close(invocation: Invocation, name: str, day: datetime | None) -> Edited:
     """Close a facility: the next apply removes it from every host.
@@ -359,8 +357,8 @@ def close(invocation: Invocation, name: str, day: datetime | None) -> Edited:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--on", "day", type=_DAY, help="The day of arrival. Default: today.")
-@click.option("--opens-on", type=_DAY, help="The planned day of arrival; until then the facility is in preparation.")
+@click.option("--on", "day", type=DAY, help="The day of arrival. Default: today.")
+@click.option("--opens-on", type=DAY, help="The planned day of arrival; until then the facility is in preparation.")
 @edits_file
 def reopen(invocation: Invocation, name: str, day: datetime | None, opens_on: datetime | None) -> Edited:
     """Reopen a facility that is closed, on standby or in preparation.

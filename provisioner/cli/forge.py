@@ -62,7 +62,6 @@ _request = click.option("--request", metavar="NUMBER", default="", help="The mer
 )
 @click.option("--account", default="", metavar="NAME", help="The token's account, if the forge does not return it.")
 @_project_options
-@click.pass_obj
 def comment(
     invocation: Invocation,
     text: Path,
@@ -97,7 +96,6 @@ def comment(
 @_request
 @click.option("--family", default="plan:", metavar="WORD", help="The prefix of the labels.  [default: plan:]")
 @_project_options
-@click.pass_obj
 def labels(
     invocation: Invocation, plan: Path, *, request: str, family: str, kind: str | None, url: str, project: str
 ) -> int:
@@ -130,7 +128,6 @@ def labels(
 @click.option("--name", default="provisioner", metavar="WORD", help="The name of the status.  [default: provisioner]")
 @click.option("--target", default="", metavar="URL", help="A page with details.")
 @_project_options
-@click.pass_obj
 def status(
     invocation: Invocation,
     state: str,

@@ -51,7 +51,6 @@ class InstalledDocument(Printed, name="gateway-installed", title="Packages insta
     help="Record it as the next key; the present one stays until the gateway uses it.",
 )
 @commit_option
-@click.pass_obj
 def set_key(invocation: Invocation, facility: str, key: str, *, replaces: bool, follows: bool, commits: bool) -> int:
     """Write a gateway's public key into its facility's file.
 
@@ -92,7 +91,6 @@ def _write_next_key(invocation: Invocation, checkout: Checkout | None, facility:
 @click.option(
     "--as-desired", is_flag=True, help="The gateway has the content of today's package, whatever was handed out."
 )
-@click.pass_obj
 def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired: bool) -> int:
     """Record that a site's last package is installed on its gateway.
 

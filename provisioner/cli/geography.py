@@ -36,7 +36,6 @@ def geography() -> None:
 @geography.command()
 @click.argument("text")
 @click.option("--scheme", type=_scheme, help="The text's list. Default: both.")
-@click.pass_obj
 def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
     """Show the province of a name, slug or code.
 
@@ -54,7 +53,6 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
 @click.argument("text")
 @click.option("--from", "source", type=_scheme, required=True, help="The text's list.")
 @click.option("--to", "target", type=_scheme, help="The target list. Default: the other one.")
-@click.pass_obj
 def convert_command(invocation: Invocation, text: str, source: str, target: str | None) -> int:
     """Show a province in the other list.
 
@@ -72,7 +70,6 @@ def convert_command(invocation: Invocation, text: str, source: str, target: str 
 
 @geography.command("list")
 @click.option("--scheme", type=_scheme, required=True, help="The list.")
-@click.pass_obj
 def list_command(invocation: Invocation, scheme: str) -> int:
     """List all provinces of a list.
 

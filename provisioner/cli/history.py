@@ -71,7 +71,7 @@ class _Runs(NamedGroup):
 @click.group(cls=_Runs, invoke_without_command=True, subcommand_metavar="[COMMAND|RUN]")
 @click.option("--rows", "number", type=click.IntRange(min=1), default=20, show_default=True, help="The number of runs.")
 @click.pass_context
-def history(ctx: click.Context, /, *, number: int) -> int:
+def history(ctx: click.Context, invocation: Invocation, /, *, number: int) -> int:
     """Show runs: time, author, outcome and steps.
 
     Without an argument it lists runs, newest first. `history RUN` is `history show RUN`.
@@ -79,14 +79,13 @@ def history(ctx: click.Context, /, *, number: int) -> int:
     Example: provisioner -i DIR history verify
     """
     if ctx.invoked_subcommand is None:
-        with past_runs(session_of(ctx.obj)) as runs:
-            _show_runs(ctx.obj, runs, number)
+        with past_runs(session_of(invocation)) as runs:
+            _show_runs(invocation, runs, number)
     return 0
 
 
 @history.command()
 @click.argument("run", metavar="RUN", shell_complete=runs_like)
-@click.pass_obj
 def show(invocation: Invocation, /, run: str) -> int:
     """Show the hosts, steps and causes of a run, also of a run in progress.
 
@@ -108,7 +107,6 @@ def show(invocation: Invocation, /, run: str) -> int:
     help="Check signatures with this key. May be repeated.",
 )
 @click.option("--lost", default="", metavar="FIRST-LAST", help="Entries that were lost when a backup was restored.")
-@click.pass_obj
 def verify(invocation: Invocation, /, *, hosts: bool, public: tuple[Path, ...], lost: str) -> int:
     """Prove that no entry of the history was changed, forged or cut off.
 
@@ -306,7 +304,6 @@ def _echo(line: str) -> None:
 @click.command()
 @click.option("--prune", is_flag=True, help="Delete the expired documents.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     """Show the history's documents by class; delete expired ones.
 

@@ -52,7 +52,6 @@ _ON_THE_HOST = "ssh-keygen -lf /etc/ssh/ssh_host_*.pub"
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def prepare(invocation: Invocation, host: str, login: str, keys: tuple[Path, ...], *, dry_run: bool, yes: bool) -> int:
     """Prepare a bare Debian, Ubuntu or Enterprise Linux host.
 
@@ -135,7 +134,6 @@ def _first_contact(after: preparation.Prepared) -> str:
     "--host-key", "compared", metavar="HOST=SHA256:…", help="The key or its fingerprint, as read on the host."
 )
 @texts.edit_options
-@click.pass_obj
 def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run: bool, commits: bool) -> int:
     """Read a host's SSH key, and write it into its file after you compared it.
 
@@ -250,7 +248,6 @@ hosts.add_command(scan_key)
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @texts.commit_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int:
     """Record that this inventory takes a host over from its owner.
 
@@ -309,7 +306,6 @@ def _adoption_ending(adoption: ownership.Adoption) -> str:
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     """Release a host, so that another inventory may take it.
 
@@ -347,7 +343,6 @@ def _warn(invocation: Invocation, failure: str) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
     """Remove everything of provisioner from an unused host.
 

@@ -122,7 +122,6 @@ class _Options:
 @click.option("--purpose", default="import", show_default=True, metavar="TEXT", help="The purpose, for the access log.")
 @click.option("--requester", metavar="WHO", help="The requester, for the access log. Default: this machine's user.")
 @click.option("--force", is_flag=True, help="Overwrite an existing OUT.xlsx.")
-@click.pass_obj
 # `Any`: each option has a type of its own, which click makes and `_Options` names.
 def import_(invocation: Invocation, /, **options: Any) -> int:
     """Check a province's spreadsheet cell by cell, and write its sites.

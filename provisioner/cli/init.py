@@ -12,12 +12,11 @@ from provisioner.base.text import Document, endpoint_text, is_host_name, printab
 from provisioner.cli.support.configuration import file_of
 from provisioner.cli.support.context import Invocation, answer, is_attended, print_document, said, today
 from provisioner.cli.support.options import split_host_and_port
-from provisioner.cli.support.terminal import ListedWord, ValidPath
+from provisioner.cli.support.terminal import DAY, ListedWord, ValidPath
 from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.operations.edit import init as new_inventory
 
 _SHOWN = 80
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("init")
@@ -41,7 +40,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
     help="The list of provinces that the inventory uses.",
 )
 @click.option("--source", default="", metavar="TEXT", help="The document that designates the carriers.")
-@click.option("--since", type=_DAY, help="The first day of the designation. Default: today.")
+@click.option("--since", type=DAY, help="The first day of the designation. Default: today.")
 @click.option(
     "--management", "networks", multiple=True, metavar="NETWORK", help="A network from which SSH to the hosts comes."
 )
@@ -74,6 +73,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.pass_context
 def init(
     ctx: click.Context,
+    invocation: Invocation,
     /,
     folder: Path | None,
     *,
@@ -91,7 +91,6 @@ def init(
 
     Example: provisioner init inventory --carrier viettel=Viettel --province bac-ninh
     """
-    invocation: Invocation = ctx.obj
     if prints:
         click.echo(new_inventory.EXAMPLE, nl=False)
         return 0

@@ -87,7 +87,6 @@ def _typed_line(number: int) -> bytes:
     shell_complete=hosts_like,
     help="Ask this relay which gateways use its next key.",
 )
-@click.pass_obj
 def status(invocation: Invocation, relay: str) -> int:
     """Show the age and origin of tunnel keys, and their next rotation.
 
@@ -126,7 +125,6 @@ keys.add_command(status)
 @keys.command()
 @click.option("--allow", "allows", multiple=True, metavar="trust=NUMBER", help="Confirm this number of new hosts.")
 @texts.commit_option
-@click.pass_obj
 def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> int:
     """Create the keys of relays and centres, and the vault's secrets.
 
@@ -193,7 +191,6 @@ def _print_made_keys(made: KeysMade, invocation: Invocation, checkout: Checkout 
 @click.option("--replace", "replaces", is_flag=True, help="Replace the present recovery key.")
 @click.option("--check", "checks", is_flag=True, help="Try a private half on every relay's box, without changes.")
 @texts.commit_option
-@click.pass_obj
 def recovery(invocation: Invocation, *, replaces: bool, checks: bool, commits: bool) -> int:
     """Create the recovery key, for new hardware in place of a lost relay.
 
@@ -321,7 +318,6 @@ def secrets() -> None:
     "--accept-old-until", type=DAY, metavar="DATE", help="The last day on which the present login is valid too."
 )
 @texts.commit_option
-@click.pass_obj
 def set_(
     invocation: Invocation,
     devices: tuple[str, ...],
@@ -407,7 +403,6 @@ def _login_line(file: logins.LoginsFile) -> str:
 
 @secrets.command()
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…", shell_complete=devices_like)
-@click.pass_obj
 def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     """Remove the old logins of devices from the vault, after their change is finished.
 

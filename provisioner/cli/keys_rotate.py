@@ -419,7 +419,6 @@ class RotationDocument(Printed, name="keys-rotate", title="Changes of gateways' 
 @commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def rotate(
     invocation: Invocation,
     facilities: tuple[str, ...],
@@ -482,7 +481,6 @@ def rotate(
 @commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def keep(invocation: Invocation, facilities: tuple[str, ...], *, commits: bool, dry_run: bool, yes: bool) -> int:
     """Cancel a rotation: gateways keep their keys, relays drop the next ones.
 

@@ -125,7 +125,6 @@ class WindowsDocument(Printed, name="maintenance-list", title="Maintenance windo
 
 
 @maintenance.command("list")
-@click.pass_obj
 def list_(invocation: Invocation) -> int:
     """List maintenance windows, with the sites and relays of each.
 

@@ -267,7 +267,7 @@ class ManDocument(Printed, name="man", title="Manual pages"):
 @click.command()
 @click.option("--out", type=ValidPath(), metavar="DIR", required=True, help="The folder for the pages.")
 @click.pass_context
-def man(ctx: click.Context, /, *, out: Path) -> int:
+def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> int:
     """Write the manual pages: one for the program, and one for each command.
 
     They have the text of --help. The package installs them already: man provisioner, man provisioner-plan. Use this
@@ -276,7 +276,6 @@ def man(ctx: click.Context, /, *, out: Path) -> int:
 
     Example: provisioner man --out ~/.local/share/man/man1
     """
-    invocation: Invocation = ctx.obj
     invocation.refuse_tracked_links(out)
     program = ctx.find_root().command
     if not isinstance(program, click.Group):
@@ -308,7 +307,7 @@ def completion() -> None:
 @completion.command()
 @click.argument("shell", type=ListedWord(SHELLS), required=False)
 @click.pass_context
-def install(ctx: click.Context, /, shell: str | None) -> int:
+def install(ctx: click.Context, invocation: Invocation, /, shell: str | None) -> int:
     """Write the completion script into the folder from which your shell loads such files.
 
     The command writes that one file and changes no other one. Without an argument it takes the shell in SHELL. bash
@@ -316,7 +315,6 @@ def install(ctx: click.Context, /, shell: str | None) -> int:
 
     Example: provisioner completion install bash
     """
-    invocation: Invocation = ctx.obj
     shell = shell or invocation.env.get("SHELL", "").rpartition("/")[2]
     if shell not in SHELLS:
         raise UsageError("the shell is not known", hint=f"name it: {', '.join(SHELLS)}")

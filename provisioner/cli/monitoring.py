@@ -52,7 +52,6 @@ _USUAL = ScrapePlaces()
 )
 @click.option("--pages-url", "pages", type=PageAddress(), help="The address of serve, for a link on the dashboard.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
-@click.pass_obj
 def monitoring(
     invocation: Invocation,
     /,
@@ -148,7 +147,6 @@ def _holds(path: Path, text: str) -> bool:
 @click.command()
 @click.option("--out", type=ValidPath(), metavar="FILE.prom", help="Write the metrics into FILE, atomically.")
 @click.option("--listen", metavar="[ADDRESS:]PORT", help="Serve the metrics over HTTP on loopback until a signal.")
-@click.pass_obj
 def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int:
     """Write Prometheus metrics of the last recorded verification.
 

@@ -85,7 +85,6 @@ class _Terminal:
 )
 @click.option("--at", "time", default="01:30", show_default=True, metavar="HH:MM", help="The timer's time, in Vietnam.")
 @click.option("--user", default=_PROGRAM, show_default=True, metavar="NAME", help="The service's user.")
-@click.pass_obj
 def nightly(
     invocation: Invocation,
     limits: tuple[str, ...],
@@ -188,7 +187,6 @@ class NotifyDocument(Printed, name="notify", title="Notices"):
 @click.option("--test", "test", metavar="RECEIVER", help="Send a test message to one receiver.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show the notices and their receivers without sending.")
 @click.option("--receiver", "receivers", multiple=True, metavar="ID", help="Only these receivers. May be repeated.")
-@click.pass_obj
 def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers: tuple[str, ...]) -> int:
     """Send the last recorded verification to receivers that did not get it.
 

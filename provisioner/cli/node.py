@@ -33,7 +33,6 @@ def node() -> None:
 @node.command("run")
 @click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--check", "checks", is_flag=True, help="Check the file and the key, and exit.")
-@click.pass_obj
 def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
     """Take units from the broker and carry their calls, until a signal.
 
@@ -72,7 +71,6 @@ class BrokerDocument(Printed, name="node-broker", title="A broker's folder"):
 @node.command("key")
 @click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--make", "makes", is_flag=True, help="Create the keys in FILE, if it does not exist.")
-@click.pass_obj
 def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
     """Print the public half of the keys of a node or controller.
 
@@ -107,7 +105,6 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
     show_default=True,
     help="The validity of new certificates in days.",
 )
-@click.pass_obj
 def node_broker(
     invocation: Invocation, /, folder: Path, places: tuple[str, ...], carriers: tuple[str, ...], **chosen: int
 ) -> int:

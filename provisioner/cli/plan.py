@@ -159,7 +159,6 @@ def _show_check(invocation: Invocation, result: saved_plan.PlanCheck) -> None:
 @click.command()
 @click.argument("first", type=ValidPath(), metavar="FIRST")
 @click.argument("second", type=ValidPath(), metavar="SECOND")
-@click.pass_obj
 def diff(invocation: Invocation, first: Path, second: Path) -> int:
     """Show the differences between two saved plans.
 
@@ -239,7 +238,6 @@ def _remote_options(command: F) -> F:
 @click.command()
 @click.argument("file", type=ValidPath(), metavar="PLAN")
 @_remote_options
-@click.pass_obj
 def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
     """Push a saved plan to a Git remote, for `plan fetch` after the merge.
 
@@ -260,7 +258,6 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 @click.command()
 @click.option("--out", type=ValidPath(), required=True, metavar="FILE", help="The file to write.")
 @_remote_options
-@click.pass_obj
 def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
     """Fetch the plan that was pushed for this revision, for apply FILE.
 
@@ -303,6 +300,7 @@ def _show_pushed(invocation: Invocation, plan: saved_plan.PushedPlan, remote: st
 @click.pass_context
 def plan(
     ctx: click.Context,
+    invocation: Invocation,
     /,
     *,
     limits: tuple[str, ...],
@@ -331,7 +329,6 @@ def plan(
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return 0
-    invocation: Invocation = ctx.obj
     invocation.refuse_tracked_links(out)
     details = details or invocation.verbose
     session = replace(session_of(invocation), known_in=known_in or "")
@@ -401,7 +398,6 @@ def _older_packages(invocation: Invocation, session: Session, planned: Planned) 
 @limit_option
 @_details
 @_all
-@click.pass_obj
 def drift(invocation: Invocation, limits: tuple[str, ...], *, details: bool, everything: bool) -> int:
     """Check whether hosts match the inventory: exit code 0 yes, 10 no.
 

@@ -48,7 +48,6 @@ def policy() -> None:
 
 
 @policy.command()
-@click.pass_obj
 def test(invocation: Invocation) -> int:
     """Run the tests of the inventory's Rego rules.
 
@@ -72,7 +71,6 @@ def test(invocation: Invocation) -> int:
 
 @policy.command("input")
 @limit_option
-@click.pass_obj
 def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     """Print the input that Rego rules would get for the plan of now, as JSON.
 

@@ -31,7 +31,6 @@ _READING_COLUMNS = ("path", "read at", "when that is gone")
     "--to", "targets", multiple=True, metavar="PLACE", help="Only connections to this place. May be repeated."
 )
 @click.option("--why", is_flag=True, help="Print one line a service, with the deciding rule.")
-@click.pass_obj
 def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, ...], *, why: bool) -> int:
     """Show the allowed connections, and check the reachability intents.
 
@@ -109,7 +108,6 @@ class ReadersDocument(Printed, name="readers", title="Relays of paths for reader
 )
 @click.option("--viewer", default="", metavar="ID", help="A viewer of the centre. Default: the centre itself.")
 @limit_option
-@click.pass_obj
 def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str, ...]) -> int:
     """List the addresses at which a reader gets each path.
 

@@ -40,7 +40,6 @@ class QuarantineDocument(Printed, name="quarantine", title="Quarantined paths"):
 
 @quarantine.command("list")
 @limit_option
-@click.pass_obj
 def list_(invocation: context.Invocation, limits: tuple[str, ...]) -> int:
     """List quarantined paths: their devices refused the login.
 
@@ -69,7 +68,6 @@ def list_(invocation: context.Invocation, limits: tuple[str, ...]) -> int:
 @limit_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @rollout_options
-@click.pass_obj
 def lift(
     invocation: context.Invocation,
     /,

@@ -96,7 +96,6 @@ def set_(
 @click.option("--recovery-lost", is_flag=True, help="Replace the key although it is sealed: the recovery key is lost.")
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def replace(
     invocation: Invocation,
     relay: str,
@@ -254,7 +253,6 @@ relay.add_command(replace)
 @texts.commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without reading a key or changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def restore(
     invocation: Invocation, relay: str, allows: tuple[str, ...], *, commits: bool, dry_run: bool, yes: bool
 ) -> int:

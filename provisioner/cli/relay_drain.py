@@ -19,6 +19,7 @@ from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, Stop, print_error, show, stoppable, today
 from provisioner.cli.support.session import session_of
+from provisioner.cli.support.terminal import DAY
 from provisioner.operations.apply.run import RunOptions, approval_of
 from provisioner.operations.drain import drain as draining
 from provisioner.operations.edit.file_edit import FileEdit
@@ -225,14 +226,13 @@ def _drain_document(outcome: draining.DrainOutcome, *, dry_run: bool) -> DrainDo
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @click.option("--to", required=True, metavar="RELAY", shell_complete=hosts_like, help="The relay that takes the sites.")
 @click.option("--source", default="", metavar="TEXT", help="The minutes in which all parties agreed.")
-@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of those minutes. Default: today.")
+@click.option("--on", "day", type=DAY, help="The day of those minutes. Default: today.")
 @click.option("--allow", "allows", multiple=True, metavar="NAME=NUMBER", help="Raise a limit of the policy.")
 @click.option("--unproved", multiple=True, metavar="FACILITY", help="Move this site before it is proved.")
 @click.option("--approval", default="", metavar="TEXT", help="The reference of the approval, for the record.")
 @texts.commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def drain(
     invocation: Invocation,
     relay: str,
@@ -339,7 +339,6 @@ def _exit_code_of(outcome: draining.DrainOutcome) -> int:
 @click.command()
 @click.argument("relay", metavar="RELAY", shell_complete=hosts_like)
 @texts.edit_options
-@click.pass_obj
 def keep(invocation: Invocation, relay: str, *, dry_run: bool, commits: bool) -> int:
     """Cancel a drain: the relay keeps its remaining sites.
 

@@ -45,7 +45,6 @@ class SitePackageDocument(Printed, name="site-package", title="Site packages"):
 @click.command()
 @click.option("--out", "folder", type=ValidPath(), required=True, metavar="DIR", help="A new or empty folder.")
 @hosts_limit_option
-@click.pass_obj
 def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int:
     """Write the config files of each host into a folder.
 
@@ -81,7 +80,6 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
     metavar="N",
     help=f"The days in which the package may be installed, at most {MOST_DAYS}. Default: {USUAL_DAYS}.",
 )
-@click.pass_obj
 def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Path, valid_days: int) -> int:
     """Write the install package of a site's gateway.
 

@@ -39,7 +39,6 @@ _PORT = 8300
 @click.option(
     "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
 )
-@click.pass_obj
 def serve(
     invocation: Invocation,
     *,

@@ -25,7 +25,7 @@ from provisioner.cli.support.context import (
 )
 from provisioner.cli.support.options import MomentWord
 from provisioner.cli.support.session import read_plan, session_of, write_report
-from provisioner.cli.support.terminal import ListedWord, Terminal, ValidPath, stdout_of
+from provisioner.cli.support.terminal import DAY, ListedWord, Terminal, ValidPath, stdout_of
 from provisioner.inventory.model.facility import Party
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.signed import NAMESPACE, signed_content
@@ -113,7 +113,7 @@ class _Chosen(TypedDict):
     help="The party that signs. May be repeated.",
 )
 @click.option("--all-parties", is_flag=True, help="Sign for DIC, Health and the carrier: one document signed by all.")
-@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day of the agreement. Default: today.")
+@click.option("--on", "day", type=DAY, help="The day of the agreement. Default: today.")
 @click.option("--source", default="", metavar="TEXT", help="The minutes or letter of the agreement.")
 @click.option("--successor", is_flag=True, help="Sign the successor's plan instead of the present one.")
 @click.option("--show", "reads", is_flag=True, help="Show the plan on one sheet, without signing.")
@@ -137,7 +137,6 @@ class _Chosen(TypedDict):
     help="Sign with the party's key, through ssh-keygen; a .pub file for a key in an agent.",
 )
 @texts.commit_option
-@click.pass_obj
 def sign_off(
     invocation: Invocation,
     /,
@@ -308,7 +307,6 @@ class SignOffsDocument(Printed, name="sign-offs", title="Sign-offs of several fa
     "--keep-plan", "keeps", is_flag=True, help="Store the plan there too, so that later differences can be shown."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.pass_obj
 def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, ...], **chosen: Unpack[_Chosen]) -> int:
     """Approve a saved plan with your own key.
 

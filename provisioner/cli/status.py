@@ -40,7 +40,6 @@ _MISSED = 1
 @click.option("--why", is_flag=True, help="Explain each facility's state and its next step.")
 @options.limit_option
 @options.past_options
-@click.pass_obj
 def status(
     invocation: Invocation,
     facilities: tuple[str, ...],
@@ -184,7 +183,6 @@ def _print(lines: Iterable[str]) -> None:
     help="The number of rows, worst first.",
 )
 @options.limit_option
-@click.pass_obj
 def availability(
     invocation: Invocation,
     /,

@@ -14,19 +14,14 @@ from provisioner.base.errors import InventoryError, Problem, Severity, UsageErro
 from provisioner.base.language import Translator
 from provisioner.cli.support import texts
 from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, today
-from provisioner.cli.support.terminal import ValidPath
+from provisioner.cli.support.terminal import DAY, ValidPath
 from provisioner.operations.edit.validate import COUNTED, AllocatedItem, Validation
 from provisioner.operations.edit.validate import allocate as record_allocations
 from provisioner.operations.edit.validate import validate as check_all
 
 
 @click.command()
-@click.option(
-    "--as-of",
-    "day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="Check designations as of this day. Default: today in Vietnam.",
-)
+@click.option("--as-of", "day", type=DAY, help="Check designations as of this day. Default: today in Vietnam.")
 @click.option(
     "--sarif",
     type=ValidPath(dir_okay=False),
@@ -46,7 +41,6 @@ from provisioner.operations.edit.validate import validate as check_all
     help="Write the problems as JUnit XML too, one case a problem.",
 )
 @click.option("--no-cache", is_flag=True, help="Read every file anew, and write no cache.")
-@click.pass_obj
 def validate(
     invocation: Invocation,
     day: datetime | None,
@@ -156,7 +150,6 @@ class AllocateDocument(Printed, name="allocate", title="An allocation"):
 
 @click.command()
 @texts.commit_option
-@click.pass_obj
 def allocate(invocation: Invocation, *, commits: bool) -> int:
     """Assign tunnel addresses, ports and prefixes to new objects.
 

@@ -51,7 +51,6 @@ class Sampled(click.ParamType["Share"]):
 @click.option("--onvif-again", is_flag=True, help="Retry logins that devices refused by ONVIF.")
 @click.option("--accept", is_flag=True, help="Make the present pictures references; needs --limit.")
 @click.option("--renew", is_flag=True, help="With --accept: delete the former references.")
-@click.pass_obj
 def verify(invocation: Invocation, /, limits: tuple[str, ...], **chosen: "Unpack[VerifyChoices]") -> int:
     """Prove that every camera path is up.
 

@@ -40,7 +40,6 @@ _LONGEST_WATCH_S = 7 * 86_400
     metavar="SECONDS",
     help="End after this time: exit code 0 if all paths flow then, else 1.",
 )
-@click.pass_obj
 def watch(
     invocation: context.Invocation, limits: tuple[str, ...], listen: str | None, every: int, until_s: int | None
 ) -> int:

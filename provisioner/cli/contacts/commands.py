@@ -51,7 +51,6 @@ from provisioner.inventory.model.facility import Facility, Operating
 @click.option("--purpose", default="check", show_default=True, metavar="TEXT", help="The purpose, for the access log.")
 @requester_option
 @folder_option
-@click.pass_obj
 def check(
     invocation: Invocation, *, province: str | None, purpose: str, requester: str | None, chosen: Path | None
 ) -> int:
@@ -115,7 +114,6 @@ def _summary(errors: int, warnings: int, extent: str) -> str:
 @purpose_option
 @requester_option
 @folder_option
-@click.pass_obj
 def find(
     invocation: Invocation,
     *,
@@ -212,7 +210,6 @@ def nobody(searched: Iterable[str]) -> UsageError:
 @purpose_option
 @requester_option
 @folder_option
-@click.pass_obj
 def erase(
     invocation: Invocation,
     *,
@@ -320,7 +317,6 @@ def _renewal_lines(renewal: Renewal) -> Iterator[str]:
 @purpose_option
 @requester_option
 @folder_option
-@click.pass_obj
 def list_(
     invocation: Invocation,
     *,

@@ -188,11 +188,13 @@ def with_options_anywhere(command: click.Command) -> click.Command:
 
 
 def _with_invocation(callback: Callable[..., object]) -> Callable[..., object]:
+    """Pass the invocation to a command as its first argument."""
+
     @wraps(callback)
     def run(*arguments: object, **options: object) -> object:
         ctx = click.get_current_context()
         if ctx.invoked_subcommand is not None:  # the command below is told whose inventory, and how to print
-            return callback(*arguments, **options)
+            return callback(ctx.obj, *arguments, **options)
         invocation = _invocation_of(ctx)
         invocation.refuse_tracked_state()
         log = _path(ctx, _LOG)
@@ -201,7 +203,7 @@ def _with_invocation(callback: Callable[..., object]) -> Callable[..., object]:
         ctx.obj = replace(invocation, progress=progress)
         wanted = is_paged(ctx.command_path.partition(" ")[2]) and not _given(ctx, _NO_PAGER)
         with paged(invocation.env, wanted=wanted and not invocation.json and not invocation.markdown):
-            return attended(progress, ctx.command_path, lambda: callback(*arguments, **options))
+            return attended(progress, ctx.command_path, lambda: callback(ctx.obj, *arguments, **options))
 
     return run
 

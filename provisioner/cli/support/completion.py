@@ -152,7 +152,6 @@ def _names_like(kind: str, ctx: click.Context, param: click.Parameter, incomplet
     return [CompletionItem(name) for name in _names_starting_with(ctx, kind, incomplete)]
 
 
-carriers_like = partial(_names_like, "carrier")
 facilities_like = partial(_names_like, "facility")
 carriers_like = partial(_names_like, "carrier")
 hosts_like = partial(_names_like, "host")

@@ -62,7 +62,7 @@ def edits_file(command: Callable[..., Edited | EditedWithNext]) -> Callable[...,
         edits = (edit,) if isinstance(edit, FileEdit) else edit
         return _finish_edits(invocation, edits, message, "".join(then), dry_run=dry_run, commits=commits)
 
-    return edit_options(click.pass_obj(finished))
+    return edit_options(finished)
 
 
 def edits_of(invocation: Invocation) -> Edits:
