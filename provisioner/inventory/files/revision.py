@@ -9,14 +9,14 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import InventoryError, Problem, UsageError
 from provisioner.base.git import Checkout, ask_git, checkout_of, run_git
 from provisioner.base.language import marked
 from provisioner.base.text import local_time, msg
@@ -56,6 +56,21 @@ class Revision:
     name: str
     commit: str
     root: Path
+
+    def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Return problems at the revision's files instead of the temporary folder's."""
+        return tuple(replace(p, file=self._named(p.file), message=self._named(p.message)) for p in problems)
+
+    def placed_error(self, error: InventoryError) -> InventoryError:
+        """Return an error with the revision's name instead of the temporary folder's."""
+        return InventoryError(
+            self._named(error.message), problems=self.place(error.problems), hint=error.hint, object=error.object
+        )
+
+    def _named(self, text: str) -> str:
+        # What is not replaced stays a sentence, with its Vietnamese.
+        folder, name = str(self.root), self.commit[:12] if self.name == self.commit else self.name
+        return text.replace(f"{folder}/", f"{name}:").replace(folder, name) if folder in text else text
 
 
 class _Blob(NamedTuple):
@@ -160,7 +175,11 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
     commit = _commit_named(checkout, name)
     with tempfile.TemporaryDirectory(prefix="provisioner-revision-") as folder:
         _lay_out(Path(folder), _blobs(checkout, root, commit, name), checkout, name)
-        yield Revision(name, commit, Path(folder))
+        older = Revision(name, commit, Path(folder))
+        try:
+            yield older
+        except InventoryError as error:
+            raise older.placed_error(error) from None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -198,7 +198,8 @@ def overview_at(root: Path, environment: Mapping[str, str], moment: datetime) ->
     """
     with revision_at(root, moment) as old:
         loaded = load(old.root, today=moment.astimezone(VIETNAM).date(), cache=cache_of(root, environment))
-        yield _overview_of(old.root, loaded, environment, moment, is_past=True)
+        whole = _overview_of(old.root, loaded, environment, moment, is_past=True)
+        yield replace(whole, problems=old.place(whole.problems))
 
 
 def _overview_of(
@@ -208,9 +209,8 @@ def _overview_of(
     inventory = loaded.outlined
     if inventory is None:
         errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
-        raise InventoryError(
-            f"the inventory {root} cannot be understood", problems=errors, hint="correct the places listed"
-        )
+        hint = "name another moment" if is_past else "correct the places listed"
+        raise InventoryError(f"the inventory {root} cannot be understood", problems=errors, hint=hint)
     folder = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
         evidence, unended = _evidence_and_unended(folder, now if is_past else None)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -65,6 +66,21 @@ def printed(story: Story, capsys: pytest.CaptureFixture[str], *words: str) -> di
     assert story.run("--output", "json", *words) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     return {key: value for key, value in document.items() if key not in {"packages", "unsealed_relays", "inventory"}}
+
+
+def test_a_broken_moment_names_its_commit_and_no_temporary_folder(
+    weeks: Callable[[datetime], Story], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = EXAMPLE / "inventory.yml"
+    right = settings.read_text(encoding="utf-8")
+    settings.write_text(f"bogus: 1\n{right}", encoding="utf-8")
+    commit(at("2021-06-09", "08:00:00"))
+    settings.write_text(right, encoding="utf-8")
+    capsys.readouterr()
+    assert weeks(LAST).run("status", "--as-of", "2021-06-10T08:00") == 3
+    told = capsys.readouterr().err
+    assert re.search(r"[0-9a-f]{12}:inventory\.yml:1:1: .*'bogus'", told), told
+    assert ("provisioner-revision" in told, "name another moment" in told) == (False, True)
 
 
 @pytest.mark.parametrize(

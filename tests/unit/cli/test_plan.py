@@ -311,6 +311,7 @@ def test_an_older_revision_that_is_broken_is_told_so(call: Terminal) -> None:
         code, out, err = against_head("carriers/viettel.yml", right, broken)
         assert (code, "the inventory of HEAD is invalid" in out + err) == (3, True)
         assert ("elsewhere" if "elsewhere" in broken else "centers") in out + err
+        assert ("HEAD:carriers/viettel.yml" in out + err, "provisioner-revision" in out + err) == (True, False)
 
 
 # --- outputs --------------------------------------------------------------------------------------
