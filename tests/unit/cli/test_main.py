@@ -146,7 +146,7 @@ def test_allocate_gives_nothing_to_a_facility_with_errors(tmp_path: Path, capsys
 
 
 def broken(error: BaseException) -> click.Command:
-    def fail() -> None:
+    def fail(_: object) -> None:
         raise error
 
     return click.Command("broken", callback=fail)
