@@ -10,7 +10,12 @@ V = TypeVar("V")
 
 def grouped(values: Iterable[V], key: Callable[[V], K]) -> defaultdict[K, list[V]]:
     """Return values by key, in their order."""
+    return gathered((key(value), value) for value in values)
+
+
+def gathered(pairs: Iterable[tuple[K, V]]) -> defaultdict[K, list[V]]:
+    """Return the values of pairs by key, in their order."""
     groups: defaultdict[K, list[V]] = defaultdict(list)
-    for value in values:
-        groups[key(value)].append(value)
+    for key, value in pairs:
+        groups[key].append(value)
     return groups

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from provisioner.base.errors import Problem
-from provisioner.base.groups import grouped
+from provisioner.base.groups import gathered, grouped
 from provisioner.base.text import msg, named
 from provisioner.desired.limit import Limit
 from provisioner.desired.names import is_of_a_side
@@ -111,10 +111,7 @@ def _host_terms(read: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dic
 
 
 def _frozen_in_plan(observed: Observed, limit: Limit, read: Sequence[HostSpec]) -> tuple[FrozenInPlan, ...]:
-    hosts: dict[str, list[str]] = defaultdict(list)
-    for spec in read:
-        for facility in frozen_on(spec, observed.facts[spec.id]):
-            hosts[facility].append(spec.id)
+    hosts = gathered((name, spec.id) for spec in read for name in frozen_on(spec, observed.facts[spec.id]))
     return tuple(
         FrozenInPlan(frozen_facility, tuple(sorted(hosts[name])), limit.takes_frozen(frozen_facility, hosts[name]))
         for name, frozen_facility in observed.state.held.items()
@@ -175,11 +172,8 @@ def _recorded_keys(inventory: Inventory) -> dict[str, frozenset[str]]:
 
 
 def _relays_by_peer(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) -> dict[str, frozenset[str]]:
-    holders: dict[str, set[str]] = defaultdict(set)
-    for spec in hosts:
-        live = facts[spec.id].tunnel
-        for key in live["peers"] if live and spec.relay else ():
-            holders[key].add(spec.id)
+    tunnels = ((spec.id, facts[spec.id].tunnel) for spec in hosts if spec.relay)
+    holders = gathered((key, host) for host, live in tunnels if live for key in live["peers"])
     return {key: frozenset(names) for key, names in holders.items()}
 
 

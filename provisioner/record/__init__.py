@@ -1,10 +1,15 @@
 """The record: entries, verdicts, availability, path states. Imports `inventory`, `base`."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from provisioner.record.state_folder import StateFolder
     from provisioner.record.store import History
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 def history_at(folder: "StateFolder") -> "History | None":
@@ -14,3 +19,12 @@ def history_at(folder: "StateFolder") -> "History | None":
     from provisioner.record.store import find_history  # noqa: PLC0415 (the database's library takes time)
 
     return find_history(folder)
+
+
+def read_history(folder: "StateFolder", read: "Callable[[History], T]", otherwise: D) -> T | D:
+    """Return what a history tells, or `otherwise` before any run."""
+    history = history_at(folder)
+    if history is None:
+        return otherwise
+    with closing(history):
+        return read(history)

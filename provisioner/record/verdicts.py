@@ -17,6 +17,7 @@ from typing import Final, TypeVar, cast
 
 from sqlalchemy import BigInteger, Connection, Select, Subquery, and_, func, or_, select, type_coerce
 
+from provisioner.base.groups import gathered
 from provisioner.base.text import printable, start_of
 from provisioner.record.availability import path_state
 from provisioner.record.availability.measured import LONGEST_STANDING, Measured, Span, measured
@@ -104,10 +105,7 @@ class HoldingsQuery:
 
     def holders(self) -> dict[str, frozenset[str]]:
         """Return, by facility, every host that ever had it."""
-        by_facility: dict[str, set[str]] = defaultdict(set)
-        for span in self._holding_spans:
-            for facility in span.held or ():
-                by_facility[facility].add(span.host)
+        by_facility = gathered((name, span.host) for span in self._holding_spans for name in span.held or ())
         return {facility: frozenset(hosts) for facility, hosts in by_facility.items()}
 
     def without(self) -> dict[tuple[str, str], ProvedAt]:

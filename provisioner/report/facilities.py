@@ -1,6 +1,6 @@
 """Facilities in words and documents: states, devices, keys, site packages. Pure."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Final, Protocol
@@ -8,6 +8,7 @@ from typing import Annotated, Final, Protocol
 from pydantic import Field
 
 from provisioner.base.document import Count, Day, Known, Moment, MomentText, Printed, Row, Said, absent, form, of
+from provisioner.base.groups import gathered
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import VIETNAM, Document, local_iso
 from provisioner.inventory.deadlines import Timeliness
@@ -290,10 +291,8 @@ def _of_sites(names: Sequence[str], command: str, say: Translator) -> dict[str, 
 
 def older_lines(packages: Iterable[PackageStatus], say: Translator = ENGLISH) -> Iterator[str]:
     """Yield lines about sites with an outdated package, by former relays."""
-    older: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for package in packages:
-        if package.state is PackageState.OLDER:
-            older[package.former].append(package.facility)
+    outdated = (package for package in packages if package.state is PackageState.OLDER)
+    older = gathered((package.former, package.facility) for package in outdated)
     for former, names in sorted(older.items()):
         values = _of_sites(names, f"provisioner site-package {' '.join(names[:_MOST_SITES])} --out DIR", say)
         if former:

@@ -1,6 +1,6 @@
 """A verification as text, for terminals and logs. Pure."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import click
 
 from provisioner.base.errors import FrozenFacility
-from provisioner.base.groups import grouped
+from provisioner.base.groups import gathered, grouped
 from provisioner.base.language import ENGLISH, Language, Translator, marked
 from provisioner.base.text import local_time, named, printable
 from provisioner.report.status import since_words
@@ -91,12 +91,10 @@ def under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> Ite
 
 def settings_under_change(paths: Iterable[PathVerdict], say: Translator = ENGLISH) -> list[str]:
     """Return a sentence for each setting with two valid values."""
-    by_setting: dict[AcceptedSetting, set[str | None]] = defaultdict(set)
-    for path in paths:
-        for setting in path.settings:
-            by_setting[replace(setting, seen=None)].add(setting.seen)
+    settings = (setting for path in paths for setting in path.settings)
+    by_setting = gathered((replace(setting, seen=None), setting.seen) for setting in settings)
     return [
-        printable(f"{_named(setting, say)}: {_setting_state(setting, states, say)}")
+        printable(f"{_named(setting, say)}: {_setting_state(setting, set(states), say)}")
         for setting, states in sorted(by_setting.items(), key=lambda item: (item[0].object, item[0].setting))
     ]
 
@@ -199,10 +197,8 @@ def next_words(step: str, say: Translator) -> str:
 
 def _maintenance_lines(result: VerifyResult, say: Translator, *, detail: bool) -> Iterator[str]:
     """Yield open windows, and the verdicts of their paths without them."""
-    windows: dict[tuple[datetime, datetime, str], list[PathVerdict]] = defaultdict(list)
-    for path in result.paths:
-        if path.maintenance:
-            windows[path.maintenance.begin, path.maintenance.until, path.maintenance.reason].append(path)
+    inside = ((path.maintenance, path) for path in result.paths if path.maintenance)
+    windows = gathered(((window.begin, window.until, window.reason), path) for window, path in inside)
     if windows:
         yield say("in maintenance: {paths}", paths=say.counted(sum(map(len, windows.values())), "path"))
     for (_, until, reason), paths in sorted(windows.items()):

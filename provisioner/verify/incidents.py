@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
-from provisioner.base.groups import grouped
+from provisioner.base.groups import gathered, grouped
 from provisioner.base.text import counted, msg
 from provisioner.record.availability.path_state import PathState, StoredVerdict, after
 from provisioner.verify.paths import PathToCheck
@@ -60,10 +60,11 @@ _P = TypeVar("_P", bound=FailingPath)
 
 def paths_by_incident(verdicts: Sequence[PathVerdict], targets: Iterable[PathToCheck]) -> tuple[PathVerdict, ...]:
     """Return the verdicts with layer and object of the largest broken part."""
-    groups: Groups = defaultdict(list)
-    for verdict in with_specific_causes(verdicts):
-        if verdict.verdict is not Verdict.UP and verdict.layer is not None:
-            groups[verdict.layer, verdict.object, verdict.cause].append(verdict)
+    groups: Groups = gathered(
+        ((verdict.layer, verdict.object, verdict.cause), verdict)
+        for verdict in with_specific_causes(verdicts)
+        if verdict.verdict is not Verdict.UP and verdict.layer is not None
+    )
     paths_by_device: dict[tuple[str, str], set[str]] = defaultdict(set)
     for target in targets:
         paths_by_device[target.path.facility, target.path.device].add(target.path.name)
@@ -157,11 +158,9 @@ def _groups_of_paths(
     groups: Groups, keys_by_path: Mapping[str, list[GroupKey]], paths: set[str], layers: Collection[Layer]
 ) -> dict[Cause, list[GroupKey]]:
     """Return keys of the layers' groups within a set, by cause."""
-    by_cause: dict[Cause, list[GroupKey]] = defaultdict(list)
-    for key in (key for path in sorted(paths) for key in keys_by_path.get(path, ())):
-        if key[0] in layers and {verdict.path for verdict in groups[key]} <= paths:
-            by_cause[key[2]].append(key)
-    return by_cause
+    keys = (key for path in sorted(paths) for key in keys_by_path.get(path, ()) if key[0] in layers)
+    whole = (key for key in keys if {verdict.path for verdict in groups[key]} <= paths)
+    return grouped(whole, lambda key: key[2])
 
 
 def incident_causes(failing: Iterable[_P]) -> list[tuple[_P, Cause]]:
@@ -195,10 +194,11 @@ def _of_other_stream(cause: Cause, detail: str) -> str:
 def incidents_of(verdicts: Sequence[PathVerdict]) -> tuple[Incident, ...]:
     """Return incidents, highest layer and most paths first; without maintenance."""
     failing = (verdict for verdict in verdicts if verdict.verdict not in NO_INCIDENT)
-    groups: dict[tuple[Layer, str, Cause], list[PathVerdict]] = defaultdict(list)
-    for verdict, cause in incident_causes(failing):
-        if verdict.layer is not None:
-            groups[verdict.layer, verdict.object, cause].append(verdict)
+    groups = gathered(
+        ((verdict.layer, verdict.object, cause), verdict)
+        for verdict, cause in incident_causes(failing)
+        if verdict.layer is not None
+    )
     served = {verdict.path: verdict.relay for verdict in verdicts if verdict.verdict is Verdict.UP}
     incidents = (_incident(*key, paths, served) for key, paths in groups.items())
     return tuple(sorted(incidents, key=lambda i: (i.finding.rank, -len(i.paths), i.object, i.cause)))

@@ -18,7 +18,6 @@ These rules are for a single look; `path_history` combines several looks and the
 A new level is a row in `LEVELS` with its check: no rule here names a level's number.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,13 +27,13 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
+from provisioner.base.groups import gathered
 from provisioner.base.text import msg
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import CallOutcome
 from provisioner.plan.change import Change, Resource, pending
 from provisioner.verify import result
 from provisioner.verify.case import Case, Check
-from provisioner.verify.devices import Device
 from provisioner.verify.evidence import HostEvidence, device_of, is_pulled_elsewhere, origins_of
 from provisioner.verify.incidents import paths_by_incident
 from provisioner.verify.memory import NOTHING, Memories
@@ -187,9 +186,7 @@ def judge_each(
     drift was not compared. `sites` are all references by site. Only centres read the paths in `once`.
     """
     levels = tuple(level for level in LEVELS if max_level is None or level.number <= max_level)
-    siblings: dict[tuple[str, str], set[Device]] = defaultdict(set)
-    for target in targets:
-        siblings[target.relay.id, target.path.facility].add(device_of(target.path))
+    siblings = gathered(((target.relay.id, target.path.facility), device_of(target.path)) for target in targets)
     by_site = {site: frozenset(devices) for site, devices in siblings.items()}
     specs = {target.relay.id: target.relay for target in targets}
     relays = {

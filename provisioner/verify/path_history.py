@@ -6,7 +6,7 @@ meanwhile, and causes of configuration end by somebody's hand. A path in a maint
 without an alarm. The caller passes time, windows and memories in the run's orders.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from provisioner.base.groups import gathered
 from provisioner.base.text import local_time, msg
 from provisioner.plan.change import HostCut
 from provisioner.verify import result
@@ -239,11 +240,12 @@ def with_lasting(
 
 def with_camera_suspicions(verdicts: Sequence[result.PathVerdict]) -> tuple[result.PathVerdict, ...]:
     """Give a camera's streams the most specific suspicion of its view."""
-    views: dict[tuple[str, str], list[tuple[int, str, result.ToLookAt]]] = defaultdict(list)
-    for verdict in verdicts:
-        for doubt in verdict.to_look_at:
-            if doubt.word in TELLING:
-                views[_camera(verdict)].append((TELLING.index(ViewDoubt(doubt.word)), verdict.path, doubt))
+    views = gathered(
+        (_camera(verdict), (TELLING.index(ViewDoubt(doubt.word)), verdict.path, doubt))
+        for verdict in verdicts
+        for doubt in verdict.to_look_at
+        if doubt.word in TELLING
+    )
     telling = {camera: min(ranked, key=lambda view: view[:2]) for camera, ranked in views.items()}
     return tuple(
         _with_sibling_doubt(verdict, *telling[_camera(verdict)]) if _camera(verdict) in telling else verdict

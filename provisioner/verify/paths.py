@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provisioner.base.errors import UsageError
+from provisioner.base.groups import gathered
 from provisioner.desired.limit import Limit, refuse_all_shut, refuse_frozen, refuse_shut
 from provisioner.desired.spec import DesiredState, HostKind, HostSpec, LeftOutHost, MediaPath
 from provisioner.hosts.facts import ElementSet, device_value, element_of
@@ -29,7 +30,7 @@ class PathToCheck:
     relay: HostSpec
     path: MediaPath
     centres: tuple[HostSpec, ...]
-    closed_centres: tuple[LeftOutHost, ...] = ()  #: Not asked, since their secrets are closed.
+    closed_centres: Sequence[LeftOutHost] = ()  #: Not asked, since their secrets are closed.
 
     @property
     def carrier(self) -> str:
@@ -74,15 +75,10 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
     selected hosts; of some without a limit) `SecretsError`.
     """
     refuse_shut(state, limit)
-    closed_centres: dict[str, tuple[LeftOutHost, ...]] = defaultdict(tuple)
-    for left_out in state.left_out.values():
-        for carrier in left_out.carriers if left_out.kind is HostKind.CENTRE else ():
-            closed_centres[carrier] += (left_out,)
-    centres: dict[str, list[HostSpec]] = defaultdict(list)
-    for host in sorted(state.hosts.values(), key=lambda h: h.id):
-        if host.kind is HostKind.CENTRE:
-            for carrier in host.carriers:
-                centres[carrier].append(host)
+    closed = (host for host in state.left_out.values() if host.kind is HostKind.CENTRE)
+    closed_centres = gathered((carrier, host) for host in closed for carrier in host.carriers)
+    opened = sorted((host for host in state.hosts.values() if host.kind is HostKind.CENTRE), key=lambda h: h.id)
+    centres = gathered((carrier, host) for host in opened for carrier in host.carriers)
     every = (_to_check(h, p, centres[h.carriers[0]], closed_centres[h.carriers[0]]) for h, p in state.paths)
     chosen = tuple(sorted((w for w in every if _is_in_limit(limit, w)), key=lambda w: (w.path.name, w.relay.id)))
     if not chosen:
@@ -96,7 +92,7 @@ def select(state: DesiredState, limit: Limit = _EVERYTHING) -> tuple[PathToCheck
 
 
 def _to_check(
-    relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], closed_centres: tuple[LeftOutHost, ...]
+    relay: HostSpec, path: MediaPath, centres: Sequence[HostSpec], closed_centres: Sequence[LeftOutHost]
 ) -> PathToCheck:
     reading = tuple(centre for centre in centres if centre.may_read(path.name))
     return PathToCheck(relay, path, reading, tuple(centre for centre in closed_centres if centre.may_read(path.name)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.groups import grouped
+from provisioner.base.groups import gathered, grouped
 from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import SITE, HostSpec, MediaPath
 from provisioner.hosts.runner import HostCall
@@ -140,15 +140,10 @@ def probe_calls(
     targets: Iterable[PathToCheck], observe: Mapping[str, ObserveCall], limits: ProbeLimits, *, read: bool = True
 ) -> tuple[HostCall, ...]:
     """Return a call for each host with its paths in this order."""
-    of_relay: dict[str, list[PathToCheck]] = defaultdict(list)
-    of_centre: dict[str, list[PathToCheck]] = defaultdict(list)
-    hosts: dict[str, HostSpec] = {}
-    for target in targets:
-        of_relay[target.relay.id].append(target)
-        hosts[target.relay.id] = target.relay
-        for centre in target.centres:
-            of_centre[centre.id].append(target)
-            hosts[centre.id] = centre
+    targets = tuple(targets)
+    of_relay = grouped(targets, lambda target: target.relay.id)
+    of_centre = gathered((centre.id, target) for target in targets for centre in target.centres)
+    hosts = {spec.id: spec for target in targets for spec in (target.relay, *target.centres)}
     calls = []
     for host, spec in sorted(hosts.items()):
         request = _base(observe[host], limits, of_relay[host] + of_centre[host])
@@ -208,9 +203,7 @@ def _relay_request(spec: HostSpec, targets: list[PathToCheck], limits: ProbeLimi
 
 
 def _devices(spec: HostSpec, targets: Iterable[PathToCheck], *, again: bool) -> list[wire.DeviceToAsk]:
-    paths: dict[str, list[str]] = defaultdict(list)
-    for target in targets:
-        paths[f"{target.path.facility}/{target.path.device}"].append(target.path.name)
+    paths = gathered((f"{target.path.facility}/{target.path.device}", target.path.name) for target in targets)
     return [
         {
             "name": device.name,

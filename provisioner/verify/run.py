@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
-from provisioner.base.groups import grouped
+from provisioner.base.groups import gathered, grouped
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import are, counted, msg
 from provisioner.desired.spec import HostSpec, ReaderEncryption
@@ -565,9 +565,7 @@ def _with_answering_centres(target: PathToCheck, before: _Round | None) -> PathT
 
 def _requested_centres(targets: Iterable[PathToCheck]) -> Mapping[str, frozenset[str]]:
     """Return the centres asked for each relay's paths."""
-    centres: dict[str, set[str]] = defaultdict(set)
-    for target in targets:
-        centres[target.relay.id].update(centre.id for centre in target.centres)
+    centres = gathered((target.relay.id, centre.id) for target in targets for centre in target.centres)
     return {relay: frozenset(of_relay) for relay, of_relay in centres.items()}
 
 

@@ -1,11 +1,11 @@
 """Live paths of frozen facilities or closed hosts, named and `unknown`. Pure."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
 from provisioner.base.errors import FrozenFacility
+from provisioner.base.groups import gathered
 from provisioner.desired.spec import HostSpec, LeftOutHost
 from provisioner.hosts.facts import HostFacts
 from provisioner.hosts.runner import CallOutcome
@@ -29,9 +29,7 @@ def with_frozen(
         if name in chosen.get(spec.id, ()) and facility in spec.frozen_names
     ]
     by_id = {frozen.id: frozen for spec, _ in relays for frozen in spec.held}
-    by_facility: dict[str, list[str]] = defaultdict(list)
-    for verdict in verdicts:
-        by_facility[verdict.facility].append(verdict.path)
+    by_facility = gathered((verdict.facility, verdict.path) for verdict in verdicts)
     incidents = tuple(
         Incident(_frozen_finding(by_id[name]), tuple(sorted(set(paths)))) for name, paths in sorted(by_facility.items())
     )

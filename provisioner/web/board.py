@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
+from provisioner.base.groups import gathered
 from provisioner.record.availability.measured import LONGEST_STANDING
 from provisioner.record.lifecycle.state import AHEAD
 from provisioner.verify.document import PathRow, VerifyDocument, finding_of, latest_rows
@@ -254,19 +255,15 @@ def merged(documents: Sequence[VerifyDocument]) -> Merged:
 
 def _findings(document: VerifyDocument) -> Iterator[IncidentRow]:
     """Yield findings of hosts and devices, with facility and carriers of each."""
-    carriers: dict[str, set[str]] = {}
-    for path in document.paths:
-        carriers.setdefault(path.relay, set()).add(path.carrier)
-    facilities = {}
-    for device in document.devices or ():
-        name = f"{device.facility}/{device.device}"
-        facilities[name] = device.facility
-        carriers.setdefault(name, set()).add(device.carrier)
+    devices = {f"{device.facility}/{device.device}": device for device in document.devices or ()}
+    of_devices = ((name, device.carrier) for name, device in devices.items())
+    carriers = gathered([*((path.relay, path.carrier) for path in document.paths), *of_devices])
     for incident in document.incidents:
         if not incident.paths:
-            found, own = facilities.get(incident.object), carriers.get(incident.object, set())
-            row = IncidentRow(finding_of(incident), verdict=WARNING, carriers=tuple(sorted(own - {""})))
-            yield replace(row, facilities=(found,)) if found else row
+            own = sorted({*carriers[incident.object]} - {""})
+            row = IncidentRow(finding_of(incident), verdict=WARNING, carriers=tuple(own))
+            device = devices.get(incident.object)
+            yield replace(row, facilities=(device.facility,)) if device else row
 
 
 def _board_path(row: PathRow) -> BoardPath:

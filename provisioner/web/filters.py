@@ -4,12 +4,13 @@ Links are relative, so pages work on a server and as files. Incidents are groupe
 The sentences of actions are those of docs/daily/watching.md.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
+from provisioner.base.groups import gathered
 from provisioner.base.language import Language
 from provisioner.base.vietnamese import fold
 from provisioner.verify.incidents import NO_INCIDENT, incident_causes, incident_details
@@ -216,10 +217,11 @@ def incidents_of(
     """
     by_id = {facility.id: facility for facility in facilities}
     failing = (path for facility in by_id.values() for path in facility.paths if path.verdict not in NO_INCIDENT)
-    groups: dict[Finding, list[tuple[boards.BoardPath, boards.FacilityRow]]] = defaultdict(list)
-    for path, cause in incident_causes(failing):
-        if path.layer:
-            groups[Finding(cause, path.layer, path.object)].append((path, by_id[path.facility]))
+    groups = gathered(
+        (Finding(cause, path.layer, path.object), (path, by_id[path.facility]))
+        for path, cause in incident_causes(failing)
+        if path.layer
+    )
     incidents = [_incident(key, affected) for key, affected in groups.items()]
     placed = (
         replace(one, provinces=tuple(sorted({by_id[id_].province for id_ in one.facilities})))

@@ -7,9 +7,8 @@ board once for each recorded run; reports of watches and the age of verdicts cha
 import asyncio
 import gc
 import hashlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -22,6 +21,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from markupsafe import Markup
 
 from provisioner.base.errors import ProvisionerError, UnreadableError
+from provisioner.base.groups import gathered
 from provisioner.base.language import Language
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
@@ -32,13 +32,14 @@ from provisioner.inventory.model.devices import Camera
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import OutlinedInventory
+from provisioner.record import read_history
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import PathState, WorstOfDay
 from provisioner.record.entries import CHANGING, last_verifications
 from provisioner.record.lifecycle.evidence import Evidence
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
 from provisioner.record.state_folder import StateFolder
-from provisioner.record.store import History, find_history
+from provisioner.record.store import History
 from provisioner.record.verdicts import read_availability, read_nights, read_since
 from provisioner.verify.document import VerifyDocument, recorded_verification
 from provisioner.verify.watch_report import WatchReport, WatchWord, read_reports
@@ -57,6 +58,7 @@ _STRIP = Markup('<span class="strip" role="img" aria-label="{words}">{squares}</
 
 _NEWEST: Final = 200  #: Runs that are searched for the last row of each path, enough for each province on its own.
 
+_NO_HISTORY: Final = "none"  #: The mark of a place without runs.
 INTERVAL_S: Final = 5.0
 
 #: The time after which all files are read again, since the inventory changes without runs.
@@ -151,11 +153,7 @@ class RecordedSource(Generic[_Overview]):
         """Return a text that changes with each recorded run, or raise `StateError`."""
         if self._place is None:
             return ""
-        history = find_history(self._place)
-        if history is None:
-            return "none"
-        with closing(history):
-            return _mark(history)
+        return read_history(self._place, _mark, _NO_HISTORY)
 
     def load(self) -> boards.Board:
         """Return the recorded board, or raise `InventoryError` or `StateError`."""
@@ -175,7 +173,7 @@ class RecordedSource(Generic[_Overview]):
         overview = self.overview()
         self._place = overview.place
         with at_stage(Stage.RECORD):
-            documents, mark = self._documents_and_mark(overview.place)
+            documents, mark = read_history(overview.place, _documents_and_mark, ([], _NO_HISTORY))
         with at_stage(Stage.COUNT):
             work = self.read_work(overview, documents)
             content = f"{overview.loaded.digest} {mark} {work.plans}"
@@ -188,18 +186,6 @@ class RecordedSource(Generic[_Overview]):
                 revision=hashlib.sha256(content.encode()).hexdigest()[:16],
                 work=work,
             )
-
-    def _documents_and_mark(self, folder: StateFolder) -> tuple[Sequence[VerifyDocument], str]:
-        history = find_history(folder)
-        if history is None:
-            return (), "none"
-        with closing(history):
-            newest = last_verifications(history.past(_NEWEST).runs)
-            documents = []
-            for recorded in reversed(newest):
-                with suppress(UnreadableError):
-                    documents.append(recorded_verification(history.document(recorded.run.id)))
-            return documents, _mark(history)
 
     @property
     def past(self) -> Past:
@@ -352,9 +338,7 @@ def build_board(
     work: Work = NO_WORK,
 ) -> boards.Board:
     """Combine the inventory, verifications, and path states of the history."""
-    by_facility: dict[str, list[boards.BoardPath]] = defaultdict(list)
-    for path in merged.paths:
-        by_facility[path.facility].append(_dated(path, since.get(path.name)))
+    by_facility = gathered((path.facility, _dated(path, since.get(path.name))) for path in merged.paths)
     names = {carrier.id: carrier.name for carrier in inventory.carriers.values()}
     rows = []
     for status in statuses:
@@ -492,6 +476,14 @@ def strip_words(squares: Sequence[WorstOfDay], language: Language) -> str:
     if unseen := verdicts.count(""):
         counted.append(translate("{n} not measured", n=unseen))
     return f"{translate('The last {n} nights:', n=len(squares))} {', '.join(counted)}"
+
+
+def _documents_and_mark(history: History) -> tuple[list[VerifyDocument], str]:
+    documents = []
+    for recorded in reversed(last_verifications(history.past(_NEWEST).runs)):
+        with suppress(UnreadableError):
+            documents.append(recorded_verification(history.document(recorded.run.id)))
+    return documents, _mark(history)
 
 
 def _mark(history: History) -> str:

@@ -3,7 +3,7 @@
 Data that a receiver may not see is removed here, before any text is made.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
+from provisioner.base.groups import gathered, grouped
 from provisioner.base.roles import Matter, Reach, ReaderScope, Whereabouts
 from provisioner.base.text import VIETNAM
 from provisioner.verify.document import HostRow, IncidentRow, PathRow, VerifyDocument, finding_of
@@ -80,9 +81,7 @@ class NightReport:
     @cached_property
     def by_owner(self) -> Mapping[tuple[str, frozenset[str]], tuple[NightItem, ...]]:
         """Items by facility and carriers, so readers check owners, not each path."""
-        owners: dict[tuple[str, frozenset[str]], list[NightItem]] = defaultdict(list)
-        for item in self.sights:
-            owners[item.facility, item.carriers].append(item)
+        owners = grouped(self.sights, lambda item: (item.facility, item.carriers))
         return {owner: tuple(items) for owner, items in owners.items()}
 
     def is_unverified(self, key: str) -> bool:
@@ -400,14 +399,11 @@ _Key = tuple[NewsChange, Finding]
 
 
 def _grouped_news(turned: Iterable[_ComparedItem], places: _Places) -> tuple[NewsItem, ...]:
-    by_turn: dict[NewsChange, list[_ComparedItem]] = defaultdict(list)
-    for item in turned:
-        by_turn[item.change].append(item)
-    groups: dict[_Key, list[_ComparedItem]] = defaultdict(list)
-    for item in by_turn.pop(NewsChange.BACK, ()):
-        groups[item.change, Finding(item.known.cause, None, item.night_item.facility or item.night_item.object)].append(
-            item
-        )
+    by_turn = grouped(turned, lambda item: item.change)
+    groups: dict[_Key, list[_ComparedItem]] = grouped(
+        by_turn.pop(NewsChange.BACK, ()),
+        lambda one: (one.change, Finding(one.known.cause, None, one.night_item.facility or one.night_item.object)),
+    )
     for change, items in by_turn.items():
         by_key = {item.night_item.key: item for item in items}
         # A device's own faults are independent of its paths'.
@@ -479,14 +475,8 @@ def _counts_by_change(
 def _province_counts(
     counted: Iterable[tuple[NightItem, Whereabouts]], turned: Iterable[_ComparedItem]
 ) -> tuple[ProvinceCounts, ...]:
-    verdicts: dict[str, list[Verdict]] = defaultdict(list)
-    for night_item, place in counted:
-        if night_item.is_path:
-            verdicts[place.province].append(night_item.verdict)
-    turns: dict[str, list[_ComparedItem]] = defaultdict(list)
-    for item in turned:
-        if item.night_item.is_path:
-            turns[item.place.province].append(item)
+    verdicts = gathered((place.province, item.verdict) for item, place in counted if item.is_path)
+    turns = grouped((item for item in turned if item.night_item.is_path), lambda item: item.place.province)
     return tuple(
         ProvinceCounts(name, summary_of(of_province), _counts_by_change(turns[name]))
         for name, of_province in sorted(verdicts.items())

@@ -7,15 +7,15 @@ recorded with the commit, so the next agent continues if this one dies. The forg
 import json
 import queue
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from provisioner.base import errors
+from provisioner.base.groups import grouped
 from provisioner.base.http import HttpLimits
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
@@ -35,10 +35,10 @@ from provisioner.operations.pipeline.stages import Planned, make_plan, plan_of_s
 from provisioner.operations.rollout.result import HostOutcome, HostResult, NotStartedBecause
 from provisioner.plan.change import Change, Resource
 from provisioner.plan.saved.file import Saved, read_saved, refuse_other
+from provisioner.record import read_history
 from provisioner.record.entries import Operation, Recorded
 from provisioner.record.sent import CommitRow, keep_commit_states, read_commit_states
 from provisioner.record.state_folder import StateFolder
-from provisioner.record.store import find_history
 from provisioner.verify.path_history import VerifyOptions
 from provisioner.verify.result import Verdict
 
@@ -139,11 +139,7 @@ def _counts_as_failed(result: HostResult) -> bool:
 # --- the proof ------------------------------------------------------------------------------------
 def run_of(folder: StateFolder, commit: str) -> str:
     """Return the agent's last run that applied a commit, or empty."""
-    history = find_history(folder)
-    if history is None:
-        return ""
-    with closing(history):
-        runs = history.past(_MANY * 10).runs
+    runs = read_history(folder, lambda history: history.past(_MANY * 10).runs, ())
     return next((recorded.run.id for recorded in runs if _is_of(recorded, commit)), "")
 
 
@@ -353,15 +349,12 @@ def look_with_objections(session: Session, planned: Planned, saved: Saved) -> Pl
 
 
 def _drift_by_host(changes: tuple[Change, ...]) -> dict[str, HostDrift]:
-    grouped: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        grouped[change.host].append(change)
     return {
         host: HostDrift(
             frozenset(host_change.impact for host_change in of_host),
             any(host_change.resource is Resource.TRUST for host_change in of_host),
         )
-        for host, of_host in grouped.items()
+        for host, of_host in grouped(changes, lambda change: change.host).items()
     }
 
 

@@ -1,7 +1,7 @@
 """Plans applied, unfinished runs resumed or aborted, hosts rolled back."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -36,10 +36,10 @@ from provisioner.plan.change import cut_of, cut_whole
 from provisioner.plan.guards.policy import hint_once_saved, needs_program
 from provisioner.plan.plan import Plan, first_few
 from provisioner.plan.saved.file import Saved, moved_hosts
+from provisioner.record import read_history
 from provisioner.record.entries import JournalStep, Operation
 from provisioner.record.leases import TakenLease
 from provisioner.record.state_folder import state_folder_of, who, who_text
-from provisioner.record.store import find_history
 
 _BY_HAND = "ended by hand"
 _NAMED = 3
@@ -370,12 +370,9 @@ def plan_rollback(session: Session, targets: Sequence[str]) -> RollbackPlan:
 def _last_run(session: Session, named: Iterable[str]) -> str:
     """Return the hosts' last run; recorded runs come before unknown ones."""
     runs = {run for run in named if run}
-    history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
-    if history is not None:
-        with closing(history):
-            recorded = {past.run.id for past in history.runs()}
-        runs = runs & recorded or runs
-    return max(runs, default="")
+    folder = state_folder_of(session.environment, session.inventory.settings.id)
+    recorded = read_history(folder, lambda history: {past.run.id for past in history.runs()}, set())
+    return max(runs & recorded or runs, default="")
 
 
 def roll_back(session: Session, planned: RollbackPlan, options: RunOptions = USUAL) -> Applied:

@@ -6,7 +6,6 @@ changes, a warrant goes with the plan to the carrier's node.
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +24,9 @@ from provisioner.operations.pipeline.stages import Planned
 from provisioner.plan.guards import approvals as guard
 from provisioner.plan.saved.comparison import BetweenPlans, compare_plans
 from provisioner.plan.saved.file import MAX_PLAN_BYTES, Saved, WrittenPlan, warrant_bytes, written_plan
+from provisioner.record import read_history
 from provisioner.record.entries import RecordedApproval, Run
 from provisioner.record.state_folder import state_folder_of
-from provisioner.record.store import find_history
 
 FOLDER: Final = "approvals"  #: The default folder of approvals in an inventory.
 
@@ -124,20 +123,13 @@ def refuse_unapproved(
         allowed = "".join(f"--allow {name}={number} " for name, number in sorted(planned.plan.basis.allow.items()))
         raise PolicyError(message, hint=_SAVE_FIRST.format(allowed=allowed))
     approvals = read()
-    runs = _runs_approved_for(session, saved.basis.meaning)
+    folder = state_folder_of(session.environment, session.inventory.settings.id)
+    runs = read_history(folder, lambda history: history.approved_runs(saved.basis.meaning), ())
     subject = plan_to_approve(session.inventory, saved.written, runs, datetime.now(UTC))
     result = guard.approved(needs, approvals.files, subject)
     if result.lacking:
         raise _missing_approvals_error(saved, approvals, result)
     return tuple(map(_recorded, result.counted))
-
-
-def _runs_approved_for(session: Session, meaning: str) -> tuple[Run, ...]:
-    history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
-    if history is None:
-        return ()
-    with closing(history):
-        return history.approved_runs(meaning)
 
 
 def plan_to_approve(inventory: Inventory, plan: WrittenPlan, runs: Sequence[Run], now: datetime) -> guard.PlanToApprove:

@@ -11,27 +11,29 @@ answered, and no later step changes a proof. Failures wait for the run's end, as
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Final
 
 from provisioner.base.errors import ProvisionerError, StateError
+from provisioner.base.groups import grouped
 from provisioner.base.processes import without_collector
 from provisioner.base.text import Document, canonical_text, msg
 from provisioner.hosts.runner import CallsWatcher
 from provisioner.operations.apply.run import SILENT, Intent, beginning_of, intent_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.rollout.dispatcher import Journal
+from provisioner.record import read_history
 from provisioner.record.entries import Ending, Event, Holding, JournalStep, Operation, Recorded, Run, digest
 from provisioner.record.event_log import EventLog
 from provisioner.record.leases import TakenLease
 from provisioner.record.path_memory import remember_paths
 from provisioner.record.state_folder import Head, SealVerdict, StateFolder, record_keys, state_folder_of
-from provisioner.record.store import History, find_history, open_history
+from provisioner.record.store import History, open_history
 from provisioner.record.tables import DAMAGE
 from provisioner.verify.memory import NOTHING, memory_document, memory_from
 from provisioner.verify.path_history import Window, remembered
@@ -188,22 +190,17 @@ def expect_usual_time(
     if session.watcher is None:
         return
     try:
-        history = find_history(state_folder_of(session.environment, session.inventory.settings.id))
-        if history is None:
-            return
-        with closing(history):
-            usual = usual_time(history.past(_LOOKED_THROUGH).runs, operation, limit=limit, hosts=hosts)
+        folder = state_folder_of(session.environment, session.inventory.settings.id)
+        runs = read_history(folder, lambda history: history.past(_LOOKED_THROUGH).runs, ())
     except ProvisionerError:
         return
-    if usual is not None:
+    if (usual := usual_time(runs, operation, limit=limit, hosts=hosts)) is not None:
         session.watcher.expect(usual.seconds, usual.runs)
 
 
 def remember_looks(folder: StateFolder, looks: Iterable[PathLook], at: datetime) -> None:
     """Store what looks showed of their paths, or raise `StateError`."""
-    by_path: dict[str, list[PathLook]] = defaultdict(list)
-    for look in looks:
-        by_path[look.path].append(look)
+    by_path = grouped(looks, lambda look: look.path)
 
     def change(path: str, document: Document | None) -> Document:
         memory = memory_from(document) if document is not None else None
@@ -221,15 +218,14 @@ def changes_since(session: Session, since: datetime) -> tuple[Window, ...]:
     """
     folder = keyed_state_folder(session)
     try:
-        history = find_history(folder)
-        if history is None:
-            return ()
-        with closing(history), closing(EventLog(folder, create=False)) as log:
-            return tuple(
-                window for run in history.changing(since) for window in _windows_of_run(folder, history, log, run)
-            )
+        return read_history(folder, partial(_windows_since, folder, since), ())
     except StateError:
         return ()
+
+
+def _windows_since(folder: StateFolder, since: datetime, history: History) -> tuple[Window, ...]:
+    with closing(EventLog(folder, create=False)) as log:
+        return tuple(window for run in history.changing(since) for window in _windows_of_run(folder, history, log, run))
 
 
 def _windows_of_run(folder: StateFolder, history: History, log: EventLog, recorded: Recorded) -> Iterator[Window]:

@@ -1,8 +1,10 @@
 """Runs as values, with all to resume them; the last unfinished run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -18,10 +20,11 @@ from provisioner.operations.rollout.job import TRANSACTION_TIMEOUT_S, RolloutOpt
 from provisioner.operations.rollout.waves import RunProgress, Wave
 from provisioner.plan.change import Action, Change, HostCut, Impact, Resource, cut_from
 from provisioner.plan.plan import Basis
+from provisioner.record import read_history
 from provisioner.record.entries import Event, Operation, Recorded, RecordedApproval, Run, digest
 from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import SealVerdict, StateFolder
-from provisioner.record.store import History, find_history, open_history
+from provisioner.record.store import History, open_history
 from provisioner.record.tables import DAMAGE, DamagedRecordError
 
 _APPROVALS = (("CI_MERGE_REQUEST_IID", "merge request !"), ("GITHUB_REF", "ref "), ("CHANGE_ID", "change "))
@@ -212,8 +215,7 @@ def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
 
     With `proved` its first entry and journal must match the vault's key, since a resumed run follows its journal.
     """
-    history, log = open_history(folder), EventLog(folder)
-    try:
+    with closing(open_history(folder)) as history, closing(EventLog(folder)) as log:
         for recorded in history.runs():
             if recorded.run.operation is Operation.VERIFY or recorded.finished is not None:
                 continue
@@ -223,9 +225,6 @@ def unfinished(folder: StateFolder, *, proved: bool = True) -> Unfinished:
                 if proved:
                     _refuse_unproved(folder, recorded, history, start)
                 return _resumable(recorded, start, events)
-    finally:
-        history.close()
-        log.close()
     raise UsageError("no run is unfinished", hint="see provisioner history")
 
 
@@ -233,31 +232,24 @@ def refuse_rolled_back(folder: StateFolder, last: Unfinished) -> None:
     """Refuse to resume an approved run that another rolled back (`PolicyError`)."""
     if not last.run.approvals:
         return
-    history, log = open_history(folder), EventLog(folder)
-    try:
+    with closing(open_history(folder)) as history, closing(EventLog(folder)) as log:
         for run in [r.run for r in history.runs() if r.run.operation is Operation.ROLLBACK]:
             start = beginning_of(log.of(run.id))
             if start is not None and last.run.id in intent_of(start.detail).rollback.values():
                 message = f"run {last.run.id} cannot go on: run {run.id} took it back, and its approvals with it"
                 hint = "end it with `provisioner apply --abort`, plan anew, and have that plan approved"
                 raise PolicyError(message, hint=hint, object=last.run.id)
-    finally:
-        history.close()
-        log.close()
 
 
 def proved_unfinished(folder: StateFolder) -> tuple[Unfinished, ...]:
     """Return all unfinished runs proved with the vault's key."""
-    history = find_history(folder)
-    if history is None:
-        return ()
-    log = EventLog(folder, create=False)
-    try:
+    return read_history(folder, partial(_all_proved, folder), ())
+
+
+def _all_proved(folder: StateFolder, history: History) -> tuple[Unfinished, ...]:
+    with closing(EventLog(folder, create=False)) as log:
         waiting = [r for r in history.past().runs if r.finished is None and r.run.operation is not Operation.VERIFY]
         return tuple(last for recorded in waiting if (last := _proved_run(folder, recorded, history, log)))
-    finally:
-        history.close()
-        log.close()
 
 
 def _proved_run(folder: StateFolder, recorded: Recorded, history: History, log: EventLog) -> Unfinished | None:

@@ -17,7 +17,6 @@ import queue
 import re
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from typing import Final, Self
 
 from provisioner.base import http
 from provisioner.base.errors import RECEIVERS, ProvisionerError
+from provisioner.base.groups import gathered
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
 from provisioner.base.text import Document, msg, utc_text
 from provisioner.desired.spec import HostSpec, MediaPath
@@ -350,10 +350,8 @@ def _matchers(inventory: str, host: str, scopes: str) -> AlertMatchers:
 
 
 def _fully_stopped(stopped: set[str], owned: Iterable[tuple[str, str]]) -> frozenset[str]:
-    by_owner: Mapping[str, set[str]] = defaultdict(set)
-    for path, owner in owned:
-        by_owner[owner].add(path)
-    return frozenset(owner for owner, paths in by_owner.items() if paths <= stopped)
+    by_owner = gathered((owner, path) for path, owner in owned)
+    return frozenset(owner for owner, paths in by_owner.items() if stopped.issuperset(paths))
 
 
 def _device_names(path: MediaPath) -> Iterator[str]:

@@ -4,7 +4,6 @@ A holding is a host's facts compared with the desired state: the hash of the fac
 only its presence.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from provisioner.base.errors import StateError, UsageError
+from provisioner.base.groups import grouped
 from provisioner.base.processes import without_collector
 from provisioner.base.text import counted
 from provisioner.desired.limit import Limit
@@ -80,18 +80,17 @@ def holding(
 ) -> Holding:
     """Return a relay's holding from its differences to the desired state."""
     open_changes = pending(differing)
-    absent: dict[str, set[str]] = defaultdict(set)
-    for change in open_changes:
-        if change.resource is Resource.PATH and change.action is Action.CREATE:
-            absent[change.facility].add(change.name)
+    absent = {
+        (change.facility, change.name)
+        for change in open_changes
+        if change.resource is Resource.PATH and change.action is Action.CREATE
+    }
     touched = {change.facility for change in open_changes if change.facility}
-    paths: dict[str, set[str]] = defaultdict(set)
-    for path in spec.paths:
-        paths[path.facility].add(path.name)
+    present = {path.facility for path in spec.paths if (path.facility, path.name) not in absent}
     carried = {
         facility: _UNLIKE if facility in touched else content
         for facility, content in contents.items()
-        if absent[facility] != paths[facility]
+        if facility in present
     }
     strangers = {change.facility for change in open_changes if change.facility and change.facility not in contents}
     return Holding(spec.id, at, carried | dict.fromkeys({*strangers, *held}, _UNLIKE), exact=not open_changes)
@@ -107,9 +106,7 @@ def proved_by_change(
     at: datetime,
 ) -> tuple[Holding, ...]:
     """Return holdings of hosts that a run started."""
-    by_host: dict[str, list[Change]] = defaultdict(list)
-    for change in differing:
-        by_host[change.host].append(change)
+    by_host = grouped(differing, lambda change: change.host)
     holdings = []
     for result in results:
         spec = state.hosts.get(result.host)

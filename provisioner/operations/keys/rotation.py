@@ -4,16 +4,14 @@ The next step follows from files, vault and relays, so the same command resumes 
 relay does not stop others. The vault's pre-shared keys are generated, promoted and removed.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from provisioner.base.errors import HostError, LockedError, PolicyError, ProvisionerError, UsageError
+from provisioner.base.groups import gathered
 from provisioner.base.text import did_you_mean, named, printable
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import NEXT
@@ -35,10 +33,10 @@ from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import Planned, make_plan, plan_of_some
 from provisioner.plan.change import Change, Impact, Resource
 from provisioner.plan.guards.policy import TRUST
-from provisioner.record import history_at
+from provisioner.record import read_history
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle.evidence import KeyAge, key_ages
-from provisioner.record.state_folder import StateFolder, state_folder_of
+from provisioner.record.state_folder import state_folder_of
 
 _SecretsEdit = Callable[[CarrierSecrets, Inventory, Collection[str]], CarrierSecrets]
 _SHOWN = 80
@@ -78,16 +76,9 @@ def _record_rotated(session: Session, facilities: Collection[str]) -> str:
 def recorded_key_ages(session: Session) -> tuple[tuple[KeyAge, ...], int]:
     """Return key ages by Git and history, and the policy's days."""
     inventory = session.part(KEYS_MISSING).inventory
-    psks, to_push = _drawn_moments(state_folder_of(session.environment, inventory.settings.id))
-    return key_ages(inventory, keys_since(session.root), psks, to_push), inventory.settings.policy.key_days
-
-
-def _drawn_moments(folder: StateFolder) -> tuple[dict[str, datetime], dict[str, datetime]]:
-    history = history_at(folder)
-    if history is None:
-        return {}, {}
-    with closing(history):
-        return dict(history.psks_drawn()), dict(history.publish_keys_drawn())
+    folder = state_folder_of(session.environment, inventory.settings.id)
+    drawn = read_history(folder, lambda history: (history.psks_drawn(), history.publish_keys_drawn()), ({}, {}))
+    return key_ages(inventory, keys_since(session.root), *drawn), inventory.settings.policy.key_days
 
 
 def draw_psks(session: Session) -> tuple[Path, ...]:
@@ -99,21 +90,13 @@ def draw_psks(session: Session) -> tuple[Path, ...]:
     return _write_secrets(session, changing, with_next_psks)
 
 
-def _tidy_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
+def _edit_psks(session: Session, facilities: Collection[str], edit: _SecretsEdit) -> tuple[Path, ...]:
     inventory = session.readable.inventory
-    return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], tidied)
-
-
-def _drop_psks(session: Session, facilities: Collection[str]) -> tuple[Path, ...]:
-    inventory = session.readable.inventory
-    return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], _without_next)
+    return _write_secrets(session, [inventory.facilities[name] for name in sorted(facilities)], edit)
 
 
 def _write_secrets(session: Session, facilities: Collection[Facility], edit: _SecretsEdit) -> tuple[Path, ...]:
-    names: dict[str, set[str]] = defaultdict(set)
-    for facility in facilities:
-        for plan in facility.carried_plans:
-            names[plan.carrier].add(facility.id)
+    names = gathered((plan.carrier, facility.id) for facility in facilities for plan in facility.carried_plans)
     if not names:
         return ()
     part, secrets = valid_secrets(session.root, session.passwords, session.readable, tolerate=SECRETS_GAPS)
@@ -229,10 +212,7 @@ def _is_ending(facility: Facility, secrets: Secrets) -> bool:
 
 def by_relay(progress: KeyChangeProgress, sites: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the relays of some sites, each with its sites."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for site in sorted(sites):
-        for relay in progress.relays.get(site, ()):
-            names[relay].append(site)
+    names = gathered((relay, site) for site in sorted(sites) for relay in progress.relays.get(site, ()))
     return {relay: tuple(of_relay) for relay, of_relay in sorted(names.items())}
 
 
@@ -340,7 +320,7 @@ def keep_keys(
     if terms.dry_run:
         return run.outcome
     # The vault first: a file without a next key never has one in the vault that would count for another key.
-    vault = _drop_psks(session, [edit.facility for edit in judged.edits])
+    vault = _edit_psks(session, [edit.facility for edit in judged.edits], _without_next)
     run.save_edits(judged, vault)
     run.look_again()
     run.apply(also=sites)
@@ -462,7 +442,7 @@ class _RotationRun(StepwiseRun[StepTerms, KeyAttendant, KeyOutcome]):
             if name in sites and name not in pending and unread.isdisjoint(progress.relays[name])
         ]
         if ended:
-            vault = _tidy_psks(self.sessions(), ended)
+            vault = _edit_psks(self.sessions(), ended, tidied)
             if failure := _record_rotated(self.sessions(), ended):
                 self.by.warns(failure)
             self.outcome.ended += ended

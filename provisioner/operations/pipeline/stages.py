@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from provisioner import __version__
 from provisioner.base.errors import FrozenFacility, HostError, InventoryError, PolicyError, SecretsError, UsageError
+from provisioner.base.groups import grouped
 from provisioner.base.processes import without_collector
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, counted, did_you_mean, named
@@ -226,9 +227,7 @@ def _judged_plan(session: Session, looked: _ReadHosts, allowed: dict[str, int], 
 def _call_digests(
     session: Session, plan: Plan, hosts: Sequence[HostSpec], facts: Mapping[str, HostFacts]
 ) -> dict[str, dict[str, str]]:
-    changes: dict[str, list[Change]] = defaultdict(list)
-    for change in plan.pending:
-        changes[change.host].append(change)
+    changes = grouped(plan.pending, lambda change: change.host)
     all_hosts = session.state.hosts.values()
     return {
         spec.id: meant_by(planned_job(spec, session.files[spec.id], facts[spec.id], changes[spec.id], all_hosts))

@@ -23,6 +23,7 @@ from provisioner.operations.apply.run import state_of
 from provisioner.operations.pipeline.session import Session
 from provisioner.operations.pipeline.stages import new_run
 from provisioner.record import heads as held_heads
+from provisioner.record import read_history
 from provisioner.record.chain import ChainReport, HistoryFault
 from provisioner.record.entries import Cut, Event, Operation, Recorded, genesis
 from provisioner.record.event_log import EventLog
@@ -196,11 +197,9 @@ def past_runs(session: Session) -> Iterator[PastRuns]:
 
 def run_names(root: Path, environment: Mapping[str, str], number: int) -> tuple[str, ...]:
     """Return the newest recorded runs' ids, newest first, with a limit."""
-    history = find_history(state_folder_of(environment, load_settings(root).id))
-    if history is None:
-        return ()
-    with closing(history):
-        return tuple(recorded.run.id for recorded in history.past(number).runs)
+    folder = state_folder_of(environment, load_settings(root).id)
+    runs = read_history(folder, lambda history: history.past(number).runs, ())
+    return tuple(recorded.run.id for recorded in runs)
 
 
 def check_history(session: Session, options: CheckOptions) -> HistoryCheck:
@@ -269,12 +268,8 @@ def _opened_runs(folder: StateFolder) -> Iterator[PastRuns | None]:
     if history is None:
         yield None
         return
-    log = EventLog(folder, create=False)
-    try:
+    with closing(history), closing(EventLog(folder, create=False)) as log:
         yield PastRuns(history, log)
-    finally:
-        log.close()
-        history.close()
 
 
 def _no_record(folder: StateFolder) -> UsageError:

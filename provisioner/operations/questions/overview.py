@@ -1,10 +1,10 @@
 """The basis of `status` and `export`: inventory, evidence, and time."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,7 +24,7 @@ from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.inventory.rules import LOCK_GAPS
 from provisioner.inventory.rules.lock import is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, public_text
-from provisioner.record import history_at
+from provisioner.record import read_history
 from provisioner.record.availability.path_state import UP
 from provisioner.record.entries import Operation
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
@@ -33,6 +33,7 @@ from provisioner.record.state_folder import StateFolder, state_folder_of
 
 if TYPE_CHECKING:
     from provisioner.record.availability.path_state import PathState
+    from provisioner.record.store import History
 
 M = TypeVar("M", bound=Model)
 
@@ -213,18 +214,15 @@ def _overview_of(
         raise InventoryError(f"the inventory {root} cannot be understood", problems=errors, hint=hint)
     folder = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
-        evidence, unended = _evidence_and_unended(folder, now if is_past else None)
+        read = partial(_evidence_and_unended, now if is_past else None)
+        evidence, unended = read_history(folder, read, (NO_EVIDENCE, ()))
     inventory = _public(inventory) if _has_private(problems) else inventory
     return Overview(root, loaded, inventory, problems, evidence, folder, now, unended, is_past)
 
 
 def document_of(whole: Overview, run: str) -> Mapping[str, object] | None:
     """Return a run's JSON document, if any."""
-    history = history_at(whole.place)
-    if history is None:
-        return None
-    with closing(history):
-        return history.document(run)
+    return read_history(whole.place, lambda history: history.document(run), None)
 
 
 def _has_private(problems: Sequence[Problem]) -> bool:
@@ -244,13 +242,9 @@ def _public_outline(outline: Outline) -> Outline:
     return outline._replace(remarks=remarks)
 
 
-def _evidence_and_unended(folder: StateFolder, as_of: datetime | None) -> tuple[Evidence, tuple[str, ...]]:
-    history = history_at(folder)
-    if history is None:
-        return NO_EVIDENCE, ()
-    with closing(history):
-        if as_of is not None:
-            return history.evidence(as_of=as_of), ()
-        newest = history.past(_NEWEST).runs
-        unended = (r.run.id for r in newest if r.finished is None and r.run.operation is not Operation.VERIFY)
-        return history.evidence(), tuple(unended)
+def _evidence_and_unended(as_of: datetime | None, history: "History") -> tuple[Evidence, tuple[str, ...]]:
+    if as_of is not None:
+        return history.evidence(as_of=as_of), ()
+    newest = history.past(_NEWEST).runs
+    unended = (r.run.id for r in newest if r.finished is None and r.run.operation is not Operation.VERIFY)
+    return history.evidence(), tuple(unended)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import closing
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +17,7 @@ from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.outline import Outline
 from provisioner.inventory.rules import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import SECRETS_GAPS
-from provisioner.record import history_at
+from provisioner.record import read_history
 from provisioner.record.entries import Operation, of_facilities
 from provisioner.record.lifecycle import site_packages
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
@@ -141,11 +140,7 @@ def _takes_down(inventory: Inventory, name: str) -> bool:
 # --- how they stand -------------------------------------------------------------------------------
 def read_packages(folder: StateFolder) -> Mapping[str, site_packages.PackageRecord]:
     """Return the record of packages by facility."""
-    history = history_at(folder)
-    if history is None:
-        return {}
-    with closing(history):
-        return history.packages()
+    return read_history(folder, lambda history: history.packages(), {})
 
 
 def package_statuses(
@@ -279,10 +274,5 @@ def facilities_up_to_date(session: Session, inventory: Inventory, facilities: Co
 def _known_packages(session: Session) -> tuple[Mapping[str, site_packages.PackageRecord], Evidence]:
     folder = state_folder_of(session.environment, load_settings(session.root).id)
     records = read_packages(folder)
-    if not records:
-        return records, NO_EVIDENCE
-    history = history_at(folder)
-    if history is None:
-        return records, NO_EVIDENCE
-    with closing(history):
-        return records, history.evidence()
+    evidence = read_history(folder, lambda history: history.evidence(), NO_EVIDENCE) if records else NO_EVIDENCE
+    return records, evidence

@@ -1,9 +1,9 @@
 """Paths, peers and rules that a change of one host touches. Pure."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from provisioner.base.groups import grouped
 from provisioner.desired.render.host import POLICY_FILE, TRUST_FILE, TUNNEL_FILE
 from provisioner.desired.spec import LEFT, HostSpec, MediaPath
 from provisioner.hosts.facts import ElementSet, device_value, element_of
@@ -121,10 +121,7 @@ def _touches_rules(pending: Iterable[Change], *, but: Collection[ElementSet]) ->
 
 def _sample_of_sites(paths: Sequence[MediaPath]) -> list[MediaPath]:
     """Choose paths in turns, so that the sample covers each site first."""
-    by_site: dict[str, list[MediaPath]] = defaultdict(list)
-    for path in paths:
-        if not path.on_demand:
-            by_site[path.facility].append(path)
+    by_site = grouped((path for path in paths if not path.on_demand), lambda path: path.facility)
     turns = max((len(of_site) for of_site in by_site.values()), default=0)
     ordered = [of_site[rank] for rank in range(turns) for of_site in by_site.values() if rank < len(of_site)]
     return ordered[:_SAMPLE]

@@ -11,10 +11,10 @@ The host's receipt is the result of record: an unconfirmed host rolls back by it
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from provisioner.base.groups import grouped
 from provisioner.desired.names import CANARY, LATER
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostAnswer, HostRunner
@@ -328,9 +328,7 @@ def waves_of(specs: Iterable[HostSpec]) -> tuple[Wave, ...]:
 
 
 def _in_turn_by_carrier(relays: Sequence[HostSpec]) -> list[HostSpec]:
-    by_carrier: dict[str, list[HostSpec]] = defaultdict(list)
-    for spec in sorted(relays, key=lambda s: (len(s.paths), s.id)):
-        by_carrier[spec.carriers[0]].append(spec)
+    by_carrier = grouped(sorted(relays, key=lambda s: (len(s.paths), s.id)), lambda s: s.carriers[0])
     ranked = [
         (rank, carrier, spec) for carrier, of_carrier in by_carrier.items() for rank, spec in enumerate(of_carrier)
     ]

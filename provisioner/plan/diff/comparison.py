@@ -6,12 +6,12 @@ program's answers.
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
+from provisioner.base.groups import gathered
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.render.host import MEDIAMTX_FILE, SENTINEL_PREFIX, RenderedFile
 from provisioner.desired.spec import NEXT, SITE, HostSpec, MediaPath, Peer
@@ -180,11 +180,7 @@ class Comparison:
     @cached_property
     def desired_by_address(self) -> Mapping[str, list[MediaPath]]:
         """Desired paths by source address."""
-        paths: dict[str, list[MediaPath]] = defaultdict(list)
-        for path in self.spec.paths:
-            if path.source is not None:
-                paths[str(path.source.address)].append(path)
-        return paths
+        return gathered((str(path.source.address), path) for path in self.spec.paths if path.source is not None)
 
     @cached_property
     def pushes_changed(self) -> Mapping[str, PushChange]:
@@ -207,10 +203,7 @@ class Comparison:
     @cached_property
     def live_by_address(self) -> Mapping[str, list[str]]:
         """Live paths by source address."""
-        names: dict[str, list[str]] = defaultdict(list)
-        for name, path in self.live_paths.items():
-            names[host_of(source_in(path) or "")].append(name)
-        return names
+        return gathered((host_of(source_in(path) or ""), name) for name, path in self.live_paths.items())
 
     def pulled_from(self, network: str) -> list[str]:
         """Return live paths with a source in an address or network."""

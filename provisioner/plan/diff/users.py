@@ -8,12 +8,13 @@ change a relay keeps the old login, and its quarantine counts refusals. After a 
 the next apply writes it. There is no way back: a device that refuses the new login, too, stays quarantined.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple
 
+from provisioner.base.groups import gathered
 from provisioner.base.secret import keyed_digest
 from provisioner.base.text import msg
 from provisioner.desired.render.quote import source_head, source_url
@@ -188,11 +189,11 @@ def with_live_logins(hosts: Iterable[HostSpec], facts: Mapping[str, HostFacts]) 
 
 
 def _devices_changing_login(spec: HostSpec) -> _Changing:
-    devices: dict[_Device, list[tuple[MediaPath, LoginChange]]] = defaultdict(list)
-    for path in spec.paths:
-        if path.login_change is not None and not path.login_change.done:
-            devices[path.facility, path.device].append((path, path.login_change))
-    return devices
+    return gathered(
+        ((path.facility, path.device), (path, path.login_change))
+        for path in spec.paths
+        if path.login_change is not None and not path.login_change.done
+    )
 
 
 def _is_new_login_needed(

@@ -1,12 +1,13 @@
 """A plan as input of Rego rules (`schema policy-input`); their answers. Pure."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from provisioner.base.errors import Problem, Severity
+from provisioner.base.groups import gathered
 from provisioner.base.text import VIETNAM, Document, aware, counted, msg
 from provisioner.desired.spec import HostSpec
 from provisioner.inventory.policy_rules import document
@@ -83,11 +84,7 @@ def rego_input(plan: PlanForRego, now: datetime) -> Document:
 
 
 def _changes_by_name(changes: Iterable[Change], names_of: _Of) -> dict[str, list[Change]]:
-    listed: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        for name in names_of(change):
-            listed[name].append(change)
-    return dict(sorted(listed.items()))
+    return dict(sorted(gathered((name, change) for change in changes for name in names_of(change)).items()))
 
 
 def _counts(changes: Sequence[Change]) -> document.RegoCounts:

@@ -6,7 +6,6 @@ known. An unknown statement, or a missing chain, is a `RenderError` and never co
 
 import re
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Final, NamedTuple
 
 from provisioner.base.errors import RenderError
+from provisioner.base.groups import gathered
 
 Network = IPv4Network | IPv6Network
 
@@ -129,10 +129,8 @@ class Ruleset:
     def pairs(self, name: str) -> Mapping[int, PortMembers]:
         """Return the addresses of a set of pairs, by port."""
         if name not in self._pairs:
-            by_port: dict[int, list[int]] = defaultdict(list)
-            for element in self.sets.get(name, ()):
-                address, _, port = element.partition(" . ")
-                by_port[int(port)].append(int(IPv4Address(address)))
+            pairs = (element.partition(" . ") for element in self.sets.get(name, ()))
+            by_port = gathered((int(port), int(IPv4Address(address))) for address, _, port in pairs)
             self._pairs[name] = {port: PortMembers(addresses) for port, addresses in by_port.items()}
         return self._pairs[name]
 

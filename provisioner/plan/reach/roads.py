@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
 from typing import Final, NamedTuple
 
+from provisioner.base.groups import gathered
 from provisioner.desired.render.host import RELAY_USER
 from provisioner.desired.spec import ANYWHERE, API_PORT, RTSP_PORT, RTSPS_PORT, HostSpec, User
 from provisioner.inventory.model.orders import Program, Service
@@ -132,10 +133,11 @@ class RelaySites:
     def _routed(self) -> Mapping[str, tuple[IPv4Network, ...]]:
         """Networks of sites without a tunnel, as in the rules."""
         networks = self._spec.firewall.routed if self._spec.firewall else ()
-        devices: dict[str, set[IPv4Address]] = defaultdict(set)
-        for path in self._spec.paths:
-            if path.source is not None and not path.access.has_tunnel:
-                devices[path.facility].add(path.source.address)
+        devices = gathered(
+            (path.facility, path.source.address)
+            for path in self._spec.paths
+            if path.source is not None and not path.access.has_tunnel
+        )
         return {
             name: tuple(n for n in networks if any(a in n for a in addresses)) for name, addresses in devices.items()
         }

@@ -5,7 +5,6 @@ recorders and cameras. A camera that is added later is not proved, and thus the 
 known only if it was recorded.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -15,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from provisioner.base.document import Moment, Said
+from provisioner.base.groups import gathered
 from provisioner.base.text import VIETNAM
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.inventory import Inventory
@@ -196,7 +196,5 @@ def _site_key_ages(
 
 
 def _grouped_by_facility(by_content: Mapping[Content, T]) -> dict[str, tuple[T, ...]]:
-    listed: dict[str, list[T]] = defaultdict(list)
-    for (facility, _), entry in by_content.items():
-        listed[facility].append(entry)
+    listed = gathered((facility, entry) for (facility, _), entry in by_content.items())
     return {facility: tuple(group) for facility, group in listed.items()}
