@@ -215,8 +215,6 @@ LISTS: Final[Mapping[DcimKind, Mapping[FormKind, str]]] = {
     DcimKind.NETBOX: {FormKind.FACILITIES: "dcim/sites", FormKind.CAMERAS: "dcim/devices"},
     DcimKind.NAUTOBOT: {FormKind.FACILITIES: "dcim/locations", FormKind.CAMERAS: "dcim/devices"},
 }
-# Of what an object refers to Nautobot tells by itself no name.
-_MORE: Final[Mapping[DcimKind, Mapping[str, str]]] = {DcimKind.NETBOX: {}, DcimKind.NAUTOBOT: {"depth": "1"}}
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,7 @@ class DcimClient:
     def _row_pages(self, where: str, chosen: ObjectMapping) -> Iterator[tuple[int, list[Document]]]:
         offset = 0
         for _ in range(_MOST_CALLS):
-            query = {**chosen.filter, **_MORE[self.mapping.kind], "limit": PAGE, "offset": offset}
+            query = {**chosen.filter, **self._depth_of(chosen), "limit": PAGE, "offset": offset}
             document = self._document_from(f"{self.mapping.url.rstrip('/')}/api/{where}/?{urlencode(query)}")
             count, rows = document.get("count"), document.get("results")
             if type(count) is not int or count < 0 or not isinstance(rows, list) or len(rows) > PAGE:
@@ -263,6 +261,12 @@ class DcimClient:
             yield count, rows
             if not rows or offset >= count:
                 return
+
+    def _depth_of(self, chosen: ObjectMapping) -> Mapping[str, int]:
+        """Return how far Nautobot has to follow references; by itself it names only their ids (seen in 3.2.7)."""
+        if self.mapping.kind is not DcimKind.NAUTOBOT:
+            return {}
+        return {"depth": max(1, *((place.path or "").count(".") for place in chosen.places.values()))}
 
     def _document_from(self, url: str) -> Document:
         try:

@@ -45,7 +45,9 @@ ENGLISH: dict[str, Wording] = {
     "file-encoding-unknown": Wording("the text is not Unicode", "save it as Excel Workbook (.xlsx) or CSV UTF-8"),
     "file-quotes": Wording("near row {row} a quote does not close", "save the file anew as .xlsx"),
     # a server
-    "dcim-unreachable": Wording("the server cannot be asked: {cause}", "see the address in the mapping, and the token"),
+    "dcim-unreachable": Wording(
+        "the server cannot be asked: {cause}", "see address and filter in the mapping, and the token"
+    ),
     "dcim-odd": Wording(
         "the server answers what no NetBox or Nautobot does",
         "see that the address in the mapping is its own, without /api",
@@ -306,7 +308,7 @@ VIETNAMESE: dict[str, Wording] = {
     "file-encoding-unknown": Wording("Chữ không phải Unicode", "Lưu lại dạng Excel Workbook (.xlsx) hoặc CSV UTF-8"),
     "file-quotes": Wording("Gần dòng {row} có dấu nháy kép không đóng", "Lưu lại thành .xlsx"),
     # máy chủ
-    "dcim-unreachable": Wording("Không hỏi được máy chủ: {cause}", "Xem địa chỉ trong tệp ánh xạ, và token"),
+    "dcim-unreachable": Wording("Không hỏi được máy chủ: {cause}", "Xem địa chỉ và filter trong tệp ánh xạ, và token"),
     "dcim-odd": Wording(
         "Máy chủ trả lời không như NetBox hay Nautobot", "Xem địa chỉ trong tệp ánh xạ có đúng không, không kèm /api"
     ),

@@ -241,6 +241,11 @@ def test_a_nautobot_has_locations_and_its_ids_are_no_numbers(desk: Desk) -> None
     assert "name: Trường Hai" in desk.tree()[NEW].decode()
     ((path, query, _),) = nautobot.asked
     assert (path, query["depth"]) == ("/api/dcim/locations/", ["1"])
+    sites["columns"]["province"] = "parent.parent.name"
+    with served({"dcim/locations": [place]}) as nautobot:
+        run(desk, mapping_of(desk, nautobot.url, kind="nautobot", sites=sites, devices=None))
+        ((_, query, _),) = nautobot.asked
+    assert query["depth"] == ["2"], "a reference's reference has a name at the second depth alone"
 
 
 def test_what_is_wrong_is_told_at_the_object_and_its_field(desk: Desk, netbox: Dcim) -> None:
