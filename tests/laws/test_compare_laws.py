@@ -1,17 +1,23 @@
-"""Laws of two revisions compared: it says what the plan would say of hosts that are as the older one has them."""
+"""Laws of two revisions compared: what the plan would say of hosts as the older has them, and what is behind whom."""
+
+from ipaddress import IPv4Address, IPv4Network
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.desired.limit import Limit
 from provisioner.desired.state import desired_state
+from provisioner.hosts.answers import wire
+from provisioner.hosts.facts import HostFacts
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.plan.build import Observed, build_plan
 from provisioner.plan.change import Change, Resource
+from provisioner.plan.diff.comparison import Comparison, Fleet
 from provisioner.plan.offline import comparison_gaps, facts_of_revision, placeholders
 from provisioner.plan.plan import Basis, Plan
 from tests import fleets, inventories
 from tests.plans import EVERYTHING, NOW, World, of
+from tests.unit.operations.rollout.world import state
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 names = st.sampled_from([f"kcl-bg-{n:03}" for n in range(1, 6)])
@@ -113,3 +119,34 @@ def test_each_encrypted_file_that_differs_is_named_with_effect(old: dict[str, by
     for path, line in zip(differ, said, strict=True):
         word = "changed" if path in old and path in new else "is new" if path in new else "is gone"
         assert line.startswith(f"{path} {word}, and the vault was not opened: {MEANINGS[path]}")
+
+
+addresses = st.integers(0, 255).map(lambda last: str(IPv4Address(f"100.64.0.{last}")))
+networks = st.tuples(addresses, st.integers(24, 32)).map(lambda n: str(IPv4Network(f"{n[0]}/{n[1]}", strict=False)))
+
+
+def comparison(pulled: list[str]) -> Comparison:
+    """A relay whose live file pulls one path from each of these addresses."""
+    paths = {
+        f"bac-giang/kcl-{n}/cam-01/sub": wire.PathAnswer(
+            settings={"source": f"rtsp://{address}:10554/x"}, digest="", source_digest=""
+        )
+        for n, address in enumerate(pulled)
+    }
+    spec = next(spec for spec in state({}).hosts.values() if spec.relay)
+    relay = wire.RelayAnswer(settings={}, paths=paths, sentinel=None, foreign=0)
+    return Comparison(spec, {}, HostFacts(spec.id, relay=relay), Fleet())
+
+
+@given(pulled=st.lists(addresses, max_size=6), network=networks)
+def test_a_path_is_behind_a_network_that_holds_its_address(pulled: list[str], network: str) -> None:
+    at = comparison(pulled)
+    behind = [f"bac-giang/kcl-{n}/cam-01/sub" for n, a in enumerate(pulled) if IPv4Address(a) in IPv4Network(network)]
+    assert sorted(at.pulled_from(network)) == sorted(behind)
+    assert at.site_at(network) == (("bac-giang", at.pulled_from(network)[0].split("/")[1]) if behind else ("", ""))
+
+
+@given(pulled=st.lists(addresses, max_size=6), network=st.text() | networks.map(lambda n: n + "/"))
+def test_a_network_that_a_host_made_up_holds_nothing_else(pulled: list[str], network: str) -> None:
+    at = comparison(pulled)
+    assert all(path in at.live_paths for path in at.pulled_from(network))

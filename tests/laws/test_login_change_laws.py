@@ -1,18 +1,26 @@
-"""Laws of a login under change: a relay asks with one login, goes from the old one to the new one, and never back."""
+"""Laws of logins: one that is set alone changes; one under change goes from the old to the new one, and never back."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.base.secret import Secret, keyed_digest
+from provisioner.base.vault import VaultPasswords, decrypt
 from provisioner.desired.render.quote import source_head, source_url
 from provisioner.desired.spec import HostSpec, LoginChange, MediaPath, StreamSource
 from provisioner.hosts.answers import wire
 from provisioner.hosts.facts import HostFacts, QuarantinedPath
+from provisioner.inventory.files.yaml import parse
+from provisioner.operations.edit.logins import DeviceLogin, LoginsRequest, set_logins
 from provisioner.plan.diff.users import with_live_logins
+from tests import inventories as make
 from tests.unit.verify.world import PATHS, relay_spec
 
 FEW = settings(max_examples=200, deadline=None)
@@ -117,3 +125,38 @@ def test_a_host_that_was_not_read_keeps_the_old_login(state: Seen) -> None:
     spec = relay_named("edge-1")
     assert with_live_logins([spec], {}) == {}
     assert with_live_logins([relay_spec()], {"edge-1": facts_of(spec, state)}) == {}
+
+
+ROOT = Path("inventories/example")
+NAME = "secrets/cameras/bac-giang.yml"
+DEVICES = ("kcl-bg-001/cam-04", "kcl-bg-001/nvr-01", "kcl-bg-002/cam-01", "kcl-bg-002/cam-02")
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=30)
+
+
+@cache
+def passwords() -> VaultPasswords:
+    return VaultPasswords.from_environment({"ANSIBLE_VAULT_PASSWORD_FILE": str(ROOT / ".vault-password")})
+
+
+def opened(root: Path) -> bytes:
+    return decrypt((root / NAME).read_bytes(), passwords(), name=NAME)
+
+
+@settings(max_examples=25, deadline=None)
+@given(devices=st.lists(st.sampled_from(DEVICES), min_size=1, max_size=3), username=TEXTS, password=TEXTS)
+def test_a_given_login_is_the_files_and_no_other_changes(devices: list[str], username: str, password: str) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "inv"
+        shutil.copytree(ROOT, root)
+        before = opened(root)
+        expected = parse(before).value
+        assert isinstance(expected, dict)
+        for name in devices:
+            facility, _, device = name.partition("/")
+            expected[facility][device] = {"username": username, "password": password}
+        request = LoginsRequest(dict.fromkeys(devices, DeviceLogin(Secret(password), username)))
+        set_logins(root, passwords(), request, today=make.TODAY, environment={})
+        after = opened(root)
+        assert parse(after).value == expected
+        comments = [line for line in before.splitlines() if line.startswith(b"#")]
+        assert [line for line in after.splitlines() if line.startswith(b"#")] == comments

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from provisioner.base.errors import UsageError
 from provisioner.base.recovery_key import BoxError, from_paper, line_from_paper, on_paper, open_box, pair_of, vouched
 from provisioner.base.secret import Secret
+from provisioner.base.text import canonical_text
+from provisioner.record.verdict_rows import PackedProvince, seal_message
 from provisioner_host.machine.shell import Failed
 from provisioner_host.state import keys
 from tests.hostile import RELAY
@@ -195,3 +197,18 @@ def test_a_vouched_key_is_of_one_vault_one_inventory_and_one_key(one: str, other
     assert (vouched(Secret(other), ids[0], "key") == word) == (one == other)
     assert (vouched(Secret(one), ids[1], "key") == word) == (ids[0] == ids[1])
     assert vouched(Secret(one), ids[0], "another") != word
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=40)
+numbers = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(inventory=texts, province=texts, listing=texts, run=texts, number=numbers, at=numbers, plane=st.binary())
+def test_a_row_is_sealed_over_one_text(
+    *, inventory: str, province: str, listing: str, run: str, number: int, at: int, plane: bytes
+) -> None:
+    packed = PackedProvince(province, listing, plane, plane)
+    said = seal_message(inventory, packed, run, number, at)
+    empty = seal_message("", PackedProvince("", "", plane, plane), "", 0, 0)
+    planes = empty.removeprefix('["verdicts","","",0,"",0,"",').removesuffix("]").replace('"', "").split(",")
+    assert said == canonical_text(["verdicts", inventory, province, number, run, at, listing, *planes])

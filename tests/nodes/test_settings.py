@@ -1,14 +1,18 @@
-"""The files of a controller and of a node: a mistake is said with the file, the setting and what to write."""
+"""The files of a controller and of a node, where a mistake is said with what to write, and which way a call goes."""
 
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import HostError, UsageError
+from provisioner.hosts.runner import HostAnswer, HostCall
+from provisioner.nodes.controller import RoutedRunner
 from provisioner.nodes.envelope import ExchangeKey
 from provisioner.nodes.settings import read_controller_settings, read_node_settings
+from tests.nodes.carrying import CountingHosts, call_of, host_of
 from tests.signatures import public_line
 
 LINE: Final = ExchangeKey(b"1" * 32).public.line
@@ -162,3 +166,38 @@ def test_a_controllers_file_with_a_mistake_is_refused_with_the_place(before: str
         read_controller_settings(CONTROLLER.replace(before, after), "nodes.toml")
     assert refused.value.message.startswith(message)
     assert refused.value.hint
+
+
+def test_a_host_goes_by_the_node_of_the_one_carrier_that_it_serves() -> None:
+    local, remote = CountingHosts(), CountingHosts()
+    runner = RoutedRunner(local, remote, {"vnpt"})
+    calls = [
+        call_of(host_of(1, ("vnpt",))),
+        call_of(host_of(2, ("viettel",))),
+        call_of(host_of(3, ("vnpt", "viettel"))),
+        call_of(host_of(4, ())),
+        call_of(host_of(5, ("vnpt",))),
+    ]
+    answers = runner.call(calls, timeout_s=5)
+    assert len(answers) == 5
+    assert {name for name, _ in remote.done} == {"relay-1", "relay-5"}
+    assert {name for name, _ in local.done} == {"relay-2", "relay-3", "relay-4"}
+    runner.close()
+    assert (local.closed, remote.closed) == (1, 1)
+
+
+class BrokenHosts(CountingHosts):
+    """Calls that cannot even be begun."""
+
+    def stream(self, calls: Sequence[HostCall], *, timeout_s: float) -> Iterator[HostAnswer]:
+        """Fail."""
+        raise HostError(f"Ansible did not work for {len(calls)} call in {timeout_s} s")
+
+
+def test_one_way_that_does_not_work_hides_no_answer_of_the_other() -> None:
+    remote = CountingHosts(takes_s=0.2)
+    runner = RoutedRunner(BrokenHosts(), remote, {"vnpt"})
+    came: list[HostAnswer] = []
+    with pytest.raises(HostError, match="Ansible did not work"):
+        came.extend(runner.stream([call_of(host_of(1)), call_of(host_of(2, ("viettel",)))], timeout_s=5))
+    assert [name for name, _ in remote.done] == ["relay-1"]

@@ -11,11 +11,13 @@ import pytest
 
 from provisioner.cli.main import run
 from provisioner.cli.support import session
+from provisioner.cli.support.context import Stop
 from provisioner.record.entries import Event, Operation
 from provisioner.record.event_log import EventLog
 from provisioner.record.state_folder import StateFolder, state_folder_of
 from provisioner.record.store import open_history
 from tests import histories
+from tests.example_terminal import ExampleTerminal, applied
 from tests.hostile import LOCAL_USER
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
@@ -136,3 +138,33 @@ def test_options_of_verify_may_stand_before_the_word(recorded: Desk, capsys: pyt
         code = recorded.call(*words)
         printed.append((code, capsys.readouterr().out))
     assert printed[0] == printed[1]
+
+
+FACILITY = "facilities/bac-giang/kcl-bg-002.yml"
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ExampleTerminal:
+    return applied(ExampleTerminal, tmp_path, monkeypatch, capsys)
+
+
+def test_an_interrupt_after_the_last_host_leaves_nothing_to_resume(
+    example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop()
+    monkeypatch.setattr(Stop, "__call__", lambda _self: stop.asked)
+
+    def interrupt(operation: str, _host: str) -> None:
+        stop.asked = stop.asked or operation == "confirm"
+
+    example.hosts.before = interrupt
+    assert example("facility", "close", "kcl-bg-002")[0] == 0
+    assert example("allocate")[0] == 0
+    code, out, err = example("apply", "--yes")
+    assert code == 130, out + err
+    assert "a fresh plan is empty" in out
+    code, document = example.document("history")
+    assert next(run["state"] for run in document["runs"] if run["operation"] == "apply") == "applied"
+    stop.asked = False
+    code, _, err = example("apply", "--resume", "--yes")
+    assert (code, "no run" in err) == (2, True), err

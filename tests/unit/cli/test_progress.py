@@ -1,6 +1,8 @@
 """Work that takes longer than a second shows how far it is: rows on a terminal, lines elsewhere, none in JSON mode."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +18,15 @@ from hypothesis import strategies as st
 from provisioner.base.language import ENGLISH, Language, translator
 from provisioner.base.service import FORKING, Stage, at_stage, watched_by
 from provisioner.cli.support import onlookers
+from provisioner.cli.support.attendance import FirstAnswerClock, running_s
 from provisioner.cli.support.onlookers import Progress, ProgressForm, line_of, rows_of
 from provisioner.cli.support.running import Expected, TerminalRows, Underway
+from provisioner.cli.verify_run import ResultSoFar
 from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import AttendedRunner, CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.operations.apply.journal import UsualTime, usual_time
 from provisioner.record.entries import Operation, Recorded, Run
+from provisioner.verify.result import Cause, Finding, Incident, Layer
 from tests.pseudo_terminal import Screen
 
 VI = translator(Language.VI)
@@ -359,3 +364,45 @@ def test_another_limit_other_hosts_and_another_kind_say_nothing() -> None:
     assert usual_time(earlier, Operation.APPLY, hosts=("relay-1", "relay-2")) is None
     assert usual_time(earlier, Operation.APPLY, hosts=("relay-1",)) == UsualTime(10, 1)
     assert usual_time([], Operation.VERIFY) is None
+
+
+def test_the_first_time_that_hosts_are_asked_counts() -> None:
+    onlooker = FirstAnswerClock()
+    assert onlooker.before_s == 0.0
+    onlooker.hosts_called({"relay-1": 20})
+    first = onlooker.before_s
+    assert 0 < first <= running_s()
+    time.sleep(0.02)
+    onlooker.answered("relay-1", "answered", 0.1)
+    onlooker.hosts_called({"relay-1": 1})
+    assert onlooker.before_s == first
+
+
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        (Language.EN, ["after 9 s: camera kcl-002/cam-01: camera refuses, 2 paths", "after 9 s: 12 of 24 paths up"]),
+        (
+            Language.VI,
+            [
+                "sau 9 giây: camera kcl-002/cam-01: camera từ chối, 2 luồng camera",
+                "sau 9 giây: 12 trong 24 luồng camera hoạt động",
+            ],
+        ),
+    ],
+)
+def test_what_is_certain_is_printed_in_the_readers_language(language: Language, lines: list[str]) -> None:
+    printed: list[str] = []
+    invocation: Any = SimpleNamespace(say=translator(language), progress=SimpleNamespace(remark=printed.append))
+    finding = Finding(Cause.CAMERA_REFUSES, Layer.CAMERA, "kcl-002/cam-01", "x")
+    ResultSoFar(invocation).so_far(8.6, 12, 24, [Incident(finding, ("a", "b"))])
+    assert printed == lines
+
+
+def test_a_process_knows_how_long_it_has_run() -> None:
+    begun = time.monotonic()
+    code = "import time; time.sleep(0.4); from provisioner.cli.support.attendance import running_s; print(running_s())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # The kernel counts in hundredths of a second.
+    assert 0.4 <= float(done.stdout) + 0.02 <= time.monotonic() - begun + 0.04
+    assert running_s() > 0

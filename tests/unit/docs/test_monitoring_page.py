@@ -1,12 +1,14 @@
-"""The page on monitoring is what the code writes: metrics with their labels and budget, alerts, bounds."""
+"""The pages on monitoring and watching are what the code has: metrics with their budget, alerts, bounds, causes."""
 
 import re
+from pathlib import Path
 
 import yaml
 
 from provisioner.integrations.alerting.kit import ScrapePlaces, prometheus_file, routes_file
 from provisioner.integrations.alerting.metric_catalogue import AGENT, MOST_INCIDENTS, MOST_SERIES, NIGHT, WATCH
 from provisioner.integrations.alerting.rules import NIGHT_LATE_S, rules_file
+from provisioner.verify.result import Cause
 from tests.unit.docs.pages import section, text_of
 
 PAGE = text_of("docs/operate/monitoring.md")
@@ -49,3 +51,13 @@ def test_the_bound_from_cable_to_message_is_that_of_the_files_and_below_ninety_s
     assert yaml.safe_load(routes_file({}))["route"]["group_interval"] == "10s"
     for written in ("scrape_interval: 5s", "interval: 5s", "group_wait: 2s"):
         assert written in text
+
+
+_PAGE = Path(__file__).parents[3] / "docs/daily/watching.md"
+_ROW = re.compile(r"^\| ([a-z, ]+) \| ([^|]{10,}) \| ([^|]{3,}) \|$", re.MULTILINE)
+
+
+def test_every_cause_has_its_row() -> None:
+    rows = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
+    named = [name for row in rows for name in row[0].split(", ") if row[0] != "cause"]
+    assert sorted(named) == sorted(cause.value for cause in Cause if cause.value)

@@ -1,17 +1,21 @@
-"""What a machine says of its way out and of who has ports, as the kernel of a network namespace has them."""
+"""What a machine says of its way out, of who has ports, and of the sets of its firewall."""
 
 import json
 import os
 import pwd
 import subprocess
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.base.errors import HostError
-from provisioner.hosts.facts import parse_facts
+from provisioner.hosts.facts import ElementSet, SetElement, device_value, element_of, parse_facts
 from provisioner_host.observe.machine import Socket, sockets_in
+from tests.hostile import RELAY
 from tests.unit.verify.world import facts
 
 BARE = facts(relay=False)
@@ -94,3 +98,36 @@ def test_what_a_host_says_of_them_is_bounded(answer: dict[str, Any], mtu: int, t
 def test_what_cannot_be_so_is_that_host_s_error(answer: dict[str, Any]) -> None:
     with pytest.raises(HostError):
         parse_facts("edge-1", BARE | answer)
+
+
+@given(st.sampled_from(ElementSet), st.ip_addresses(v=4), st.integers(1, 65535))
+def test_a_device_is_read_from_the_name_that_it_gives(of: ElementSet, address: IPv4Address, port: int) -> None:
+    element = SetElement(of, device_value(address, port))
+    assert element_of(element.name) == element
+    assert element.device == (str(address), port)
+
+
+@pytest.mark.parametrize("value", ["10.91.0.1", "10.0.0.0/8", "2001:db8::1"])
+def test_what_is_no_device_is_an_element_all_the_same(value: str) -> None:
+    element = element_of(f"element management {value}")
+    assert element == SetElement(ElementSet.MANAGEMENT, value)
+    assert element.device is None
+
+
+@RELAY
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "element", "element cameras", "element cameras ", "element foreign 10.0.0.1", "set cameras"),
+        "xelement cameras 1",
+    ],
+)
+def test_a_name_of_something_else_is_no_element(name: str) -> None:
+    assert element_of(name) is None
+
+
+@RELAY
+@pytest.mark.parametrize("value", ["10.0.0.1 . 1\n", "10.0.0.1 . 1234567", "a . 1", "10.0.0.1 . -1", "10.0.0.1.1"])
+def test_a_value_of_a_host_that_is_no_device_is_taken_for_none(value: str) -> None:
+    element = element_of(f"element cameras {value}")
+    assert element is None or element.device is None

@@ -1,16 +1,22 @@
-"""Where the history is, who is recorded, and that what opens a database is shown to nobody."""
+"""Where the history is, who is recorded, what is kept of commits, and that nobody is shown what opens a database."""
 
 import builtins
 import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from provisioner.base.errors import StateError
+from provisioner.record.database import open_database
+from provisioner.record.sent import MOST, CommitRow, keep_commit_states, reached_last, read_commit_states
 from provisioner.record.state_folder import StateFolder, state_folder, state_folder_of, who
 from provisioner.record.store import find_history, open_history
+from tests.hostile import MERGE_REQUEST
 
 CANARY = "canary-pa55word"
 
@@ -129,3 +135,42 @@ def test_what_a_pipeline_calls_itself_cannot_break_a_line() -> None:
     author = who({"GITLAB_CI": "1", "CI_PROJECT_PATH": "a\n\x1b[31mb" + "c" * 500, "CI_JOB_ID": "7"})
     assert author["job"].isprintable()
     assert len(author["job"]) < 200
+
+
+_VISIT = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM sqlite_master'); c.close()"
+)
+
+
+def test_a_database_that_is_opened_again_stays_locked_against_the_last_of_others_to_leave(tmp_path: Path) -> None:
+    place = StateFolder("test", file=tmp_path / "state.db")
+    first = open_database(place, create=True)
+    assert first
+    with first.reading():
+        second = open_database(place, create=True)
+        assert second
+        second.close()
+        # Another program that leaves removes the log if it finds no lock: this one's log is in use.
+        subprocess.run([sys.executable, "-c", _VISIT, str(place.file)], check=True)
+        assert (tmp_path / "state.db-wal").exists()
+    first.close()
+
+
+NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def row(number: int, state: str, reason: str = "") -> CommitRow:
+    return CommitRow(commit=f"{number:040x}", state=state, at=NOON + timedelta(minutes=number), reason=reason)
+
+
+@MERGE_REQUEST
+def test_what_was_reached_and_what_failed_is_not_forgotten_for_what_was_refused_since(tmp_path: Path) -> None:
+    place = state_folder_of({"XDG_STATE_HOME": str(tmp_path)}, "vn")
+    reached, failed = row(1, "reached"), row(2, "failed", "a relay went back")
+    old = row(0, "refused", 'says "state":"failed"')
+    refused = [row(number, "refused", "is not signed") for number in range(3, MOST + 5)]
+    keep_commit_states(place, [old, reached, failed, *refused])
+    rows = read_commit_states(place)
+    assert {reached, failed} < set(rows)
+    assert reached_last(rows) == reached
+    assert len(rows) == MOST + 2

@@ -1,4 +1,4 @@
-"""The spreadsheets of reports: how they look, what their cells are, and what a country's rows cost."""
+"""The tables of reports, as text and as spreadsheets: how they look, what their cells are, what a row costs."""
 
 import io
 import tracemalloc
@@ -13,7 +13,7 @@ from openpyxl.styles import Font
 
 from provisioner.base import spreadsheet
 from provisioner.report.sheets import workbook
-from provisioner.report.tables import Page, SheetRow
+from provisioner.report.tables import Page, SheetRow, text_table
 
 COLUMNS = (("Tỉnh/Thành phố", 26), ("Tổng số cơ sở", 10), ("Ghi chú", 40))
 MOMENT = datetime(2021, 6, 15, 1, tzinfo=UTC)
@@ -156,3 +156,17 @@ def test_a_row_more_takes_no_memory_but_its_bytes() -> None:
 
     # Three cells that are kept take more than a kilobyte.
     assert (peak(900) - peak(100)) / 800 < 100
+
+
+CELLS = st.text(st.sampled_from("a {}<>0é "), max_size=4)
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=5), numbers=st.booleans())
+def test_every_cell_stands_in_its_column(rows: list[tuple[str, str, str]], *, numbers: bool) -> None:
+    names, *below = rows
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row, line in zip(rows, text_table(names, below, numbers=numbers), strict=True):
+        first, *others = row
+        cells = [first.ljust(widths[0])]
+        cells += [(c.rjust(w) if numbers else c.ljust(w)) for c, w in zip(others, widths[1:], strict=True)]
+        assert line == "  ".join(cells).rstrip()

@@ -1,4 +1,4 @@
-"""Settings under change: a path is up by either, it is said which of the two, and what is neither is as ever."""
+"""Settings and keys under change: a path is up by either, it is said by which, and what is neither is as ever."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.base.secret import Secret, keyed_digest
 from provisioner.desired.render.quote import source_head, source_url
-from provisioner.desired.spec import FormerPicture, LoginChange, MediaPath
+from provisioner.desired.spec import DesiredState, FormerPicture, LoginChange, MediaPath, Peer
 from provisioner.inventory.model.devices import Codec, Stream
 from provisioner.report.verify_html import html_page, verify_comment
 from provisioner.report.verify_text import text_report
@@ -17,7 +17,7 @@ from provisioner.verify.document import verify_document
 from provisioner.verify.evidence import parse_evidence
 from provisioner.verify.judge import judge
 from provisioner.verify.paths import PathToCheck, select, with_logins_in_use
-from provisioner.verify.result import AcceptedSetting, InUse, PathVerdict, Verdict, VerifyResult
+from provisioner.verify.result import AcceptedSetting, Cause, InUse, PathVerdict, Verdict, VerifyResult
 from provisioner.verify.rotation import content_of
 
 from .world import CENTRE, FINISHED, PATHS, RELAY, STARTED, answers, documents, packets, picture, state
@@ -197,3 +197,42 @@ def test_the_document_has_it_where_there_is_a_change() -> None:
         [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": "new"}],
         [{"setting": "login", "object": OWN, "until": "2021-06-20", "seen": None}],
     ]
+
+
+SITE = "kcl-002"
+PRESENT, FOLLOWING = f"key of site/{SITE}", f"key of next/{SITE}"
+
+
+def verdict(present: dict[str, Any], following: dict[str, Any] | None) -> PathVerdict:
+    """The verdict on the site's path where its two peers are as given, beside what is well."""
+    hosts = dict(state().hosts)
+    tunnel = hosts[RELAY].tunnel
+    peers = (*tunnel.peers, Peer(f"next/{SITE}", FOLLOWING, Secret("psk"), ()))
+    hosts[RELAY] = replace(hosts[RELAY], tunnel=replace(tunnel, peers=peers))
+    document = documents()[RELAY]
+    live = document["relay"]["tunnel"]["peers"]
+    well = live[PRESENT]
+    live[PRESENT] = well | present
+    if following is not None:
+        live[FOLLOWING] = well | following
+    given = {host: parse_evidence(answer) for host, answer in answers({RELAY: document}).items()}
+    verdicts = judge(select(DesiredState(hosts)), given, dict.fromkeys(given, ()), FINISHED)
+    (one,) = [one for one in verdicts if one.facility == SITE]
+    return one
+
+
+DARK = {"handshake_age_s": 4000.0, "received_bytes": [100, 100], "sent_bytes": [10, 20]}
+NEVER = {"handshake_age_s": None, "allowed_ips": [], "received_bytes": [0, 0], "sent_bytes": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("present", "following"), [({}, NEVER), ({}, None), (DARK | {"allowed_ips": []}, {}), ({"allowed_ips": []}, {})]
+)
+def test_it_is_up_by_the_key_that_has_the_address(present: dict[str, Any], following: dict[str, Any] | None) -> None:
+    assert verdict(present, following).verdict is Verdict.UP
+
+
+def test_where_neither_has_the_address_it_is_not_up_for_that() -> None:
+    one = verdict({"allowed_ips": []}, NEVER)
+    assert (one.verdict, one.cause, 2 in one.passed) == (Verdict.DEGRADED, Cause.TUNNEL_DOWN, False)
+    assert "tunnel lacks 100.64.0.5 of the site" in one.detail

@@ -6,9 +6,11 @@ from collections import Counter
 from datetime import date
 from itertools import pairwise
 
+import phonenumbers
 import pytest
+from phonenumbers import geocoder
 
-from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, collisions, merged_into, provinces
+from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, by_name, collisions, merged_into, provinces
 
 OLD, NEW = (provinces(scheme) for scheme in SCHEMES)
 
@@ -91,3 +93,11 @@ def test_another_list_is_refused_with_the_two_that_there_are() -> None:
         provinces("gso-2008")
     assert "'gso-2008'" in caught.value.message
     assert all(scheme in caught.value.hint for scheme in SCHEMES)
+
+
+def test_every_area_code_is_of_the_province_that_the_numbering_plan_names() -> None:
+    for province in provinces("gso-2021"):
+        (area_code,) = province.area_codes
+        subscriber = "38541234"[: 11 - len(area_code)]
+        number = phonenumbers.parse(area_code + subscriber, "VN")
+        assert by_name(geocoder.description_for_number(number, "vi"), "gso-2021") == province

@@ -1,5 +1,6 @@
 """What a wave waits for: jobs that may cut a picture, and looks until nobody answers them any more."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from provisioner.operations.rollout.job import (
 )
 from provisioner.operations.rollout.looks import Looks
 from provisioner.plan.change import HOST, Action, Change, Impact, Resource
+from provisioner_host.relay import relay
 from tests.simulated import SWITCHED
 from tests.unit.operations.rollout.world import Controller, state
 
@@ -162,3 +164,35 @@ def test_a_run_s_number_goes_with_the_call_that_begins_a_change_and_with_no_late
     )
     assert first_call(job, "run-1", options).request.get("epoch") == epoch
     assert all("epoch" not in call.request for call in later)
+
+
+SENTINEL = "cfg/0123456789ab"
+
+
+def content(names: list[str], sentinel: str = SENTINEL) -> str:
+    lines = ["# Managed by provisioner.", 'logLevel: "info"', "paths:"]
+    lines += [f'  {json.dumps(name)}: {{"source": "rtsp://camera/{name}"}}' for name in names]
+    return "\n".join([*lines, f'  {json.dumps(sentinel)}: {{"source": "publisher"}}']) + "\n"
+
+
+@given(old=st.sets(st.integers(0, 400), max_size=200), new=st.sets(st.integers(0, 400), max_size=300))
+def test_each_step_adds_at_most_so_many_paths_and_takes_none_away(old: set[int], new: set[int]) -> None:
+    live, wanted = content([f"p{n}" for n in sorted(old)]), content([f"p{n}" for n in sorted(new)])
+    before = set(relay.describe(live, "")["paths"]) & set(relay.describe(wanted, "")["paths"])
+    sentinels = {SENTINEL}
+    for sentinel, text in (*relay.stages(live, wanted, 50), (SENTINEL, wanted)):
+        described = relay.describe(text, "")
+        assert described["sentinel"] == sentinel
+        assert described["foreign"] == 0
+        now = set(described["paths"])
+        assert before <= now
+        assert len(now - before) <= 50
+        before = now
+        sentinels.add(sentinel)
+    assert before == set(relay.describe(wanted, "")["paths"])
+    assert len(sentinels) == 1 + len(list(relay.stages(live, wanted, 50)))
+
+
+def test_few_new_paths_come_at_once() -> None:
+    assert list(relay.stages("", content([f"p{n}" for n in range(50)]), 50)) == []
+    assert len(list(relay.stages("", content([f"p{n}" for n in range(51)]), 50))) == 1
