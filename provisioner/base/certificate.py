@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from provisioner.base.errors import raised_as
 from provisioner.base.secret import Secret
 
 #: A certificate is valid from this long before its creation, since clocks differ.
@@ -120,17 +121,14 @@ def chain_in(pem: bytes) -> tuple[str, ...]:
         raise ValueError("the file is larger than any chain of certificates")
     if b"PRIVATE KEY" in pem:
         raise ValueError("the file holds a private key: a relay's key is in the vault, and in no other file")
-    try:
+    with raised_as(ValueError("it holds no certificate as PEM has it"), ValueError):
         chain = x509.load_pem_x509_certificates(pem)
-    except ValueError:
-        raise ValueError("it holds no certificate as PEM has it") from None
     if not 1 <= len(chain) <= MOST_IN_CHAIN:
         raise ValueError(f"a chain has at most {MOST_IN_CHAIN} certificates")
     for certificate, issuer in pairwise(chain):
-        try:
+        error = ValueError("its certificates are no chain: each has to be signed by the one behind it")
+        with raised_as(error, InvalidSignature, TypeError, ValueError):
             certificate.verify_directly_issued_by(issuer)
-        except (InvalidSignature, TypeError, ValueError):
-            raise ValueError("its certificates are no chain: each has to be signed by the one behind it") from None
     return tuple(
         base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode() for certificate in chain
     )

@@ -19,7 +19,8 @@ and place, a hint with the next step, and an exit code by its branch (docs/refer
     └─ ReportError              15   a report, or standard output, cannot be written
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -230,6 +231,24 @@ class ReportError(ProvisionerError):
 
     exit_code = 15
     code = "report-failed"
+
+
+@contextmanager
+def os_errors(fault: str, hint: str, kind: type[ProvisionerError] = UsageError) -> Iterator[None]:
+    """Raise each `OSError` as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{fault}: {error.strerror}", hint=hint) from None
+
+
+@contextmanager
+def raised_as(error: Exception, *kinds: type[Exception]) -> Iterator[None]:
+    """Raise `error` in the place of these kinds."""
+    try:
+        yield
+    except kinds:
+        raise error from None
 
 
 def worst_of(*codes: int) -> int:

@@ -10,7 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.errors import InventoryError, UsageError, os_errors
 from provisioner.base.git import checkout_of, links_of
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -45,12 +45,10 @@ def write_atomic(path: Path, text: str, *, mode: int = 0o644, within: Path | Non
     if within is not None and not path.parent.resolve().is_relative_to(within.resolve()):
         hint = f"put a folder into the place of the link that leads out of {within}; nothing was changed"
         raise InventoryError(f"{path} would be written outside of {within}", hint=hint)
-    try:
+    hint = "correct the folder's permissions or make room, then run the command again; nothing was changed"
+    with os_errors(f"{path} cannot be written", hint, InventoryError):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text.encode(), mode=mode)
-    except OSError as error:
-        hint = "correct the folder's permissions or make room, then run the command again; nothing was changed"
-        raise InventoryError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
@@ -64,11 +62,8 @@ def refuse_existing(path: Path, *, force: bool) -> None:
 def write_private(path: Path, content: bytes, *, force: bool) -> None:
     """Write a file with mode 0600; an existing one raises `UsageError`."""
     refuse_existing(path, force=force)
-    try:
+    with os_errors(f"{path} cannot be written", "name a file in a folder that you can write to"):
         replace_file(path, content)
-    except OSError as error:
-        hint = "name a file in a folder that you can write to"
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def make_own_folder(folder: Path) -> None:
@@ -120,10 +115,8 @@ def read_regular(path: str | Path, *, most: int) -> bytes:
 def refuse_tracked_link(path: Path, folder: Path) -> None:
     """Raise `UsageError` for a checkout's link on a path: others chose it."""
     top = top_of(folder)
-    try:
+    with os_errors(f"{path} leads nowhere", "name another place"):
         *links, _ = links_of(path)
-    except OSError as error:
-        raise UsageError(f"{path} leads nowhere: {error.strerror}", hint="name another place") from None
     for link in links:
         if link.is_relative_to(top) and is_tracked(link) is not False:
             hint = "name a place that no link of the checkout leads to"

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from provisioner.base import processes
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 
 _DOT_GIT: Final = ".git"
 _POINTER: Final = "gitdir:"
@@ -312,10 +312,8 @@ def begin_repository(folder: Path) -> None:
         "GIT_CONFIG_GLOBAL": "/dev/null",
     }
     argv = ["git", "init", "--quiet", "--initial-branch=main", "--template=", str(folder.resolve())]
-    try:
+    with raised_as(UsageError("git cannot be run", hint="install git"), OSError):
         done = processes.run_quietly(argv, environment, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES_SHORT)
-    except OSError:
-        raise UsageError("git cannot be run", hint="install git") from None
     if done.code != 0:
         raise UsageError(f"git makes no repository in {folder}", hint="run `git init` there by hand")
     hooks = folder / ".git/hooks"

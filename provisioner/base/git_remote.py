@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.errors import NoticeError, StateError, UsageError
+from provisioner.base.errors import NoticeError, StateError, UsageError, os_errors
 from provisioner.base.files import make_own_folder
 from provisioner.base.git import Checkout, ask_git, checkout_of, environment_outside, run_git, setting_of
 from provisioner.base.processes import Ended, OutputTooLongError, StillRunningError, run_quietly
@@ -241,20 +241,16 @@ def open_clone(folder: Path, url: str) -> Checkout:
 
 def clear_leftovers(clone: Checkout) -> None:
     """Remove a killed Git's leftovers, or raise `StateError`; no other may run."""
-    try:
+    with os_errors(f"what was left in {clone.git_folder} stays", _CLONE_HINT, StateError):
         for pattern in _LEFT_BEHIND:
             for file in clone.git_folder.glob(pattern):
                 file.unlink(missing_ok=True)
-    except OSError as error:
-        raise StateError(f"what was left in {clone.git_folder} stays: {error.strerror}", hint=_CLONE_HINT) from None
 
 
 def _opened_clone(folder: Path) -> Checkout:
-    try:
+    hint = "give yourself the folder, or name another state with PROVISIONER_STATE"
+    with os_errors(f"the clone {folder} cannot be made", hint, StateError):
         make_own_folder(folder)
-    except OSError as error:
-        hint = "give yourself the folder, or name another state with PROVISIONER_STATE"
-        raise StateError(f"the clone {folder} cannot be made: {error.strerror}", hint=hint) from None
     checkout = checkout_of(folder)
     if checkout is None or checkout.top != folder.resolve():
         _init_clone(folder)
@@ -310,9 +306,7 @@ def make_tree(clone: Checkout, folder: Path, commit: str) -> Checkout:
 
 def remove_tree(clone: Checkout, folder: Path) -> None:
     """Remove a folder of `make_tree`, or raise `StateError`."""
-    try:
+    with os_errors(f"{folder} cannot be removed", _CLONE_HINT, StateError):
         if folder.exists():
             shutil.rmtree(folder)
-    except OSError as error:
-        raise StateError(f"{folder} cannot be removed: {error.strerror}", hint=_CLONE_HINT) from None
     ask_git(clone, "worktree", "prune")

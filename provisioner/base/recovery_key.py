@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 from provisioner.base.secret import Secret
 from provisioner.base.text import counted
 
@@ -129,19 +129,15 @@ def open_box(box: str, recovery: RecoveryPair, *, inventory: str, host: str, pub
     data = base64.b64decode(box)
     sender, hidden, proof = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES], data[2 * _KEY_BYTES :]
     recovery_key = X25519PrivateKey.from_private_bytes(base64.b64decode(recovery.private_key.reveal()))
-    try:
+    with raised_as(BoxError("its sender is no key"), ValueError):
         shared = recovery_key.exchange(X25519PublicKey.from_public_bytes(sender))
-    except ValueError:
-        raise BoxError("its sender is no key") from None
     context = b"\0".join([_BOX_LABEL, inventory.encode(), host.encode(), public_key.encode()])
     salt = sender + base64.b64decode(recovery.public_key)
     derived = HKDF(SHA256(), length=2 * _KEY_BYTES, salt=salt, info=context).derive(shared)
     mac = HMAC(derived[_KEY_BYTES:], SHA256())
     mac.update(context + sender + hidden)
-    try:
+    with raised_as(BoxError("it was changed, or is another one's"), InvalidSignature):
         mac.verify(proof)
-    except InvalidSignature:
-        raise BoxError("it was changed, or is another one's") from None
     private = bytes(a ^ b for a, b in zip(hidden, derived[:_KEY_BYTES], strict=True))
     its_public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
     if not hmac.compare_digest(base64.b64encode(its_public).decode(), public_key):

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from provisioner.base.errors import SecretsError
+from provisioner.base.errors import SecretsError, os_errors, raised_as
 from provisioner.base.files import is_tracked, read_regular, top_of
 from provisioner.base.git import links_of
 from provisioner.base.processes import StillRunningError, ask_program, own_environment
@@ -229,14 +229,13 @@ def _parse_envelope(data: bytes, name: str) -> _Envelope:
     if not is_encrypted(data) or (fields[1], len(fields)) not in versions or fields[2] != "AES256":
         hint = "encrypt it with ansible-vault encrypt --encrypt-vault-id"
         raise SecretsError(f"{name}: not a vault file of format 1.1 or 1.2", hint=hint, object=name)
-    try:
+    error = SecretsError(f"{name}: the vault file is damaged", hint="take it back from Git", object=name)
+    with raised_as(error, HexError, ValueError):
         envelope = unhexlify(b"".join(body.split()))
         # Written in small letters only: another case would be another file with the same content.
         salt, mac, ciphertext = (unhexlify(part) for part in envelope.split(b"\n", 2))
         if envelope != envelope.lower():
-            raise ValueError(name)  # noqa: TRY301 (translated right below)
-    except (HexError, ValueError):
-        raise SecretsError(f"{name}: the vault file is damaged", hint="take it back from Git", object=name) from None
+            raise ValueError(name)
     return _Envelope(fields[3] if len(fields) > 3 else "default", salt, mac, ciphertext)  # noqa: PLR2004
 
 
@@ -265,11 +264,9 @@ def _aes_ctr(keys: _Keys, data: bytes) -> bytes:
 
 def read_password(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
     """Read a password file, or run it if executable; `SecretsError` if empty."""
-    try:
+    hint = f"{_HOW_TO_SET}; a file that is not a program must not be executable"
+    with os_errors(f"the vault password {path} cannot be read", hint, SecretsError):
         password = _run_program(path, vault_id, env) if is_program(path) else path.read_bytes().strip()
-    except OSError as error:
-        hint = f"{_HOW_TO_SET}; a file that is not a program must not be executable"
-        raise SecretsError(f"the vault password {path} cannot be read: {error.strerror}", hint=hint) from None
     if not password:
         raise SecretsError(f"the vault password {path} is empty", hint=_HOW_TO_SET)
     return password
@@ -286,11 +283,10 @@ def _run_program(path: Path, vault_id: str, env: Mapping[str, str]) -> bytes:
     command = [str(program)]
     if path.stem.endswith("-client"):
         command += ["--vault-id", vault_id]
-    try:
+    hint = "run it by hand: it may be waiting for input"
+    error = SecretsError(f"the vault password program {path} took over {_SCRIPT_TIMEOUT_S} s", hint=hint)
+    with raised_as(error, StillRunningError):
         done = ask_program(command, own_environment(env), program.parent, timeout_s=_SCRIPT_TIMEOUT_S)
-    except StillRunningError:
-        hint = "run it by hand: it may be waiting for input"
-        raise SecretsError(f"the vault password program {path} took over {_SCRIPT_TIMEOUT_S} s", hint=hint) from None
     if done.code != 0:
         hint = "run it by hand and look at its message"
         raise SecretsError(f"the vault password program {path} ended with {done.code}", hint=hint)

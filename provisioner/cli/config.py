@@ -13,7 +13,7 @@ import click
 from pydantic import Field
 
 from provisioner.base.document import Printed, Row, absent, schema_of_documents
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import os_errors
 from provisioner.base.files import replace_file
 from provisioner.base.language import Translator
 from provisioner.base.text import Document
@@ -189,15 +189,13 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
 
 def _write_schemas(folder: Path, kinds: list[str]) -> list[str]:
     written = []
-    try:
+    with os_errors(f"{folder} cannot be written", "name another folder"):
         folder.mkdir(parents=True, exist_ok=True)
         for kind in kinds:
             path = folder / f"{kind}.schema.json"
             text = json.dumps(_schema(kind), ensure_ascii=False, indent=2) + "\n"
             replace_file(path, text.encode(), mode=0o644, lasting=False)  # in the place of a link, never over it
             written.append(str(path))
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error
     return written
 
 

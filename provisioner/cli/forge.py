@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import click
 
 from provisioner.base.document import Count, Printed, absent
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, os_errors, raised_as
 from provisioner.base.files import read_regular
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
@@ -166,11 +166,10 @@ def _client(invocation: Invocation, kind: str | None, url: str, project: str) ->
 def _token(invocation: Invocation) -> Secret:
     """Read the token, never an argument: all users can read these."""
     named = invocation.env.get("PROVISIONER_FORGE_TOKEN_FILE", "")
-    try:
+    hint = "name a file of your own with the token alone"
+    error = UsageError("the file in PROVISIONER_FORGE_TOKEN_FILE cannot be read", hint=hint)
+    with raised_as(error, OSError, UnicodeDecodeError):
         written = read_regular(named, most=_MOST_TOKEN).decode() if named else ""
-    except (OSError, UnicodeDecodeError):
-        hint = "name a file of your own with the token alone"
-        raise UsageError("the file in PROVISIONER_FORGE_TOKEN_FILE cannot be read", hint=hint) from None
     token = (written or invocation.env.get("PROVISIONER_FORGE_TOKEN", "")).strip()
     if not token:
         hint = "set PROVISIONER_FORGE_TOKEN, or PROVISIONER_FORGE_TOKEN_FILE, the one with no more rights than it needs"
@@ -181,10 +180,8 @@ def _token(invocation: Invocation) -> Secret:
 
 
 def _read_content(path: Path, most: int) -> bytes:
-    try:
+    with os_errors(f"{path} cannot be read", "name the file that plan wrote"):
         content = sys.stdin.buffer.read(most + 1) if str(path) == "-" else read_regular(path, most=most)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name the file that plan wrote") from None
     if len(content) > most:
         raise UsageError("standard input has more than any plan", hint="pass what plan prints, and nothing else")
     return content
@@ -192,10 +189,9 @@ def _read_content(path: Path, most: int) -> bytes:
 
 def _comment_text(path: Path) -> str:
     content = _read_content(path, _MOST_READ)
-    try:
+    error = UsageError(f"{path} is no text", hint="pass what --output markdown plan prints")
+    with raised_as(error, UnicodeDecodeError):
         text = content.decode()
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is no text", hint="pass what --output markdown plan prints") from None
     if not text.strip():
         hint = "the command before it printed nothing: see its error"
         raise UsageError(f"{path} is empty: no comment is written", hint=hint)
@@ -215,10 +211,8 @@ def _shortened(text: str) -> str:
 
 def _plan_document(path: Path) -> Document:
     hint = "pass what --output json plan prints"
-    try:
+    with raised_as(UsageError(f"{path} is no JSON", hint=hint), ValueError, RecursionError):
         document = json.loads(_read_content(path, MAX_PLAN_BYTES))
-    except (ValueError, RecursionError):
-        raise UsageError(f"{path} is no JSON", hint=hint) from None
     if not isinstance(document, dict) or document.get("schema") not in _SCHEMAS:
         raise UsageError(f"{path} is no plan's document", hint=hint)
     return document

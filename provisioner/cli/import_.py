@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from provisioner.base.document import Printed
-from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.errors import InventoryError, SecretsError, UsageError, raised_as
 from provisioner.base.files import is_tracked_path, read_regular, write_private
 from provisioner.base.http import HttpLimits
 from provisioner.base.language import Language
@@ -55,10 +55,8 @@ def dcim_client(invocation: Invocation, mapping: Path, token_file: Path | None) 
 def _token(file: Path | None) -> Secret:
     """Read the token from a file: all users can read arguments."""
     hint = "name a file of your own with the token alone"
-    try:
+    with raised_as(UsageError("the file with the token cannot be read", hint=hint), OSError, UnicodeDecodeError):
         token = read_regular(file, most=_MOST_TOKEN).decode().strip() if file is not None else ""
-    except (OSError, UnicodeDecodeError):
-        raise UsageError("the file with the token cannot be read", hint=hint) from None
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError("what is to be the server's token is none", hint=hint)
     return Secret(token)

@@ -13,7 +13,7 @@ import click
 from pydantic import BeforeValidator
 
 from provisioner.base.document import HeldRow, Known, Messages, Printed, of
-from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError
+from provisioner.base.errors import HostError, PolicyError, SecretsError, UsageError, os_errors
 from provisioner.base.files import read_regular
 from provisioner.base.git import Checkout
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
@@ -375,10 +375,8 @@ def _listed(invocation: Invocation, file: Path) -> dict[str, logins.DeviceLogin]
     if file.resolve().is_relative_to(invocation.inventory.resolve()):
         hint = "move it out, and change these passwords if it was ever committed"
         raise UsageError("the list of logins is inside the inventory, in the clear", hint=hint)
-    try:
+    with os_errors(f"{file} cannot be read", "name a list of logins"):
         return logins.listed_logins(read_regular(file, most=logins.MOST_LISTED + 1))
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", hint="name a list of logins") from None
 
 
 def _password(invocation: Invocation) -> Secret:

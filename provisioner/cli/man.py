@@ -15,7 +15,7 @@ import click
 
 from provisioner import __version__
 from provisioner.base.document import Ordered, Printed
-from provisioner.base.errors import MEANINGS, UsageError
+from provisioner.base.errors import MEANINGS, UsageError, os_errors
 from provisioner.base.files import replace_file
 from provisioner.base.text import counted
 from provisioner.cli.support.commands import NamedGroup
@@ -281,13 +281,10 @@ def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> int:
     if not isinstance(program, click.Group):
         raise TypeError("the program is a group of commands")
     pages = manual_pages(program, f"provisioner {__version__}")
-    try:
+    with os_errors(f"{out} cannot be written", "name a folder that you can write to"):
         out.mkdir(parents=True, exist_ok=True)
         for name, page in pages.items():
             replace_file(out / name, page.encode("ascii"), mode=0o644, lasting=False)
-    except OSError as error:
-        hint = "name a folder that you can write to"
-        raise UsageError(f"{out} cannot be written: {error.strerror}", hint=hint) from None
     show(invocation, ManDocument(folder=out, pages=pages), [f"wrote {counted(len(pages), 'page')} into {out}"])
     return 0
 
@@ -320,13 +317,11 @@ def install(ctx: click.Context, invocation: Invocation, /, shell: str | None) ->
         raise UsageError("the shell is not known", hint=f"name it: {', '.join(SHELLS)}")
     file = _completion_file(shell, invocation.env)
     invocation.refuse_tracked_links(file, here=True)
-    try:
+    with os_errors(f"{file} cannot be written", "see who may write there"):
         if file.exists() and INSTRUCTION not in file.read_text(encoding="utf-8", errors="replace"):
             raise UsageError(f"{file} is another program's file", hint="move it away, then run the command again")
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, script_of(ctx.find_root().command, shell).encode(), mode=0o644)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}", hint="see who may write there") from None
     lines = [f"wrote {file}: new shells complete provisioner"]
     if shell == "zsh":
         lines.append(f"put it above compinit in ~/.zshrc, unless it is there: fpath+=({file.parent})")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import click
 
 from provisioner.base.document import Count, Printed
-from provisioner.base.errors import ReportError, UsageError
+from provisioner.base.errors import ReportError, UsageError, os_errors
 from provisioner.base.files import replace_file
 from provisioner.base.text import did_you_mean, printable
 from provisioner.cli.support.context import Invocation, ended_by_signal, now, print_document, print_warning, show
@@ -128,13 +128,10 @@ def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
     if conflicts and not force:
         hint = "name another folder, or overwrite with --force"
         raise UsageError(f"{folder / conflicts[0]} is there already, and is another one", hint=hint)
-    try:
+    with os_errors(f"{folder} cannot be written", "make room, or name a folder that you can write to"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             replace_file(folder / name, text.encode(), mode=0o644)
-    except OSError as error:
-        hint = "make room, or name a folder that you can write to"
-        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 import click
 
 from provisioner.base.document import Day, Digest, Printed, absent, of, ungiven
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, os_errors
 from provisioner.base.files import read_regular
 from provisioner.base.language import Language, Translator, marked, translator
 from provisioner.base.text import named, printable
@@ -234,10 +234,8 @@ def _agreement_signature(
 
 
 def _read(signature: Path) -> bytes:
-    try:
+    with os_errors(f"{signature} cannot be read", "name the .sig file"):
         return read_regular(signature, most=_MOST_SIGNATURE)
-    except OSError as error:
-        raise UsageError(f"{signature} cannot be read: {error.strerror}", hint="name the .sig file") from None
 
 
 def _report_agreements(invocation: Invocation, agreements: Sequence[Agreement], signed: Sequence[Signed]) -> None:

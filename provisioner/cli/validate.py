@@ -10,7 +10,7 @@ import click
 
 from provisioner import __version__
 from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, Truth, of
-from provisioner.base.errors import InventoryError, Problem, Severity, UsageError
+from provisioner.base.errors import InventoryError, Problem, Severity, os_errors
 from provisioner.base.language import Translator
 from provisioner.cli.support import texts
 from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, today
@@ -88,10 +88,8 @@ def _write_reports(problems: Sequence[Problem], sarif: Path | None, quality: Pat
 
 
 def _write_text(path: Path, text: str) -> None:
-    try:
+    with os_errors(f"{path} cannot be written", "name another file"):
         path.write_text(text, "utf-8", "backslashreplace")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
 
 
 def _json_text(document: object) -> str:

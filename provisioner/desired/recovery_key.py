@@ -3,7 +3,7 @@
 import hmac
 from contextlib import suppress
 
-from provisioner.base.errors import InventoryError, PolicyError, ProvisionerError, SecretsError
+from provisioner.base.errors import InventoryError, PolicyError, ProvisionerError, SecretsError, raised_as
 from provisioner.base.recovery_key import BoxError, RecoveryPair, open_box, vouched
 from provisioner.base.secret import Secret
 from provisioner.inventory.model.hosts import Allocations, SealedKey
@@ -71,11 +71,9 @@ def opened_next(settings: Settings, lock: Allocations, relay: str, pair: Recover
         return None
     if pair.public_key != sealed.recovery:
         raise _other_pair(pair, sealed, relay)
-    try:
+    message = f"the box of the next key of {relay} in allocations.lock.yml is damaged, or another host's"
+    with raised_as(SecretsError(message, hint=_FROM_GIT, object=relay), BoxError):
         return sealed.public_key, _opened(settings, sealed, pair, relay, sealed.public_key)
-    except BoxError:
-        message = f"the box of the next key of {relay} in allocations.lock.yml is damaged, or another host's"
-        raise SecretsError(message, hint=_FROM_GIT, object=relay) from None
 
 
 def _other_pair(pair: RecoveryPair, sealed: SealedKey, relay: str) -> SecretsError:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from provisioner.base.errors import UnreadableError
+from provisioner.base.errors import UnreadableError, raised_as
 from provisioner.base.text import msg, printable, words_of_end
 from provisioner.desired.owner import Owner, owner_of
 from provisioner.desired.spec import ReaderEncryption
@@ -321,10 +321,8 @@ def facts_in(host: str, answer: wire.FactsAnswer) -> HostFacts:
 
 
 def _policy(policy: wire.PolicyAnswer | None) -> AppliedPolicy | None:
-    try:
+    with raised_as(UnreadableError("policy.approvals.approvers has what is no day"), ValidationError):
         return _POLICY.validate_python(policy)
-    except ValidationError:
-        raise UnreadableError("policy.approvals.approvers has what is no day") from None
 
 
 def _files(files: Mapping[str, wire.FileAnswer | None], frozen: wire.FrozenAnswer | None) -> dict[str, wire.FileAnswer]:
@@ -335,10 +333,8 @@ def _files(files: Mapping[str, wire.FileAnswer | None], frozen: wire.FrozenAnswe
 
 
 def _quarantined_path(name: str, path: wire.QuarantineAnswer) -> QuarantinedPath:
-    try:
+    with raised_as(UnreadableError(f"quarantine.{printable(name, 60)}.since is no time"), ValueError):
         since = datetime.strptime(path["since"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise UnreadableError(f"quarantine.{printable(name, 60)}.since is no time") from None
     return QuarantinedPath(since, path["device"], path["login"])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from provisioner.base.errors import HostError, UsageError
+from provisioner.base.errors import HostError, UsageError, os_errors
 from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.secret import Secret
 from provisioner.desired.render.host import identity_content
@@ -214,11 +214,8 @@ def own_public_keys(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def public_keys_of(file: Path) -> tuple[str, ...]:
     """Read a file of public keys, at least one; or raise `UsageError`."""
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(_MOST_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", hint=_NAME_ONE) from None
+    with os_errors(f"{file} cannot be read", _NAME_ONE), file.open("rb") as stream:
+        text = stream.read(_MOST_BYTES).decode("utf-8", "replace")
     keys = tuple(_keys_in(text))
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not keys or len(keys) != len(lines):

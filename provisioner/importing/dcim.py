@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from provisioner.base import http
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.errors import InventoryError, os_errors
 from provisioner.base.files import read_regular
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, checked_url
@@ -147,10 +147,8 @@ def form_of(kind: FormKind) -> Form:
 
 def read_mapping(path: Path) -> DcimMapping:
     """Read a mapping file, or raise `UsageError` or, with every problem, `InventoryError`."""
-    try:
+    with os_errors(f"{path} cannot be read", "name the file of the mapping"):
         data = read_regular(path, most=_MOST_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name the file of the mapping") from None
     source = SourceFile(str(path), data)
     document = parse(data, max_bytes=_MOST_BYTES)
     if document.faults:

@@ -16,7 +16,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from provisioner.base import spreadsheet
-from provisioner.base.errors import InventoryError, LockedError, ProvisionerError, UsageError
+from provisioner.base.errors import InventoryError, LockedError, ProvisionerError, UsageError, os_errors
 from provisioner.base.files import write_atomic
 from provisioner.base.vault import VaultPasswords
 from provisioner.importing.contacts import store
@@ -108,10 +108,8 @@ class FacilityFiles:
     def read(self, facility: str) -> bytes:
         """Read a known facility's file, or raise `InventoryError`."""
         path = self.path(self.inventory.facilities[facility].province, facility)
-        try:
+        with os_errors(f"{path} cannot be read", "correct its permissions", InventoryError):
             return path.read_bytes()
-        except OSError as error:
-            raise InventoryError(f"{path} cannot be read: {error.strerror}", hint="correct its permissions") from error
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from provisioner.base.errors import StateError
+from provisioner.base.errors import StateError, os_errors
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SshPublicKey
 from provisioner.base.text import canonical_json, printable
@@ -115,11 +115,9 @@ class ApprovalMemory:
 
     def keep(self, memory: NodeMemory) -> None:
         """Write the record, or raise `StateError`."""
-        try:
+        hint = "nothing is changed without it: see that the disk has room and that the folder is the node's own"
+        with os_errors(f"{self._file} cannot be written", hint, StateError):
             replace_file(self._file, _MEMORY.dump_json(memory, indent=1) + b"\n")
-        except OSError as error:
-            hint = "nothing is changed without it: see that the disk has room and that the folder is the node's own"
-            raise StateError(f"{self._file} cannot be written: {error.strerror}", hint=hint) from None
         self.memory = memory
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from provisioner.base.certificate import certificate_builder, common_name
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, os_errors
 from provisioner.base.files import make_own_folder, replace_file, write_atomic
 from provisioner.base.secret import Secret
 from provisioner.base.text import canonical_json
@@ -236,12 +236,9 @@ def _api_forms(subject: str) -> tuple[str, str]:
 
 def write_broker_folder(request: BrokerRequest, now: datetime) -> list[str]:
     """Write missing or expiring files; return new names, or raise `UsageError`."""
-    try:
+    with os_errors(f"{request.folder} cannot be written", "name a folder that you can write to, and nobody else"):
         make_own_folder(request.folder)
         return list(_write_broker_files(request, now))
-    except OSError as error:
-        hint = "name a folder that you can write to, and nobody else"
-        raise UsageError(f"{request.folder} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _write_broker_files(request: BrokerRequest, now: datetime) -> Iterator[str]:

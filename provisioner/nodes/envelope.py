@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 from provisioner.base.files import read_regular, write_private
 from provisioner.base.text import Document, canonical_json
 
@@ -276,13 +276,11 @@ def open_envelope(
         raise EnvelopeError("it is signed by nobody who is known here")
     if header.recipient != own_key.public.name:
         raise EnvelopeError("it is sealed to another one")
-    try:
+    with raised_as(EnvelopeError("its signature or its seal does not fit"), InvalidSignature, InvalidTag, ValueError):
         sender.verifier.verify(signature, _ENVELOPE_LABEL + _LENGTH.pack(len(written)) + written + sealed)
         shared = own_key.opener.exchange(X25519PublicKey.from_public_bytes(sealed[:_KEY]))
         key = _envelope_key(shared, sealed[:_KEY], own_key.public.sealing)
         return header, ChaCha20Poly1305(key).decrypt(_NONCE, sealed[_KEY:], _ENVELOPE_LABEL + written)
-    except (InvalidSignature, InvalidTag, ValueError):
-        raise EnvelopeError("its signature or its seal does not fit") from None
 
 
 def _split_envelope(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes]:
@@ -295,10 +293,8 @@ def _split_envelope(message: bytes) -> tuple[EnvelopeHeader, bytes, bytes, bytes
     if length > _MOST_HEADER or len(message) < end + _SIGNATURE + _KEY + _TAG:
         raise EnvelopeError("it is cut off")
     written, signature = message[begin:end], message[end : end + _SIGNATURE]
-    try:
+    with raised_as(EnvelopeError("its header is none"), orjson.JSONDecodeError, TypeError, KeyError, ValueError):
         header = _checked_header(orjson.loads(written))
-    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
-        raise EnvelopeError("its header is none") from None
     return header, written, signature, message[end + _SIGNATURE :]
 
 

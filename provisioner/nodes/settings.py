@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, NoReturn
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, os_errors
 from provisioner.base.files import is_tracked_path, make_own_folder, read_regular
 from provisioner.base.service import ServiceNotice, toml_settings
 from provisioner.base.ssh_signature import SignatureFormError, public_key_of
@@ -125,11 +125,8 @@ class NodeService:
 
     def _open_started(self) -> StartedUnits:
         folder = self.settings.state
-        try:
+        with os_errors(f"{folder} cannot be made", "name a folder in `state` that is the node's own"):
             make_own_folder(folder)
-        except OSError as error:
-            hint = "name a folder in `state` that is the node's own"
-            raise UsageError(f"{folder} cannot be made: {error.strerror}", hint=hint) from None
         return StartedUnits(folder / BEGUN, time.time())
 
     def _runner(self) -> OpenRunner:

@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from provisioner.base.errors import raised_as
 from provisioner.base.text import Document, canonical_json, printable
 from provisioner.hosts.call_target import TargetHost, owner_document, owner_in, target_document, target_in
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScript
@@ -143,11 +144,9 @@ def unit_in(payload: bytes) -> CallUnit:
         raise UnitError(
             f"it is of form {printable(str(speaks), 20)} (provisioner {version}), and this node has {SPEAKS}"
         )
-    try:
+    with raised_as(UnitError("it is not as units are"), KeyError, TypeError, ValueError, IndexError, AttributeError):
         calls = tuple(_call_in(row, parts) for row in document["calls"])
         unit = CallUnit(str(document["version"]), float(document["timeout_s"]), calls)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        raise UnitError("it is not as units are") from None
     hosts = {call.spec.id for call in unit.calls}
     if not 0 < len(calls) <= _MOST_CALLS or len(hosts) != len(calls) or not 0 < unit.timeout_s <= _MOST_SECONDS:
         raise UnitError("it is not as units are")
@@ -155,7 +154,7 @@ def unit_in(payload: bytes) -> CallUnit:
 
 
 def _read_payload(payload: bytes) -> tuple[Document, list[bytes]]:
-    try:
+    with raised_as(UnitError("it is not as units are"), struct.error, KeyError, TypeError, ValueError):
         (length,) = _LENGTH.unpack_from(payload)
         document = orjson.loads(payload[_LENGTH.size : _LENGTH.size + length])
         parts, at = [], _LENGTH.size + length
@@ -163,8 +162,6 @@ def _read_payload(payload: bytes) -> tuple[Document, list[bytes]]:
             parts.append(payload[at : at + size])
             at += size
         is_whole = at == len(payload) and all(size >= 0 for size in document["sizes"])
-    except (struct.error, KeyError, TypeError, ValueError):
-        raise UnitError("it is not as units are") from None
     if not is_whole:
         raise UnitError("it is cut off")
     return document, parts
@@ -227,7 +224,7 @@ def _answer_document(answer: HostAnswer) -> Document:
 
 def report_in(payload: bytes) -> UnitReport:
     """Decode a report with printable errors, or raise `UnitError`."""
-    try:
+    with raised_as(UnitError("it is not as reports are"), KeyError, TypeError, ValueError, AttributeError):
         document = orjson.loads(payload)
         if document["speaks"] != SPEAKS:
             raise UnitError("it is of another form")
@@ -239,8 +236,6 @@ def report_in(payload: bytes) -> UnitReport:
             _sums(document.get("keeps", ())),  # a node of before says nothing of these
             _sums(document.get("lacks", ())),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UnitError("it is not as reports are") from None
 
 
 def _answer_in(document: Document) -> HostAnswer:

@@ -15,7 +15,7 @@ from typing import Final, cast
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from provisioner.base.errors import StateError
+from provisioner.base.errors import StateError, os_errors
 from provisioner.base.files import make_own_folder, refuse_link
 from provisioner.base.text import canonical_text, printable
 from provisioner.record import tables
@@ -235,7 +235,8 @@ def _lock_out_writers(connection: Connection, lock_name: str) -> None:
 
 
 def _make_private(file: Path) -> None:
-    try:
+    hint = f"give yourself the folder, or name another one with {VARIABLE}"
+    with os_errors(f"the history {file} cannot be opened", hint, StateError):
         make_own_folder(file.parent)
         file.parent.chmod(0o700)
         refuse_link(file)
@@ -244,11 +245,6 @@ def _make_private(file: Path) -> None:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         file.chmod(0o600)
-    except OSError as error:
-        raise StateError(
-            f"the history {file} cannot be opened: {error.strerror}",
-            hint=f"give yourself the folder, or name another one with {VARIABLE}",
-        ) from error
 
 
 @contextmanager

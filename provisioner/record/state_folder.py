@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.base.errors import StateError
+from provisioner.base.errors import StateError, os_errors
 from provisioner.base.secret import Secret, record_key
 from provisioner.base.service import JOB_NAMES, job_system
 from provisioner.base.text import canonical_text
@@ -153,10 +153,8 @@ def public_key(path: Path) -> "Ed25519PublicKey":
 
 
 def _content(path: Path, subject: str) -> bytes:
-    try:
+    with os_errors(f"{subject}, which cannot be read", _KEY_HINT, StateError):
         return path.read_bytes()
-    except OSError as error:
-        raise StateError(f"{subject}, which cannot be read: {error.strerror}", hint=_KEY_HINT) from None
 
 
 def _fingerprint(key: "Ed25519PublicKey") -> str:

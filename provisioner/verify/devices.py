@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import AddressValueError, IPv4Address, ip_address
 from typing import Final
 
-from provisioner.base.errors import UnreadableError
+from provisioner.base.errors import UnreadableError, raised_as
 from provisioner.base.text import msg
 from provisioner.desired.spec import ProbedDevice
 from provisioner.hosts.answers import wire
@@ -96,10 +96,8 @@ def device_in(answer: wire.EndpointAnswer | wire.DeviceEvidenceAnswer) -> Device
 
 
 def _address(text: str) -> str:
-    try:
+    with raised_as(UnreadableError("the closer look has an invalid address"), AddressValueError):
         return str(IPv4Address(text))
-    except AddressValueError:
-        raise UnreadableError("the closer look has an invalid address") from None
 
 
 def _either_address(text: str) -> str:

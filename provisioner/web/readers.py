@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from starlette.requests import Request
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 from provisioner.base.roles import Matter, Reach, ReaderRole, ReaderScope, Whereabouts
 from provisioner.verify.work import NO_WORK, RunRow, WaitingPlan, Work
 from provisioner.web.board import Board, BoardPath, FacilityRow, IncidentRow, with_paths
@@ -228,11 +228,9 @@ def read_trusted_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Parse trusted addresses and networks, never all; or raise `UsageError`."""
     networks = []
     for text in texts:
-        try:
+        hint = "write the proxy's address, e.g. 127.0.0.1 or 198.18.0.0/28"
+        with raised_as(UsageError(f"--trust {text[:60]!r} is no address and no network", hint=hint), ValueError):
             network = ip_network(text)
-        except ValueError:
-            hint = "write the proxy's address, e.g. 127.0.0.1 or 198.18.0.0/28"
-            raise UsageError(f"--trust {text[:60]!r} is no address and no network", hint=hint) from None
         if network.prefixlen == 0:
             raise UsageError(f"--trust {text} would trust everybody", hint="write the proxy's own address")
         networks.append(network)

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 from provisioner.base.text import AnyAddress
 from provisioner.web.app import ServedPages, make_app
 from provisioner.web.readers import Network
@@ -63,11 +63,9 @@ class ServerAddress:
 
 def refuse_open(address: ServerAddress, *, trusts: bool, signs_in: bool) -> None:
     """Refuse a server that would show all pages to everybody (`UsageError`)."""
-    try:
+    hint = "write an address of this machine, e.g. 127.0.0.1"
+    with raised_as(UsageError(f"--host {address.host[:60]!r} is no address", hint=hint), ValueError):
         ip_address(address.host)
-    except ValueError:
-        hint = "write an address of this machine, e.g. 127.0.0.1"
-        raise UsageError(f"--host {address.host[:60]!r} is no address", hint=hint) from None
     if (address.certificate is None) != (address.key is None):
         raise UsageError("TLS needs a certificate and its key", hint="write both: --certificate FILE --key FILE")
     if trusts and signs_in:

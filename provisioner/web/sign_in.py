@@ -30,7 +30,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from urllib3.exceptions import HTTPError
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 from provisioner.base.files import read_regular
 from provisioner.base.http import ReachError, ending_session, within
 from provisioner.base.secret import Secret
@@ -592,10 +592,8 @@ def _read_file(path: Path) -> str:
 
 
 def _provider_answer(request: requests.Request) -> Document:
-    try:
+    with raised_as(ProviderError("the provider does not answer in time"), ReachError):
         return within(sum(_TIMEOUT_S), partial(_provider_document, request))
-    except ReachError:
-        raise ProviderError("the provider does not answer in time") from None
 
 
 def _provider_document(request: requests.Request) -> Document:

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, os_errors
 from provisioner.base.files import replace_file
 from provisioner.base.language import Language
 from provisioner.base.service import Stage, at_stage
@@ -34,7 +34,8 @@ _FRONT: Final = """<!DOCTYPE html>
 
 def write_pages(folder: Path, board: Board, past: Past, now: datetime, dashboard: str = "") -> int:
     """Replace a folder's pages; return their number, or raise `UsageError`."""
-    try:
+    hint = "make room or correct the folder's permissions, then run the command again"
+    with os_errors(f"pages cannot be written into {folder}", hint):
         if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
             raise UsageError(f"{folder} holds something that is no page", hint="name an empty folder, or a new one")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,9 +51,6 @@ def write_pages(folder: Path, board: Board, past: Past, now: datetime, dashboard
         for path in folder.rglob("*"):
             if path.suffix == _SUFFIX and path.is_file() and path not in written:
                 path.unlink()
-    except OSError as error:
-        hint = "make room or correct the folder's permissions, then run the command again"
-        raise UsageError(f"pages cannot be written into {folder}: {error.strerror}", hint=hint) from error
     return len(written)
 
 

@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, raised_as
 from provisioner.base.text import Sentence, filled, literals_of, places_of, plural_of
 
 VARIABLE = "PROVISIONER_LANGUAGE"
@@ -263,11 +263,9 @@ def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
     named, where = (option, "--language") if option else (environment.get(VARIABLE, ""), VARIABLE)
     if not named:
         return Language.EN
-    try:
+    message = f"{where} is {named[:40]!r}: no language of this program"
+    with raised_as(UnknownLanguageError(message, hint=f"write {' or '.join(Language)}"), ValueError):
         return Language(named.lower())
-    except ValueError:
-        message = f"{where} is {named[:40]!r}: no language of this program"
-        raise UnknownLanguageError(message, hint=f"write {' or '.join(Language)}") from None
 
 
 def catalogue_file(language: Language) -> Path:

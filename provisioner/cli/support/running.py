@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from provisioner.base.errors import UsageError
+from provisioner.base.errors import UsageError, os_errors
 from provisioner.base.service import Stage
 from provisioner.base.text import printable
 from provisioner.cli.support.terminal import size_of
@@ -75,11 +75,8 @@ class LogFile:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        with os_errors(f"--log {path} cannot be written", "name a file in a folder that you can write to, and no link"):
             self._descriptor = os.open(path, _FLAGS, 0o600)
-        except OSError as error:
-            hint = "name a file in a folder that you can write to, and no link"
-            raise UsageError(f"--log {path} cannot be written: {error.strerror}", hint=hint) from None
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             os.close(self._descriptor)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from provisioner.base.errors import StalePlanError, UsageError
+from provisioner.base.errors import StalePlanError, UsageError, os_errors
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.language import marked
 from provisioner.base.text import local_time, msg, printable
@@ -73,14 +73,12 @@ def write_tree(folder: Path, files: "Iterable[RenderedFile]") -> list[Path]:
 
     Files with secrets get mode 0600, their folder 0700.
     """
-    try:
+    hint = f"make room, or name a folder that you can write to; remove {folder}, as it may hold a part of the files"
+    with os_errors(f"{folder} cannot be written", hint):
         _refuse_shared(folder)
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
         return [_write_private(folder / file.path.lstrip("/"), file) for file in files]
-    except OSError as error:
-        hint = f"make room, or name a folder that you can write to; remove {folder}, as it may hold a part of the files"
-        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _refuse_shared(folder: Path) -> None:
@@ -121,20 +119,14 @@ def write_report(path: Path, content: bytes, *, force: bool) -> None:
     """Write a private report (it names sites); an existing one raises `UsageError`."""
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="name another file, or overwrite it with --force")
-    try:
+    with os_errors(f"{path} cannot be written", "name a file in a folder that is there and that you can write to"):
         replace_file(path, content)
-    except OSError as error:
-        hint = "name a file in a folder that is there and that you can write to"
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file once, or raise `StalePlanError`."""
     from provisioner.plan.saved.file import MAX_PLAN_BYTES, written_plan  # noqa: PLC0415 (`status` reads no plan)
 
-    try:
+    with os_errors(f"{path} cannot be read", "name a file that provisioner plan --out FILE wrote", StalePlanError):
         content = read_regular(path, most=MAX_PLAN_BYTES)
-    except OSError as error:
-        hint = "name a file that provisioner plan --out FILE wrote"
-        raise StalePlanError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     return PlanFile(written_plan(content, printable(str(path), _SHOWN)), content)

@@ -22,6 +22,7 @@ from provisioner.base.errors import (
     SecretsError,
     Severity,
     UsageError,
+    os_errors,
 )
 from provisioner.base.files import make_own_folder, read_regular, write_atomic
 from provisioner.base.secret import Secret
@@ -419,7 +420,8 @@ def record(folder: Path, access: AccessRecord) -> None:
         "records": access.records,
     }
     path = folder / NAME
-    try:
+    hint = "contacts are opened only with a record of it: correct the folder, or set PROVISIONER_STATE"
+    with os_errors(f"the access cannot be recorded in {path}", hint, PolicyError):
         make_own_folder(folder)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -428,11 +430,6 @@ def record(folder: Path, access: AccessRecord) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-    except OSError as error:
-        raise PolicyError(
-            f"the access cannot be recorded in {path}: {error.strerror}",
-            hint="contacts are opened only with a record of it: correct the folder, or set PROVISIONER_STATE",
-        ) from None
 
 
 def system_user() -> str:

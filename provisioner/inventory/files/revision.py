@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from provisioner.base.errors import InventoryError, Problem, UsageError
+from provisioner.base.errors import InventoryError, Problem, UsageError, os_errors
 from provisioner.base.git import Checkout, ask_git, checkout_of, run_git
 from provisioner.base.language import marked
 from provisioner.base.text import local_time, msg
@@ -323,14 +323,10 @@ def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str
     """Write files into an empty folder; refuse duplicate names."""
     for blob, content in zip(blobs, _blob_contents(checkout, blobs), strict=True):
         target = folder / blob.path
-        try:
+        with os_errors(f"{name}: {_printable_path(blob.path)} cannot be laid out", _LOOK):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with target.open("xb") as stream:
                 stream.write(content)
-        except OSError as error:
-            raise UsageError(
-                f"{name}: {_printable_path(blob.path)} cannot be laid out: {error.strerror}", hint=_LOOK
-            ) from None
 
 
 def _blob_contents(checkout: Checkout, blobs: Sequence[_Blob]) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from pydantic_core import from_json
 
-from provisioner.base.errors import REGO_RULES, InventoryError, Problem, Severity
+from provisioner.base.errors import REGO_RULES, InventoryError, Problem, Severity, os_errors
 from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import Document, counted, msg
@@ -169,12 +169,8 @@ def load_settings(root: Path) -> Settings:
     _refuse_without_settings(root)
     if leads_out(str(root), (_SETTINGS,)):
         raise InventoryError(f"{file.display_path} is a link out of the inventory", hint="put the file itself there")
-    try:
+    with os_errors(f"{file.display_path} cannot be read", "give yourself the file", InventoryError):
         content = read(file, bytes_of(file))
-    except OSError as error:
-        raise InventoryError(
-            f"{file.display_path} cannot be read: {error.strerror}", hint="give yourself the file"
-        ) from None
     if not isinstance(content.model, Settings) or content.problems:
         hint = "correct the places listed"
         raise InventoryError(f"{file.display_path} cannot be understood", problems=content.problems, hint=hint)

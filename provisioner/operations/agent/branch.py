@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioner.base import git_remote, ssh_signature
-from provisioner.base.errors import NoticeError, StateError, UsageError
+from provisioner.base.errors import NoticeError, StateError, UsageError, os_errors
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.git import Checkout, ask_git, checkout_of
 from provisioner.base.secret import Secret
@@ -203,15 +203,13 @@ class FollowedBranch:
         checkout = checkout_of(tree)
         if checkout is not None and checkout.top == tree.resolve() and _content_of(whole) == laid:
             return root
-        try:
+        hint = "make room there, or name another folder in PROVISIONER_STATE"
+        with os_errors(f"{tree} cannot be laid out", hint, StateError):
             tree.parent.mkdir(mode=0o700, exist_ok=True)
             whole.unlink(missing_ok=True)
             git_remote.make_tree(self.clone, tree, commit)
             lay_out_whole(root, commit)
             replace_file(whole, laid)
-        except OSError as error:
-            hint = "make room there, or name another folder in PROVISIONER_STATE"
-            raise StateError(f"{tree} cannot be laid out: {error.strerror}", hint=hint) from None
         return root
 
     def keep_only(self, commits: Collection[str]) -> None:
@@ -234,10 +232,8 @@ class FollowedBranch:
 
     def remember(self, commit: str) -> None:
         """Remember a reached commit, should the history be lost; or raise `StateError`."""
-        try:
+        with os_errors(f"{self.folder}/reached cannot be written", "make room", StateError):
             replace_file(self.folder / "reached", f"{commit}\n".encode())
-        except OSError as error:
-            raise StateError(f"{self.folder}/reached cannot be written: {error.strerror}", hint="make room") from None
 
     # --- at the remote ----------------------------------------------------------------------------
     def push_notes(self, notes: Mapping[str, str]) -> None:

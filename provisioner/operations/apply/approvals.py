@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.errors import PolicyError, StalePlanError, UsageError
+from provisioner.base.errors import PolicyError, StalePlanError, UsageError, os_errors
 from provisioner.base.files import read_regular, replace_file
 from provisioner.base.ssh_signature import SignatureFormError, SshPublicKey, unarmoured
 from provisioner.base.text import VIETNAM, counted, did_you_mean, is_between, local_time, printable
@@ -65,14 +65,9 @@ def approval_files(root: Path, named: Path | None) -> ApprovalFiles:
     folder = named or root / FOLDER
     if named is None and (folder.is_symlink() or not folder.is_dir()):
         return ApprovalFiles()
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(
-                (entry for entry in listing if _is_approval_file(entry.name)), key=lambda entry: entry.name
-            )
-    except OSError as error:
-        hint = "name the folder that approvals are in"
-        raise UsageError(f"{folder} cannot be read: {error.strerror}", hint=hint) from None
+    hint = "name the folder that approvals are in"
+    with os_errors(f"{folder} cannot be read", hint), os.scandir(folder) as listing:
+        entries = sorted((entry for entry in listing if _is_approval_file(entry.name)), key=lambda entry: entry.name)
     if len(entries) > _MOST_FILES:
         hint = f"take those of plans that were applied out of {folder}"
         raise UsageError(f"{folder} has more than {_MOST_FILES} approvals", hint=hint)
@@ -318,11 +313,8 @@ def keep_plan(session: Session, plan: WrittenPlan, data: bytes, folder: Path | N
 
 
 def _write_file(file: Path, data: bytes) -> None:
-    try:
+    with os_errors(f"{file} cannot be written", "name a folder that you can write to: --approvals-dir DIR"):
         if file.parent.is_symlink():
             raise UsageError(f"{file.parent} is a link: nothing is written over it", hint="name the folder itself")
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, data, mode=0o644, lasting=False)
-    except OSError as error:
-        hint = "name a folder that you can write to: --approvals-dir DIR"
-        raise UsageError(f"{file} cannot be written: {error.strerror}", hint=hint) from None

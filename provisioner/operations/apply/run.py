@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import TypeAdapter
 
 from provisioner.base.document import HeldRow, Printed, Row, Said, form, of
-from provisioner.base.errors import PolicyError, StalePlanError, StateError, UsageError
+from provisioner.base.errors import PolicyError, StalePlanError, StateError, UsageError, raised_as
 from provisioner.base.text import Document, canonical_text
 from provisioner.hosts.facts import HostFacts
 from provisioner.operations.rollout import result
@@ -265,7 +265,7 @@ def _proved_run(folder: StateFolder, recorded: Recorded, history: History, log: 
 
 
 def _resumable(recorded: Recorded, start: Event, events: Sequence[Event]) -> Unfinished:
-    try:
+    with raised_as(DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read"), *DAMAGE):
         return Unfinished(
             recorded.run,
             intent_of(start.detail),
@@ -274,8 +274,6 @@ def _resumable(recorded: Recorded, start: Event, events: Sequence[Event]) -> Unf
             is_paused=_is_paused(events),
             silences=unended_silences(events),
         )
-    except DAMAGE:
-        raise DamagedRecordError(f"the journal of run {recorded.run.id} cannot be read") from None
 
 
 def _refuse_unproved(folder: StateFolder, recorded: Recorded, history: History, start: Event) -> None:

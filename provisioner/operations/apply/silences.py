@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from provisioner.base import http
-from provisioner.base.errors import RECEIVERS, ProvisionerError
+from provisioner.base.errors import RECEIVERS, ProvisionerError, raised_as
 from provisioner.base.groups import gathered
 from provisioner.base.roles import Matter, ReaderScope, Whereabouts
 from provisioner.base.text import Document, msg, utc_text
@@ -454,10 +454,8 @@ def _sent_request(server: SilencedServer, request: http.Request, *, also: int = 
 
 
 def _answer_document(answer: http.HttpAnswer) -> Document:
-    try:
+    with raised_as(_misunderstood(), ValueError, RecursionError):
         document = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        raise _misunderstood() from None
     if answer.is_cut or not isinstance(document, dict):
         raise _misunderstood()
     return document

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.errors import InventoryError, UsageError, os_errors
 from provisioner.base.files import make_own_folder, read_regular
 from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
 from provisioner.base.private_text import is_private
@@ -375,10 +375,8 @@ def _ssh_lines(host: FirstHost) -> Iterator[str]:
 
 def read_answers(path: Path, options: Collection[str]) -> dict[str, OptionAnswer]:
     """Read answers by option; `UsageError` has file and line."""
-    try:
+    with os_errors(f"{path} cannot be read", "name a file of answers"):
         data = read_regular(path, most=_MOST_ANSWER_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file of answers") from None
     document = parse(data)
     if document.faults:
         fault = document.faults[0]
@@ -415,12 +413,10 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
     if is_there and (not root.is_dir() or any(root.iterdir())):
         raise UsageError(f"{root} is not empty", hint="name a new folder, or an empty one")
     _refuse_password(places)
-    try:
+    with os_errors(f"{root} cannot be made", _ELSEWHERE):
         root.parent.mkdir(parents=True, exist_ok=True)
         # An existing folder is not replaced: a shell may be in it.
         draft = Path(mkdtemp(prefix=f".{root.name}-", dir=root if is_there else root.parent))
-    except OSError as error:
-        raise UsageError(f"{root} cannot be made: {error.strerror}", hint=_ELSEWHERE) from None
     made: list[Path] = [draft]
     try:
         written = _write_draft(draft, root, beginning, today)
@@ -514,15 +510,13 @@ def _make_outer_parts(places: NewPlaces, written: tuple[str, ...], made: list[Pa
 
 
 def _write_new(path: Path, text: str, made: list[Path]) -> None:
-    try:
+    hint = "name another file with --vault-password, or make its folder one that only you can write to"
+    with os_errors(f"{path} cannot be written", hint):
         make_own_folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         made.append(path)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-    except OSError as error:
-        hint = "name another file with --vault-password, or make its folder one that only you can write to"
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _person_settings(places: NewPlaces) -> tuple[str, ...]:

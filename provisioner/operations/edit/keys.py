@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError
+from provisioner.base.errors import InventoryError, PolicyError, SecretsError, UsageError, raised_as
 from provisioner.base.files import write_atomic
 from provisioner.base.recovery_key import RecoveryPair, new_pair, vouched
 from provisioner.base.text import did_you_mean, endpoint_text, host_address, msg, printable
@@ -131,13 +131,10 @@ def with_next_key(edits: file_edit.Edits, facility: str, key: str) -> file_edit.
 
 
 def _refuse_no_key(key: str) -> None:
-    try:
+    hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
+    error = UsageError("this is no WireGuard public key (not repeated here: it may be something secret)", hint=hint)
+    with raised_as(error, ValidationError):
         _KEY.validate_python(key)
-    except ValidationError:
-        hint = "it is the last line that the package prints on the gateway: 44 characters that end in ="
-        raise UsageError(
-            "this is no WireGuard public key (not repeated here: it may be something secret)", hint=hint
-        ) from None
 
 
 def _is_changing(facility: Facility) -> bool:

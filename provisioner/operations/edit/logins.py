@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from provisioner.base.errors import InventoryError, SecretsError, UsageError
+from provisioner.base.errors import InventoryError, SecretsError, UsageError, raised_as
 from provisioner.base.files import read_regular, write_atomic
 from provisioner.base.secret import Secret
 from provisioner.base.vault import SECRETS_ID, VaultPasswords, decrypt, encrypt, is_encrypted, vault_id_of
@@ -58,18 +58,14 @@ def listed_logins(data: bytes) -> dict[str, DeviceLogin]:
     hint = "write CSV with the columns device,username,password, or YAML: FACILITY: { DEVICE: { username, password } }"
     if len(data) > MOST_LISTED:
         raise UsageError("the list has more than 1 MiB", hint="divide it")
-    try:
+    with raised_as(UsageError("the list is no UTF-8 text", hint=hint), UnicodeDecodeError):
         lines = data.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise UsageError("the list is no UTF-8 text", hint=hint) from None
     head = lines[0] if lines else ""
     delimiter = ";" if ";" in head else ","
     columns = [column.strip().lower() for column in head.split(delimiter)]
     if sorted(columns) != _COLUMNS:
-        try:
+        with raised_as(UsageError("the list is neither of the two forms", hint=hint), InventoryError):
             by_site = _logins(Path("-"), data)
-        except InventoryError:
-            raise UsageError("the list is neither of the two forms", hint=hint) from None
         if not by_site or any(login.old for logins in by_site.values() for login in logins.values()):
             raise UsageError("the list has no login, or a former one", hint=hint)
         return {
@@ -257,12 +253,10 @@ def _opened_file(root: Path, passwords: VaultPasswords, owner: str) -> tuple[Pat
 
 
 def _without_old_login(path: Path, text: bytes, facility: str, device: str) -> bytes:
-    try:
+    # The words of an `EditError` may have what stands in the file.
+    hint = f"remove it by hand: ansible-vault edit {path}"
+    with raised_as(InventoryError(f"{path} cannot be edited at {facility}.{device}.old", hint=hint), EditError):
         return removed(text, (facility, device, "old"), max_bytes=MAX_SECRETS_BYTES)
-    except EditError:
-        # Its words may have what stands in the file.
-        hint = f"remove it by hand: ansible-vault edit {path}"
-        raise InventoryError(f"{path} cannot be edited at {facility}.{device}.old", hint=hint) from None
 
 
 def _vault_id_of_new(owner: str, passwords: VaultPasswords) -> str:
@@ -275,12 +269,10 @@ def _new_login(name: str, login: DeviceLogin, until: date | None, old: Credentia
     if not username:
         raise UsageError(f"{name} has no login yet, and its user is missing", hint="add --username", object=name)
     old_login = _former_login(name, login, until, old)
-    try:
+    # pydantic's message has the given value.
+    message = "a user's name is one line of at most 300 characters"
+    with raised_as(UsageError(message, hint="see --username", object=name), ValidationError):
         return Credentials(username=username, password=login.password, old=old_login)
-    except ValidationError:
-        # pydantic's message has the given value.
-        message = "a user's name is one line of at most 300 characters"
-        raise UsageError(message, hint="see --username", object=name) from None
 
 
 def _former_login(
@@ -323,11 +315,9 @@ def _with_login(
         changes = {(facility, device, key): value for key, value in values.items()}
     elif of_site:
         changes = {(facility, device): values}
-    try:
+    # The words of an `EditError` may have what stands in the file.
+    hint = f"write it by hand: ansible-vault edit {path}"
+    with raised_as(InventoryError(f"{path} cannot be edited at {facility}.{device}", hint=hint), EditError):
         if parse(text.encode(), max_bytes=MAX_SECRETS_BYTES).value is None:
             return text + render_mapping({facility: {device: values}})
         return edited(text.encode(), changes, max_bytes=MAX_SECRETS_BYTES).decode()
-    except EditError:
-        # Its words may have what stands in the file.
-        hint = f"write it by hand: ansible-vault edit {path}"
-        raise InventoryError(f"{path} cannot be edited at {facility}.{device}", hint=hint) from None

@@ -254,13 +254,11 @@ def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
     document |= {"complete": night.is_complete, "exit_code": night.code, "last_complete": last}
     document |= {"steps": {step.step.value: step.outcome.state.value for step in night.steps}}
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-    try:
+    hint = "make room, or give yourself the folder; until then this night counts as one that did not happen"
+    with errors.os_errors(f"{file} cannot be written", hint, errors.StateError):
         make_own_folder(file.parent)
         refuse_link(file)
         replace_file(file, text.encode())
-    except OSError as error:
-        hint = "make room, or give yourself the folder; until then this night counts as one that did not happen"
-        raise errors.StateError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _moments(night: NightRun) -> Document:
@@ -429,10 +427,8 @@ def _keep(session: Session, night: NightRun) -> StepOutcome:
 
 # --- files ----------------------------------------------------------------------------------------
 def _folder(folder: Path) -> Path:
-    try:
+    with errors.os_errors(f"the folder {folder} cannot be made", _FULL_HINT, errors.ReportError):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:
-        raise errors.ReportError(f"the folder {folder} cannot be made: {error.strerror}", hint=_FULL_HINT) from None
     return folder
 
 
@@ -458,7 +454,5 @@ def _write(file: Path, document: Document) -> None:
 
 
 def _write_text(file: Path, text: str) -> None:
-    try:
+    with errors.os_errors(f"{file} cannot be written", _FULL_HINT, errors.ReportError):
         replace_file(file, text.encode(), mode=0o640)
-    except OSError as error:
-        raise errors.ReportError(f"{file} cannot be written: {error.strerror}", hint=_FULL_HINT) from None

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from provisioner.base.errors import InventoryError, ReportError
+from provisioner.base.errors import InventoryError, ReportError, os_errors
 from provisioner.base.files import replace_file
 from provisioner.base.text import aware
 from provisioner.integrations.alerting.metric_catalogue import MetricSheet
@@ -36,11 +36,9 @@ def metrics_of(environment: Mapping[str, str], inventory: str) -> "RecordedMetri
 
 def write_metrics(file: Path, text: bytes) -> None:
     """Replace the exporter's file for all users, or raise `ReportError`."""
-    try:
+    hint = "make room, or name a file in a folder that is there and that you can write to; the old one stays"
+    with os_errors(f"{file} cannot be written", hint, ReportError):
         replace_file(file, text, mode=0o644)
-    except OSError as error:
-        hint = "make room, or name a file in a folder that is there and that you can write to; the old one stays"
-        raise ReportError(f"{file} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def carriers_of(root: Path, environment: Mapping[str, str], now: datetime) -> tuple[str, ...]:

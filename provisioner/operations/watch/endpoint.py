@@ -18,7 +18,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Metric as Family
 
-from provisioner.base.errors import ProvisionerError, UsageError
+from provisioner.base.errors import ProvisionerError, UsageError, os_errors, raised_as
 from provisioner.base.text import printable
 from provisioner.integrations.alerting.metric_catalogue import exposition
 
@@ -108,11 +108,9 @@ def endpoint_of(text: str) -> tuple[str, int]:
     address, _, port = text.rpartition(":") if ":" in text else ("127.0.0.1", "", text)
     address = "127.0.0.1" if address == "localhost" else address.strip("[]")
     quoted = printable(text, 80)
-    try:
+    hint = "write a port, or an address of loopback with one: 9464, 127.0.0.1:9464"
+    with raised_as(UsageError(f"{quoted} is no place to listen on", hint=hint), ValueError):
         is_loopback, number = ip_address(address).is_loopback, int(port)
-    except ValueError:
-        hint = "write a port, or an address of loopback with one: 9464, 127.0.0.1:9464"
-        raise UsageError(f"{quoted} is no place to listen on", hint=hint) from None
     if not 0 <= number <= 65535:  # noqa: PLR2004 (the largest port)
         raise UsageError(f"{quoted}: there is no port {number}", hint="ports end at 65535")
     if not is_loopback:
@@ -146,11 +144,9 @@ def served(
         return [body]
 
     address, port = listen_at
-    try:
+    hint = "another watch or agent may be there: end it, or name another port"
+    with os_errors(f"{address}:{port} cannot be listened on", hint):
         server = make_server(address, port, answer, _server_for(address), _Handler)
-    except OSError as error:
-        hint = "another watch or agent may be there: end it, or name another port"
-        raise UsageError(f"{address}:{port} cannot be listened on: {error.strerror}", hint=hint) from None
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from provisioner.base.document import Row
-from provisioner.base.errors import StalePlanError
+from provisioner.base.errors import StalePlanError, raised_as
 from provisioner.base.secret import Secret
 from provisioner.base.text import Document, canonical_json, canonical_text, strict_json
 from provisioner.plan.change import Action, Audience, Change, Impact, Resource
@@ -108,12 +108,11 @@ def written_plan(data: bytes, origin: str) -> WrittenPlan:
 
 def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
     """Return a plan with unchecked digest and meaning, or raise `StalePlanError`."""
-    try:
+    hint = "name a file that provisioner plan --out FILE wrote"
+    error = StalePlanError(f"{origin} is not a saved plan", hint=hint)
+    with raised_as(error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         document = strict_json(data.decode())
         return plan_in(document), str(document["digest"]), str(document.get("meaning", ""))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        hint = "name a file that provisioner plan --out FILE wrote"
-        raise StalePlanError(f"{origin} is not a saved plan", hint=hint) from None
 
 
 def basis_in(document: Document) -> Basis:
@@ -283,13 +282,12 @@ def _seal(document: Document, key: Secret) -> str:
 
 def read_saved(text: str, origin: str, key: Secret) -> Saved:
     """Parse a saved plan and check its seal, or raise `StalePlanError`."""
-    try:
+    error = StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE")
+    with raised_as(error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         document = strict_json(text)
         seal = document.pop("seal")
         genuine = document["schema"] == SCHEMA and hmac.compare_digest(str(seal), _seal(document, key))
         saved = _saved_plan_in(document) if genuine else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise StalePlanError(f"{origin} is not a saved plan", hint="make one: provisioner plan --out FILE") from None
     if saved is None or saved.basis.digest != document["digest"]:
         message = f"{origin} was changed after it was made, or it was made with another vault's key"
         raise StalePlanError(message, hint=_AGAIN)
