@@ -185,18 +185,6 @@ _VALUES = st.recursive(
 )
 
 
-def _turned(value: Any) -> Any:
-    """The same value with the keys of every mapping the other way round."""
-    if isinstance(value, dict):
-        return {key: _turned(below) for key, below in reversed(value.items())}
-    return [_turned(below) for below in value] if isinstance(value, list) else value
-
-
-@given(_VALUES)
-def test_the_order_of_keys_does_not_count(value: Any) -> None:
-    assert canonical_json(value) == canonical_json(_turned(value))
-
-
 @given(_VALUES)
 def test_nothing_is_lost_and_nothing_added(value: Any) -> None:
     text = canonical_json(value)

@@ -94,7 +94,9 @@ def test_wrong_usage_is_one_json_document_too(words: list[str], capsys: pytest.C
     assert run(words, {}) == 2
     out, err = capsys.readouterr()
     assert err == ""
-    assert json.loads(out)["schema"] == "provisioner/error"
+    document = json.loads(out)
+    assert document["schema"] == "provisioner/error"
+    assert set(document) == {"schema", "version", "code", "message", "hint", "object"}
 
 
 def test_a_state_folder_of_the_checkout_is_refused_after_the_command_too(

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import openpyxl
 import pytest
 
 from provisioner.base.vault import VaultPasswords
@@ -126,15 +125,6 @@ def test_check_of_one_province_needs_its_password_alone(program: Program, tmp_pa
 
 
 # --- list -----------------------------------------------------------------------------------------
-def test_list_writes_who_has_a_duty_today(program: Program, tmp_path: Path) -> None:
-    out = tmp_path / "list.xlsx"
-    found = program("list", "--province", "bac-giang", "--out", str(out), "--requester", "Sở TT&TT", *FOR)
-    assert found == (0, f"wrote {out}: 2 contacts of bac-giang; it holds personal data\n", "")
-    assert out.stat().st_mode & 0o777 == 0o600
-    rows = list(openpyxl.load_workbook(out).worksheets[0].iter_rows(values_only=True))
-    assert [row[3] for row in rows[7:]] == [book.NAME, "Trần Văn Mẫu KýKý"]
-    assert rows[1][0] == "Tỉnh/Thành phố: Bắc Giang"
-    assert rows[3][0] == "Người yêu cầu: Sở TT&TT. Mục đích: CV 1407"
 
 
 def test_list_names_open_facilities_without_a_representative(program: Program, tmp_path: Path) -> None:
@@ -184,13 +174,6 @@ def test_wrong_usage_ends_with_2(program: Program, arguments: list[str], words: 
     assert (found.code, found.out) == (2, "")
     assert words in found.err
     assert "hint: " in found.err
-
-
-def test_contacts_may_lie_elsewhere(program: Program, tmp_path: Path) -> None:
-    program.contacts.rename(tmp_path / "apart")
-    assert program("check", "--contacts", str(tmp_path / "apart")).code == 0
-    program.env["PROVISIONER_CONTACTS"] = str(tmp_path / "apart")
-    assert program("check").code == 0
 
 
 # --- find -----------------------------------------------------------------------------------------

@@ -126,13 +126,6 @@ def test_what_cannot_be_made_is_refused_with_what_to_do(
     assert (tmp_path / "there.docx").read_bytes() == b"mine"
 
 
-def test_an_overwritten_document_is_asked_for(story: Story, tmp_path: Path) -> None:
-    path = tmp_path / "a.docx"
-    path.write_bytes(b"old")
-    assert story.run("export", "progress", "--docx", str(path), "--force") == 0
-    assert "BÁO CÁO" in text_of(path)
-
-
 def test_no_document_opens_contacts(story: Story, tmp_path: Path) -> None:
     """Contacts that are planted come out in nothing, though their passwords are at hand."""
     provinces = ("bac-giang", "hai-duong", "quang-nam")

@@ -167,15 +167,6 @@ def test_without_a_password_it_says_what_it_does_not_know(example: ExampleTermin
     )
 
 
-def test_other_facilities_are_not_held_up_and_keep_what_they_have(example: ExampleTerminal) -> None:
-    before = example.document("plan")[1]["digest"]
-    assert example("facility", "plan", "kcl-bg-009")[0] == 0
-    assert example("allocate")[0] == 0
-    code, document = example.document("plan")
-    assert (code, document["summary"]["hosts"]) == (0, 0)
-    assert before
-
-
 def test_what_parties_sign_is_shown_and_written_in_both_languages(example: ExampleTerminal, tmp_path: Path) -> None:
     assert example("facility", "plan", "kcl-bg-009")[0] == 0
     code, out, _ = example("sign-off", "kcl-bg-009", "--show")

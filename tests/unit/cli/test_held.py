@@ -173,14 +173,6 @@ def test_a_limit_that_takes_it_says_that_it_is_held_and_one_that_does_not_goes_o
     assert call("plan", "--limit", f"facility={HELD}", "--limit", f"facility={OTHER}")[0] == 3
 
 
-def test_a_file_that_all_share_stops_all(call: Terminal) -> None:
-    call.misspell()
-    call.edit("carriers/vnpt.yml", "relays:", "relais:")
-    code, error = call.document("plan")
-    assert (code, error["schema"]) == (3, "provisioner/error")
-    assert len({problem["file"] for problem in error["problems"]}) == 2
-
-
 def test_a_login_that_is_missing_holds_its_facility(call: Terminal) -> None:
     passwords = VaultPasswords((("default", call.file(".vault-password")),))
     file = call.file("secrets/cameras/bac-giang.yml")

@@ -163,8 +163,3 @@ def test_a_folder_with_a_hostile_name_is_told_in_one_line(tmp_path: Path, capsys
 def test_wrong_usage_repeats_no_control(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", f"--{HOSTILE}"], {}) == 2
     assert_harmless(capsys.readouterr().err)
-
-
-def test_without_a_word_the_program_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([], {}) == 2
-    assert "Usage: provisioner" in capsys.readouterr().err

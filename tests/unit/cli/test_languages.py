@@ -130,16 +130,6 @@ def test_sarif_knows_no_language(env: dict[str, str], tmp_path: Path, capsys: py
     assert logs[0] == logs[1]
 
 
-def test_the_environment_asks_for_a_language_and_the_option_counts_before_it(
-    env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    vietnamese = env | {"PROVISIONER_LANGUAGE": "vi"}
-    asked = ("-i", "inventories/example", "validate", "--as-of", "2021-06-14")
-    assert "hợp lệ: 3 tỉnh" in called(capsys, vietnamese, *asked)[1]
-    assert "valid: 3 provinces" in called(capsys, vietnamese, "--language", "en", *asked)[1]
-    assert "valid: 3 provinces" in called(capsys, env | {"LANG": "vi_VN.UTF-8"}, *asked)[1]
-
-
 def test_a_language_that_is_none_is_wrong_usage(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     code, text = called(capsys, env, "--language", "xx", "-i", "inventories/example", "status")
     assert code == 2

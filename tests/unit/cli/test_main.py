@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from provisioner import __version__
-from provisioner.base.text import counted
 from provisioner.cli import main as program
 from provisioner.cli.main import cli, run
 from provisioner.cli.support.commands import COMMANDS, CommandEntry
@@ -68,11 +67,6 @@ def test_problems_as_text_name_place_message_and_hint(tmp_path: Path, capsys: py
     assert lines[-1].startswith("invalid: ")
 
 
-def test_the_inventory_can_be_named_by_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["validate"], UNLOCKED | {"PROVISIONER_INVENTORY": str(EXAMPLE)}) == 0
-    assert capsys.readouterr().out.startswith("valid: ")
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -91,13 +85,6 @@ def test_wrong_usage_ends_with_2_and_says_where_help_is(
     assert out == ""
     assert words in err
     assert "hint: " in err
-
-
-def test_an_error_is_one_json_document_where_json_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--output", "json", "nonsense"], {}) == 2
-    out, err = capsys.readouterr()
-    assert err == ""
-    assert set(json.loads(out)) == {"schema", "version", "code", "message", "hint", "object"}
 
 
 def test_allocate_writes_the_lock_once_with_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,19 +224,6 @@ def test_a_table_entry_that_is_no_command_is_a_defect(monkeypatch: pytest.Monkey
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"], {}) == 0
     assert capsys.readouterr().out == f"provisioner {__version__}\n"
-
-
-@pytest.mark.parametrize(
-    ("number", "noun", "text"),
-    [
-        (1, "facility", "1 facility"),
-        (2, "facility", "2 facilities"),
-        (0, "relay", "0 relays"),
-        (2, "entry", "2 entries"),
-    ],
-)
-def test_counts_are_written_as_people_write_them(number: int, noun: str, text: str) -> None:
-    assert counted(number, noun) == text
 
 
 def test_the_programs_entry_ends_the_process_with_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

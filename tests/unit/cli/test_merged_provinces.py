@@ -37,11 +37,6 @@ def document(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_province_that_was_two_is_counted_once(merged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(["-i", str(merged), "--output", "json", "validate"], {})
-    assert document(capsys)["counts"]["provinces"] == 2
-
-
 @pytest.mark.parametrize(
     ("province", "chosen"),
     [

@@ -38,13 +38,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 # --- exit codes -----------------------------------------------------------------------------------
-def test_no_change_ends_with_0_and_a_change_with_10_where_it_is_asked_for(call: Terminal) -> None:
-    assert call("plan", "--exit-code")[0] == 0
-    assert call("drift")[0] == 0
-    call.other_channel()
-    assert call("plan")[0] == 0
-    assert call("plan", "--exit-code")[0] == 10
-    assert call("drift")[0] == 10
 
 
 def test_a_refused_plan_ends_with_6_is_shown_all_the_same_and_not_applied(call: Terminal) -> None:
@@ -73,13 +66,6 @@ def test_a_refused_plan_ends_with_6_is_shown_all_the_same_and_not_applied(call: 
     assert call("apply", "--yes")[0] == 6
     assert call.hosts.hosts[RELAY].writes == writes
     assert call("apply", "--yes", "--allow", "viewers=2")[0] == 0
-
-
-def test_a_host_that_cannot_be_read_ends_with_5_and_is_named(call: Terminal) -> None:
-    call.hosts.hosts[RELAY].reachable = False
-    code, printed = call.document("plan")
-    assert (code, set(printed["unreadable"])) == (5, {RELAY})
-    assert RELAY not in printed["live"]
 
 
 def test_a_limit_that_leaves_changes_of_a_chosen_host_out_is_6_with_their_names(call: Terminal) -> None:

@@ -117,11 +117,3 @@ def test_a_host_with_other_changes_is_not_lifted_on(call: Terminal) -> None:
     assert call("apply", "--yes", "--allow", "viewers=99")[0] == 0
     assert call.out == out
     assert call("plan", "--exit-code")[0] == 0
-
-
-def test_a_saved_plan_is_applied_whatever_was_quarantined_since(call: Terminal) -> None:
-    call.other_channel()
-    assert call("plan", "--out", "plan.json")[0] == 0
-    out = call.refuse()
-    assert call("apply", "plan.json")[0] == 0
-    assert call.out == out

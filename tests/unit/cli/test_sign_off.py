@@ -24,17 +24,6 @@ def codes(root: Path) -> list[str]:
     return [p.code for p in check(load(root, today=make.TODAY)) if p.code.startswith("sign-off")]
 
 
-def test_three_sign_offs_make_the_plan_agreed_and_an_edit_takes_them_away(tmp_path: Path) -> None:
-    root = make.write_inventory(tmp_path, {SITE: unsigned()})
-    assert codes(root) == ["sign-off-missing"]
-    assert run(["-i", str(root), "sign-off", "kcl-bg-001", *ALL], {}) == 0
-    assert codes(root) == []
-    text = (root / SITE).read_text(encoding="utf-8")
-    assert text.startswith("# Who wrote this cares.\n")
-    (root / SITE).write_text(text.replace("192.168.1.11", "192.168.1.12"), encoding="utf-8")
-    assert codes(root) == ["sign-off-stale"]
-
-
 def test_a_new_agreement_takes_the_place_of_the_old_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make.write_inventory(tmp_path, {SITE: make.facility(cameras=[make.camera(host=12)])})
     text = (root / SITE).read_text(encoding="utf-8").replace("192.168.1.12", "192.168.1.13")

@@ -479,9 +479,6 @@ def test_the_program_that_signs_is_told_no_password_of_ours(tmp_path: Path, monk
 
 
 # --- claimed --------------------------------------------------------------------------------------
-def test_where_nothing_is_said_a_claim_is_enough_as_before(tmp_path: Path) -> None:
-    root = make.write_inventory(tmp_path)
-    assert codes(root) == []
 
 
 @MERGE_REQUEST

@@ -157,21 +157,6 @@ def test_the_page_shows_what_the_commands_print(
             assert printed == shown, "run pytest --update-golden on this test, and read the diff"
 
 
-def test_the_moment_of_the_deadline_itself_is_too_late(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
-    assert story.run("--output", "json", "status") == 0
-    by_id = {one["facility"]: one for one in document(capsys)["facilities"]}
-    assert (by_id["kcl-bg-001"]["connected_at"], by_id["kcl-bg-001"]["timeliness"]) == (
-        "2021-05-09T23:59:59+07:00",
-        "on_time",
-    )
-    assert (by_id["kcl-bg-002"]["connected_at"], by_id["kcl-bg-002"]["timeliness"]) == (
-        "2021-05-10T00:00:00+07:00",
-        "late",
-    )
-    assert by_id["kcl-qn-003"]["deadline"]["order"] == "4403/CV-BCĐ"
-    assert by_id["kcl-hd-003"]["deadline"]["before"] == "2021-06-08"
-
-
 def test_the_document_of_status(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
     assert story.run("--output", "json", "status", "kcl-qn-001", "--why") == 0
     printed = document(capsys)
@@ -194,22 +179,6 @@ def test_the_document_of_status(story: Story, capsys: pytest.CaptureFixture[str]
     state = next(reason for reason in one["why"] if "is agreed" in reason["text"])
     path, line = Path(state["file"]), state["line"]
     assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip() == "state: agreed"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        (["--limit", "province=hai-duong"], ["kcl-hd-001", "kcl-hd-002", "kcl-hd-003"]),
-        (["--limit", "carrier=vnpt"], ["kcl-hd-001", "kcl-qn-001", "kcl-qn-002"]),
-        (["--limit", "host=relay-vnpt-1", "--limit", "facility=kcl-qn-001"], ["kcl-qn-001"]),
-        (["kcl-qn-003", "kcl-bg-001"], ["kcl-bg-001", "kcl-qn-003"]),
-    ],
-)
-def test_names_and_limits_choose(
-    story: Story, arguments: list[str], names: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert story.run("--output", "json", "status", *arguments) == 0
-    assert [one["facility"] for one in document(capsys)["facilities"]] == names
 
 
 @pytest.mark.parametrize("arguments", [["kcl-zz-001"], ["--limit", "province=ha-noi"], ["--limit", "nonsense"]])

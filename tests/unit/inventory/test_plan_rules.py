@@ -286,6 +286,11 @@ def test_openings_claims_and_counts_are_in_order(changes: dict[str, Any], code: 
         {"claimed_connection": {"connected_on": "2021-05-08", "source": "annex 02/PL", "carrier": "fpt", "cameras": 6}},
         {"survey": make.survey(cameras={"present": 5, "fit": 5, "missing": 0})},
         {"managing_body": "ubnd_xa"},
+        {"name": "Trường Khác"},
+        {"survey": make.survey(verdict="needs_repair")},
+        {"notice_posted_on": "2021-05-08"},
+        {"blocked": BLOCK | {"due": "2021-06-01"}},
+        {"gateway": {"lan": "192.168.1.0/24", "lan_interface": "eth9"}},
     ],
 )
 def test_what_is_in_order_is_no_problem_and_signed_as_before(changes: dict[str, Any]) -> None:
