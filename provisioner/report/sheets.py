@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from textwrap import wrap
+from textwrap import shorten, wrap
 
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
@@ -27,8 +27,7 @@ def _print_heading(sheet: Worksheet, lines: Sequence[str]) -> None:
     heading, moment, basis = (line.replace("&", "&&") for line in lines)
     above, below = spreadsheet.page_edges(sheet)
     above.center.text, above.center.font, above.center.size = heading, "Times New Roman,Bold", 12
-    both = f"{moment}. {basis}"
-    below.left.text = both if len(both) <= _LONGEST_FOOTER else moment
+    below.left.text = shorten(f"{moment}. {basis}", _LONGEST_FOOTER, placeholder=" …")
     below.left.font, below.left.size = "Times New Roman,Italic", 9
 
 

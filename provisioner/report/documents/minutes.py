@@ -192,9 +192,10 @@ def _acceptance_content(
     yield official.Passage("4. Danh sách camera", official.PassageRole.TITLE)
     yield camera_table(facility)
     yield official.Passage("5. Kết luận", official.PassageRole.TITLE)
+    repair = "khắc phục các camera đang mất hình, " if status.pictures.down_since else ""
     yield official.Passage(
         f"Căn cứ kết quả kiểm chứng nêu trên, các bên thống nhất: kết nối camera giám sát tại {facility.name} đạt yêu"
-        f" cầu và được nghiệm thu. Doanh nghiệp viễn thông {carrier} tiếp tục duy trì kết nối theo phương án."
+        f" cầu và được nghiệm thu. Doanh nghiệp viễn thông {carrier} {repair}tiếp tục duy trì kết nối theo phương án."
     )
     yield official.Passage("Ý kiến khác (nếu có):", official.PassageRole.FORM)
     yield official.Passage(official.LINE_OF_DOTS, official.PassageRole.FORM)
@@ -222,7 +223,11 @@ def _proof_table(proof: Proof) -> official.OfficialTable:
 
 
 def _proofs(proof: Proof) -> Iterator[tuple[str, ProvedAt]]:
-    rows = [("Lần đầu đủ hình", proof.first), ("Đủ hình lần nữa (nghiệm thu)", proof.again), ("Gần nhất", proof.last)]
+    rows = [
+        ("Lần đầu đủ hình", proof.first),
+        ("Đủ hình lần thứ hai (nghiệm thu)", proof.again),
+        ("Gần nhất", proof.last),
+    ]
     return ((title, moment) for title, moment in rows if moment)
 
 
@@ -230,7 +235,7 @@ def _pictures_text(status: FacilityStatus) -> str:
     pictures = status.pictures
     if pictures.look is None:
         return "chưa rõ"
-    down = f", mất hình từ {day_label(pictures.down_since.at)}" if pictures.down_since else ""
+    down = f", mất hình từ {official.moment_in_words(pictures.down_since.at)}" if pictures.down_since else ""
     at = official.moment_in_words(pictures.look.observed.at)
     return f"{up_label(pictures)} camera có hình{down} (kiểm tra lúc {at})"
 

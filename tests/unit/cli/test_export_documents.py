@@ -64,7 +64,8 @@ def test_who_was_proved_twice_has_a_record_and_the_others_are_told_why(
     text = text_of(folder / "kcl-bg-001.docx")
     assert "Trường THPT Ví Dụ 1" in text
     assert "09/05/2021 23:59" in text
-    assert "mất hình từ 12/06/2021 00:10" in text
+    assert "mất hình từ 00 giờ 10 phút, ngày 12 tháng 6 năm 2021" in text
+    assert "khắc phục các camera đang mất hình, tiếp tục duy trì kết nối" in text
     assert story.run("--output", "json", "export", "acceptance") == 0
     printed = document(capsys)
     assert (printed["accepted"], printed["proved_once"]) == (3, 0)

@@ -363,7 +363,7 @@ def test_a_record_of_acceptance_says_what_was_proved_when_and_who_signs(thai_ngu
     )
     assert table(file, "Lần kiểm chứng")[1:] == [
         ["Lần đầu đủ hình", "00 giờ 10 phút, ngày 09 tháng 5 năm 2021"],
-        ["Đủ hình lần nữa (nghiệm thu)", "00 giờ 10 phút, ngày 10 tháng 5 năm 2021"],
+        ["Đủ hình lần thứ hai (nghiệm thu)", "00 giờ 10 phút, ngày 10 tháng 5 năm 2021"],
         ["Gần nhất", "00 giờ 10 phút, ngày 12 tháng 5 năm 2021"],
     ]
     codes = [row[1] for row in [[cell.text for cell in row.cells] for row in file.tables[-1].rows][1:]]
