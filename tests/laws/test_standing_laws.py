@@ -118,15 +118,6 @@ def test_a_path_that_failed_last_is_down_or_unknown_and_keeps_a_cause(
     assert said.verdict is Verdict.DOWN or not once
 
 
-@given(looks(), memories(), st.booleans())
-def test_the_same_looks_and_memory_give_the_same_verdict(
-    seen: list[PathVerdict],
-    memory: PathMemory,
-    once: bool,  # noqa: FBT001
-) -> None:
-    assert settled(seen, memory, Scope(once=once)) == settled(list(seen), replace(memory), Scope(once=once))
-
-
 @given(looks(), memories())
 def test_down_rests_on_two_failures_a_minute_apart_in_a_row(seen: list[PathVerdict], memory: PathMemory) -> None:
     said = settled(seen, memory, TWICE)

@@ -120,15 +120,6 @@ def test_without_a_saved_plan_nothing_is_applied_and_it_is_said_how(call: Termin
     assert code != 0
 
 
-def test_an_inventory_that_asks_nobody_is_as_before(asked_of_nobody: Terminal) -> None:
-    call = asked_of_nobody
-    call.other_channel()
-    assert planned(call)["approvals"] == []
-    assert call("apply", "plan.json")[0] == 0
-    policy = json.loads(call.hosts.hosts[RELAY].files["/etc/provisioner/policy.json"][0])
-    assert "approvals" not in policy
-
-
 # --- what was approved ----------------------------------------------------------------------------
 def test_an_approval_outlives_a_rebase_that_leaves_the_plan_equal(call: Terminal) -> None:
     call.other_channel()

@@ -109,15 +109,6 @@ def test_however_it_is_broken_the_others_are_planned_and_nothing_of_it_changes(c
     assert call("plan", "--exit-code")[0] == 0
 
 
-def test_two_that_have_one_key_are_both_held(call: Terminal) -> None:
-    key = re.search(r"public_key: .*", call.file(FILE).read_text(encoding="utf-8"))
-    other = call.file(f"facilities/bac-giang/{OTHER}.yml")
-    assert key is not None
-    other.write_text(re.sub(r"public_key: .*", key[0], other.read_text(encoding="utf-8")), encoding="utf-8")
-    code, plan = call.document("plan")
-    assert (code, plan["changes"], [one["facility"] for one in plan["held"]]) == (3, [], [HELD, OTHER])
-
-
 def test_a_key_that_is_that_of_a_broken_file_changes_nothing_on_their_relay(call: Terminal) -> None:
     """The file cannot say any more that the key is its own: the relay knows it."""
     key = re.search(r"public_key: .*", call.file(FILE).read_text(encoding="utf-8"))
@@ -148,14 +139,6 @@ def test_it_is_said_first_and_last(call: Terminal) -> None:
     code, out, _ = call("--output", "markdown", "plan")
     assert code == 3
     assert "**HELD: 1 facility with errors**" in out
-
-
-def test_drift_is_that_of_the_others(call: Terminal) -> None:
-    call.misspell()
-    assert call.document("drift")[0] == 3
-    call.hosts.hosts[RELAY].rules = None
-    code, drift = call.document("drift")
-    assert (code, bool(drift["changes"])) == (3, True)
 
 
 def test_a_limit_that_takes_it_says_that_it_is_held_and_one_that_does_not_goes_on(call: Terminal) -> None:

@@ -40,17 +40,6 @@ def test_a_recorder_has_one_port_for_all_its_channels() -> None:
     assert allocate(make.inventory(facilities=[site])).sites["kcl-bg-001"].ports == {"cam-03": 10554, "nvr-01": 10555}
 
 
-def test_a_closed_facility_leaves_a_tombstone_and_comes_back_at_another_address() -> None:
-    opened = make.inventory()
-    first = allocate(opened)
-    closed = make.with_lock(make.inventory(facilities=[make.facility(operating="closed")]), first)
-    second = allocate(closed)
-    assert second.sites == {}
-    assert [str(stone.tunnel_address) for stone in second.tombstones] == ["10.91.0.2"]
-    third = allocate(make.with_lock(opened, second))
-    assert str(third.sites["kcl-bg-001"].tunnel_address) == "10.91.0.3"
-
-
 def test_a_facility_that_changes_carrier_keeps_its_ports_and_gets_an_address_of_the_new_one() -> None:
     carriers = [make.carrier(), make.carrier("vnpt", 21)]
     first = allocate(make.inventory(carriers=carriers))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.cli.main import run
-from provisioner.inventory.files.layout import layout_of, secret_files_of
+from provisioner.inventory.files.layout import secret_files_of
 from tests.hostile import LOCAL_USER, MERGE_REQUEST
 
 EXAMPLE = Path(__file__).parents[3] / "inventories/example"
@@ -134,15 +134,6 @@ def test_secrets_are_not_taken_over_a_link(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root / "secrets", tmp_path / "outside/secrets")
     replace_with_link(root / "secrets", str(tmp_path / "outside/secrets"))
     assert list(secret_files_of(root)) == []
-
-
-def test_a_link_from_one_province_to_another_is_followed(root: Path) -> None:
-    before = {file.owner for file in layout_of(root).files}
-    (root / "facilities/bac-giang").rename(root / "facilities/hidden")
-    (root / "facilities/bac-giang").symlink_to("hidden")
-    layout = layout_of(root)
-    assert {file.owner for file in layout.files} == before
-    assert [problem for problem in layout.problems if problem.code == "link-outside"] == []
 
 
 # --- writing ----------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """Maintenance windows in the inventory: what is refused, what is warned of, what a bad zone is."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provisioner.base.errors import Severity
-from provisioner.base.text import VIETNAM
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.loader.load import load
 from provisioner.inventory.model.facility import Maintenance
@@ -65,18 +64,6 @@ def test_each_mistake_is_named(windows: list[dict[str, Any]], expected: list[tup
 def test_a_window_that_is_over_may_name_what_is_gone() -> None:
     gone = window("2021-05-01T01:00", "2021-05-02T01:00", facilities=["kcl-bg-999"])
     assert found(gone) == [("maintenance-over", "warning")]
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2021-05-22T06:00", datetime(2021, 5, 22, 6, tzinfo=VIETNAM)),
-        ("2021-05-22T06:00Z", datetime(2021, 5, 22, 6, tzinfo=UTC)),
-    ],
-)
-def test_a_moment_is_vietnams_unless_it_says_otherwise(text: str, moment: datetime) -> None:
-    (one,) = with_windows(window(text, "2021-05-22T23:00")).maintenance
-    assert one.begin == moment
 
 
 @pytest.mark.parametrize("text", ["2021-05-22T06:00 ICT", "2021-05-22T06:00+25:00", "2021-05-22", "2021-05-22T25:00"])

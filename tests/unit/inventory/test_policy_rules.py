@@ -7,9 +7,7 @@ import pytest
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.base.text import VIETNAM
-from provisioner.inventory.allocation import allocate
 from provisioner.inventory.files.positions import Places
-from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.policy import Policy
 from provisioner.inventory.rules import ALLOCATION_MISSING, check
@@ -176,9 +174,3 @@ def test_a_relay_has_to_hold_both_names() -> None:
     assert relay(6) == []
     assert relay(5) == ["relay-over-capacity"]
     assert relay(2) == ["relay-over-capacity"], "told once, by the rule on relays"
-
-
-def test_the_lock_keeps_what_is_protected() -> None:
-    assert Allocations.model_validate({"protected": ["facility/kcl-bg-001"]}, strict=False).protected
-    whole = fleets.complete(protected())
-    assert allocate(whole) == whole.allocations

@@ -6,7 +6,6 @@ import pytest
 
 from provisioner.base.errors import Problem, Severity
 from provisioner.inventory.geography import AmbiguousProvinceError
-from provisioner.inventory.model.policy import ProvinceScheme
 from tests import fleets
 from tests import inventories as make
 
@@ -35,14 +34,6 @@ def site(province: str = "bac-giang", **changes: Any) -> dict[str, Any]:
     return make.facility(province=province, **changes)
 
 
-def test_a_frozen_slug_is_served_by_the_designation_of_its_province_today() -> None:
-    assert problems(site(province_scheme=OLD), make.designation("bac-ninh")) == []
-
-
-def test_a_frozen_slug_is_served_by_a_designation_of_its_own_list() -> None:
-    assert problems(site(province_scheme=OLD), make.designation("bac-giang", province_scheme=OLD)) == []
-
-
 def test_a_designation_of_2021_serves_only_what_its_province_was() -> None:
     (problem,) = problems(site(province_scheme=OLD), make.designation("bac-ninh", province_scheme=OLD))
     assert problem.code == "carrier-not-designated"
@@ -64,11 +55,6 @@ def test_a_carrier_may_change_with_the_merger_and_nothing_is_cut() -> None:
     assert "for bac-ninh (formerly bac-giang) no longer" in problem.message
 
 
-def test_one_carrier_may_be_designated_for_the_old_and_for_the_new_province() -> None:
-    both = make.designation("bac-ninh", province_scheme=OLD), make.designation("bac-ninh")
-    assert problems(site(province_scheme=OLD), *both) == []
-
-
 def test_a_list_newer_than_the_inventory_is_refused_where_the_province_was_several() -> None:
     listed = problems(site("bac-ninh", province_scheme=NEW), make.designation("bac-ninh"), scheme=OLD)
     (problem,) = (one for one in listed if one.code == "province-scheme-newer")
@@ -87,16 +73,6 @@ def test_days_that_a_province_set_are_of_the_orders_list(scheme: str) -> None:
     (problem,) = problems(frozen, older, scheme=NEW, orders=(order(provinces={"kon-tum": "2021-05-18"}),))
     assert problem.code == "province-unknown"
     assert "or name the province of today, quang-ngai" in problem.hint
-
-
-def test_the_inventory_tells_where_a_facility_is_today() -> None:
-    inventory = make.inventory(settings=make.settings(province_scheme=NEW), facilities=[site(province_scheme=OLD)])
-    facility = inventory.facilities["kcl-bg-001"]
-    assert inventory.province_today(facility).slug == "bac-ninh"
-    assert inventory.is_in(facility, "bac-ninh", None)
-    assert inventory.is_in(facility, "bac-giang", ProvinceScheme.GSO_2021)
-    assert not inventory.is_in(facility, "bac-ninh", ProvinceScheme.GSO_2021)
-    assert not inventory.is_in(facility, "nowhere", None)
 
 
 def test_a_province_that_was_several_has_no_single_one_then() -> None:

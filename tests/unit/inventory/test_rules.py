@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from provisioner.base.errors import InventoryError, Severity
+from provisioner.base.errors import InventoryError
 from provisioner.inventory.allocation import allocate
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.rules import RULES, SITE_RULES
@@ -289,12 +289,6 @@ def test_a_port_for_onvif_that_is_missing_left_over_or_taken_is_told() -> None:
     assert with_ports(inventory, None) == ["allocation-missing"]
     assert with_ports(inventory, dict(site.ports)) == ["allocation-port-duplicate"]
     assert with_ports(complete(carriers=BOTH), site.onvif_ports) == ["allocation-missing"]
-
-
-def test_a_wide_management_network_is_a_warning_and_an_open_one_an_error() -> None:
-    inventory = complete(carriers=[make.carrier(management_networks=["0.0.0.0/1", "0.0.0.0/0"]), BOTH[1]])
-    problems = [p for p in make.check(inventory) if p.code == "management-network-open"]
-    assert {p.severity for p in problems} == {Severity.WARNING, Severity.ERROR}
 
 
 def test_every_problem_says_what_to_do_next() -> None:

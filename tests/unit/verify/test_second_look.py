@@ -1,7 +1,6 @@
 """Runs that look twice, know of earlier ones, have little time or measure a part: what is asked, what is said."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from provisioner.verify.result import Cause, PathVerdict, Verdict, VerifyResult,
 from provisioner.verify.rotation import share_of
 from provisioner.verify.run import verify
 
-from .world import CENTRE, PATHS, RELAY, STARTED, documents, observe_requests, picture, scene, state
+from .world import CENTRE, PATHS, RELAY, STARTED, documents, observe_requests, state
 
 OTHER = "bac-giang/kcl-002/cam-01/sub"
 LONE = "bac-giang/kcl-001/cam-09/sub"
@@ -329,20 +328,6 @@ def test_the_last_lines_say_what_to_do_and_nothing_of_what_nobody_asked_for() ->
 
 
 # --- suspicions -----------------------------------------------------------------------------------
-def test_a_run_that_looks_twice_is_one_check_of_what_it_suspects() -> None:
-    name, answers = "bac-giang/kcl-001/cam-02/sub", failing(LONE, ALONE)
-    covered = scene(gradient_p50=1.0, gradient_p90=3.0, gradient_p99=6.0, steepest=8.0, sharpness=0.0)
-    document: Any = answers[RELAY].document
-    document["relay"]["paths"][name]["read"]["picture"] = picture(scene=covered)
-    results = [run(Hosts(answers)) for _ in range(2)]
-    assert [len([look for look in result.looks if look.path == name]) for result in results] == [2, 2]
-    later = [
-        replace(look, at=look.at + timedelta(days=1), since=STARTED + timedelta(days=1)) for look in results[1].looks
-    ]
-    memory = memories_after(results[0])[name]
-    assert [suspicion.checks for suspicion in memory.suspects] == [1]
-    memory = remembered(memory, [look for look in later if look.path == name])
-    assert [suspicion.checks for suspicion in memory.suspects] == [2]
 
 
 # --- flapping -------------------------------------------------------------------------------------

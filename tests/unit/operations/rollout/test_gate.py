@@ -336,12 +336,6 @@ def test_what_comes_back_from_quarantine_was_not_up_before_and_is_there_by_the_p
     assert decide(BOTH, watch, 4, RULES).verdict is GateVerdict.PASS
 
 
-def test_an_unrelated_camera_that_was_lost_is_waited_for() -> None:
-    looks = [(at, sessions(at, lost(NAMES[0]))) for at in (0.0, 1.0, 3.0, 5.0)]
-    assert {d.verdict for d in follow(NOTHING, *looks)} == {GateVerdict.WAIT}
-    assert follow(NOTHING, *looks, (7.0, sessions(7, again(NAMES[0]))))[-1].verdict is GateVerdict.PASS
-
-
 @pytest.mark.parametrize(("patience", "away", "more"), [(5.0, NAMES[:1], ""), (60.0, NAMES[:4], ", and 3 more")])
 def test_an_unrelated_camera_that_stays_away_silently_counts(patience: float, away: list[str], more: str) -> None:
     looks = [(float(at), sessions(at, lost(*away))) for at in range(100)]

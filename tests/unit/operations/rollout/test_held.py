@@ -44,16 +44,6 @@ def texts(sites: dict[str, int] | None = None, held: tuple[str, ...] = ()) -> di
     return {file.path: file.content.decode() for file in files if file.path in FILES}
 
 
-def test_what_is_held_is_taken_out_line_by_line_and_nothing_else_is_touched() -> None:
-    rest, parts = host_held.taken(texts(), {HELD}, KEY)
-    assert rest == texts(held=(HELD,))
-    assert {line.facility for line in parts.paths.values()} == {HELD}
-    assert [peer.name for peer in parts.peers] == [f"site/{HELD}"]
-    assert len(parts.psks) == 1
-    assert len(parts.cameras) == SITES[HELD]
-    assert host_held.put_back(rest, parts, KEY) == texts()
-
-
 def test_an_id_that_begins_like_another_is_another() -> None:
     rest, parts = host_held.taken(texts(), {LONGER}, KEY)
     assert all(f"/{LONGER}/" in name for name in parts.paths)

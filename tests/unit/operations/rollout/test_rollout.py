@@ -80,30 +80,6 @@ def test_an_interrupt_starts_no_further_host_and_finishes_those_on_their_way() -
     assert exit_code(done.results) == 0
 
 
-def test_an_abort_returns_hosts_that_wait() -> None:
-    controller = Controller()
-    controller.apply(state({}))
-    before = controller.contents()
-    jobs = [job for job in controller.jobs(state(SITES)) if job.spec.id == RELAY]
-
-    class Gone(BaseException):
-        pass
-
-    def die(operation: str, _host: str) -> None:
-        if operation == "look":
-            raise Gone
-
-    controller.hosts.before = die
-    try:
-        controller.run(jobs, "run-2")
-    except Gone:
-        controller.hosts.before = lambda _operation, _host: None
-    assert controller.hosts.hosts[RELAY].armed is not None
-    done = controller.run(jobs, "run-2", progress=controller.progress("run-2"), abort="ended by hand")
-    assert [(r.outcome, r.cause) for r in done.results] == [(HostOutcome.ROLLED_BACK, "ended by hand")]
-    assert controller.contents() == before
-
-
 def test_a_resumed_wave_starts_its_other_hosts_once_its_started_ones_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an earlier controller left half done shows whether the change is good before it meets more hosts."""
     controller = Controller()
