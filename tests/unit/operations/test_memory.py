@@ -36,14 +36,6 @@ def path_of(document: dict[str, Any], name: str = SILENT) -> dict[str, Any]:
     return found
 
 
-def test_a_failure_is_waited_for_and_told(controller: RecordingController) -> None:
-    controller.hosts.silent = {SILENT}
-    code, document, err = verified(controller, "--confirm")
-    assert (code, path_of(document)["verdict"]) == (1, "down")
-    assert "\n1 path is not up; looking again in " in err
-    assert path_of(document)["failing"]["looks"] == 2
-
-
 def test_one_failure_is_unknown_until_the_next_run(controller: RecordingController) -> None:
     controller.hosts.silent = {SILENT}
     code, document, err = verified(controller)
