@@ -78,7 +78,12 @@ SCENES = (
     Clip("corridor", _CORRIDOR + ",noise=alls=6:allf=t"),
     Clip("still", _CORRIDOR),
     Clip("night", _CORRIDOR + ",hue=s=0,eq=brightness=-0.28:contrast=0.5,noise=alls=8:allf=t"),
-    Clip("dark", "color=c=0x060606:size={size}:r={rate},noise=alls=4:allf=t"),
+    # A room without a lamp: a door and a bed can still be told. Noise alone would be a fault by day.
+    Clip(
+        "dark",
+        "color=c=0x060606:size={size}:r={rate},drawbox=x=iw/8:y=ih/5:w=iw/7:h=ih/2:color=0x0c0c0c:t=fill,"
+        "drawbox=x=iw*3/5:y=ih/3:w=iw/6:h=ih*2/5:color=0x0c0c0c:t=fill,noise=alls=4:allf=t",
+    ),
     Clip("snow", _CORRIDOR + ",noise=alls=30:allf=t"),
     Clip("rare-key", _CORRIDOR + ",noise=alls=6:allf=t", 24, 12 * RATE),
     Clip("key-30", _CORRIDOR + ",noise=alls=6:allf=t", 30, 30 * RATE),
