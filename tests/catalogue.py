@@ -201,7 +201,12 @@ def _texts(node: ast.AST, skipped: set[int], template: Callable[[ast.JoinedStr],
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="os_errors"), args=[ast.JoinedStr(values=fault), *_]):
+                fault += [ast.Constant(": "), ast.FormattedValue(ast.Name("error"), -1)]  # what it says behind
+    return tree
 
 
 def _modules(place: str) -> list[Path]:
@@ -556,7 +561,7 @@ def _shown(tree: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] = []
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id=name)) if name.endswith("Error"):
+            case ast.Call(func=ast.Name(id=name)) if name.endswith("Error") or name == "os_errors":
                 found.append(node)
             case ast.Assign(targets=[ast.Name(id="hint" | "message")], value=value):
                 found.append(value)

@@ -24,7 +24,7 @@ def certificate() -> None:
 
 
 @certificate.command("list")
-def list_(invocation: Invocation) -> int:
+def list_(invocation: Invocation) -> None:
     """List the certificates of relays with their fingerprints and last days.
 
     A fingerprint is SHA-256 over the certificate, as in MediaMTX's sourceFingerprint. The command opens no vault.
@@ -38,7 +38,6 @@ def list_(invocation: Invocation) -> int:
     lines = [_certificate_line(entry, now) for entry in listed]
     none = "no carrier has reader_tls: readers come without encryption, inside of the tunnel"
     show(invocation, CertificatesDocument(certificates=rows), lines or [none])
-    return 0
 
 
 @certificate.command()
@@ -53,7 +52,7 @@ def list_(invocation: Invocation) -> int:
 )
 def renew(
     invocation: Invocation, relay: str, *, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool
-) -> int:
+) -> None:
     """Create a new key and a self-signed certificate for a relay.
 
     The key goes into the vault, the certificate into allocations.lock.yml. The next apply brings both to the relay and
@@ -69,17 +68,13 @@ def renew(
     _refuse_flags_together(finishes=finishes, cancels=cancels, leaves=leaves, at_once=at_once)
     session = session_of(invocation)
     if cancels:
-        return _show_certificate(
-            invocation, relay, certificate_files.cancel_certificate(session, relay), Became.CANCELLED
-        )
-    if finishes:
-        return _show_certificate(
-            invocation,
-            relay,
-            certificate_files.finish_certificate(session, relay, facilities_up_to_date, leaves=leaves),
-        )
-    written = certificate_files.renew_certificate(session, relay, at_once=at_once)
-    return _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
+        _show_certificate(invocation, relay, certificate_files.cancel_certificate(session, relay), Became.CANCELLED)
+    elif finishes:
+        finished = certificate_files.finish_certificate(session, relay, facilities_up_to_date, leaves=leaves)
+        _show_certificate(invocation, relay, finished)
+    else:
+        written = certificate_files.renew_certificate(session, relay, at_once=at_once)
+        _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
 def _refuse_flags_together(*, finishes: bool, cancels: bool, leaves: tuple[str, ...], at_once: bool) -> None:
@@ -91,7 +86,7 @@ def _refuse_flags_together(*, finishes: bool, cancels: bool, leaves: tuple[str, 
 
 @certificate.command()
 @click.argument("relay", shell_complete=hosts_like)
-def request(invocation: Invocation, relay: str) -> int:
+def request(invocation: Invocation, relay: str) -> None:
     """Print a certificate request for a CA, as PEM.
 
     The key in the vault signs the request and stays there. The request has the relay's id and its address in the
@@ -101,7 +96,6 @@ def request(invocation: Invocation, relay: str) -> int:
     """
     text = certificate_files.certificate_request(session_of(invocation), relay)
     show(invocation, RequestDocument(relay=relay, request=text), text.splitlines())
-    return 0
 
 
 @certificate.command("set")
@@ -110,7 +104,7 @@ def request(invocation: Invocation, relay: str) -> int:
 @click.option(
     "--at-once", is_flag=True, help="Refuse clients that know only the present certificate, from the next apply on."
 )
-def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> int:
+def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> None:
     """Record the certificate that a CA signed for a relay.
 
     FILE is PEM: first the relay's own certificate, then the chain. The certificate has to match the relay's key and
@@ -121,7 +115,7 @@ def set_(invocation: Invocation, relay: str, file: Path, *, at_once: bool) -> in
     """
     invocation.refuse_tracked_links(file)
     written = certificate_files.set_certificate(session_of(invocation), relay, file, at_once=at_once)
-    return _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
+    _show_certificate(invocation, relay, written, Became.NEXT if written.sites else Became.SHOWN)
 
 
 class Became(StrEnum):
@@ -134,12 +128,11 @@ class Became(StrEnum):
 
 def _show_certificate(
     invocation: Invocation, relay: str, written: certificate_files.CertificateWritten, became: Became = Became.SHOWN
-) -> int:
+) -> None:
     days_left = written.shown.days_left(datetime.now(UTC))
     document = CertificateDocument.made_of(written, relay=relay, days_left=days_left, became=became)
     wrote = (f"wrote {path}" for path in written.files)
     show(invocation, document, (*wrote, *_ending_lines(relay, written, became)))
-    return 0
 
 
 def _ending_lines(relay: str, written: certificate_files.CertificateWritten, became: Became) -> Iterator[str]:

@@ -125,7 +125,7 @@ class SchemaDocument(Printed, name="schema", title="Kinds of files and documents
 
 
 @click.command()
-def config(invocation: Invocation) -> int:
+def config(invocation: Invocation) -> None:
     """Show each setting with its source: the environment or your configuration file.
 
     The file is ~/.config/provisioner/config.toml, or the file in PROVISIONER_CONFIG. An option of a command overrides
@@ -138,13 +138,12 @@ def config(invocation: Invocation) -> int:
     if invocation.json:
         settings = [SettingRow(setting=name, value=value, from_=source) for name, value, source in rows]
         print_document(ConfigDocument(file=file or None, exists=chosen.file is not None, settings=settings).plain)
-        return 0
+        return
     say, terminal = invocation.say, stdout_of(invocation.env, color=invocation.color)
     terminal.print([_config_head(say, file, exists=chosen.file is not None)])
     width = max(map(len, SETTINGS))
     for name, value, source in rows:
         terminal.print([f"  {name:{width}}  {value}  ({source})" if value else f"  {name:{width}}  -"])
-    return 0
 
 
 def _setting_rows(chosen: Configuration) -> Iterator[tuple[str, str, str]]:
@@ -167,7 +166,7 @@ def _config_head(say: Translator, file: Path | None, *, exists: bool) -> str:
     metavar="DIR",
     help="Write the schema of every kind into DIR, as KIND.schema.json.",
 )
-def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
+def schema(invocation: Invocation, kind: str | None, out: Path | None) -> None:
     """Print the JSON Schema of a kind of file, or of a command's document.
 
     Without a kind, and without --out, it lists the kinds with their files or commands.
@@ -184,7 +183,6 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> int:
         width = max(map(len, _KINDS))
         lines = (f"{name:{width}}  {source}" for name, source in _KINDS.items())
         show(invocation, SchemaDocument(kinds=_KINDS), lines)
-    return 0
 
 
 def _write_schemas(folder: Path, kinds: list[str]) -> list[str]:

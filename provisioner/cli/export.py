@@ -323,7 +323,7 @@ def report() -> None:
 @click.option(
     "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
 )
-def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:
+def html(invocation: Invocation, folder: Path, dashboard: str | None) -> None:
     """Write the pages of `serve` as files, in both languages.
 
     There is one page a province and one a facility, with the content of the engineer's role: DIR and its files are
@@ -344,4 +344,3 @@ def html(invocation: Invocation, folder: Path, dashboard: str | None) -> int:
     board = source.as_of(recorded.load(), now())
     number = static.write_pages(folder, board, recorded.past, now(), dashboard or "")
     click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
-    return 0

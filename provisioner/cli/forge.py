@@ -72,7 +72,7 @@ def comment(
     kind: str | None,
     url: str,
     project: str,
-) -> int:
+) -> None:
     """Write one comment on a merge request, or replace it.
 
     FILE is Markdown, as `--output markdown plan` prints it; `-` reads standard input. A new comment replaces the one
@@ -86,7 +86,7 @@ def comment(
     client = _client(invocation, kind, url, project)
     number = forge_client.request_number(invocation.env, request)
     posted = forge_client.post_comment(client, number, key, _comment_text(text), account)
-    return _print_forge_result(
+    _print_forge_result(
         invocation, f"merge request {number}: the comment was {posted}", {"request": number, "comment": posted.value}
     )
 
@@ -98,7 +98,7 @@ def comment(
 @_project_options
 def labels(
     invocation: Invocation, plan: Path, *, request: str, family: str, kind: str | None, url: str, project: str
-) -> int:
+) -> None:
     """Label a merge request with the effects of its plan.
 
     FILE is the document of `--output json plan`, with or without --offline; `-` reads standard input. The worst impact
@@ -114,7 +114,7 @@ def labels(
     number = forge_client.request_number(invocation.env, request)
     wanted = forge_client.plan_labels(_plan_document(plan), family)
     labelled = forge_client.set_labels(client, number, family, wanted)
-    return _print_forge_result(
+    _print_forge_result(
         invocation,
         f"merge request {number}: {', '.join(wanted)}",
         {"request": number, "labels": list(wanted), "added": list(labelled.added), "removed": list(labelled.removed)},
@@ -139,7 +139,7 @@ def status(
     kind: str | None,
     url: str,
     project: str,
-) -> int:
+) -> None:
     """Set a commit's status (pending, success, failure, error) and its reason.
 
     The new status replaces one of the same name. The command shortens a reason that is too long for the forge.
@@ -153,7 +153,7 @@ def status(
     client = _client(invocation, kind, url, project)
     full_id = forge_client.commit_id(invocation.env, commit)
     forge_client.set_status(client, CommitStatus(full_id, StatusState(state), name, description, link))
-    return _print_forge_result(
+    _print_forge_result(
         invocation, f"commit {full_id[:12]}: {name} is {state}", {"commit": full_id, "name": name, "state": state}
     )
 
@@ -231,6 +231,5 @@ class ForgeDocument(Printed, name="forge", title="A report to a forge"):
     state: str | None = absent()
 
 
-def _print_forge_result(invocation: Invocation, line: str, document: Document) -> int:
+def _print_forge_result(invocation: Invocation, line: str, document: Document) -> None:
     show(invocation, ForgeDocument.model_validate(document), [line])
-    return 0

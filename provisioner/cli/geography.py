@@ -36,7 +36,7 @@ def geography() -> None:
 @geography.command()
 @click.argument("text")
 @click.option("--scheme", type=_scheme, help="The text's list. Default: both.")
-def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
+def lookup(invocation: Invocation, text: str, scheme: str | None) -> None:
     """Show the province of a name, slug or code.
 
     Seven codes mean another province in the other list: for these, exit code 2 without --scheme.
@@ -46,14 +46,13 @@ def lookup(invocation: Invocation, text: str, scheme: str | None) -> int:
     matches = find(text, scheme)
     lines = (line for province in matches for line in _province_lines(province))
     show(invocation, GeographyDocument(provinces=_entries(matches)), lines)
-    return 0
 
 
 @geography.command("convert")
 @click.argument("text")
 @click.option("--from", "source", type=_scheme, required=True, help="The text's list.")
 @click.option("--to", "target", type=_scheme, help="The target list. Default: the other one.")
-def convert_command(invocation: Invocation, text: str, source: str, target: str | None) -> int:
+def convert_command(invocation: Invocation, text: str, source: str, target: str | None) -> None:
     """Show a province in the other list.
 
     Each province of 2021 is in exactly one of 2025; one of 2025 has one or several of 2021.
@@ -65,12 +64,11 @@ def convert_command(invocation: Invocation, text: str, source: str, target: str 
     (source_entry,) = _entries([province])
     document = GeographyDocument(provinces=_entries(units), from_=source_entry)
     show(invocation, document, [_line(province), *(f"  → {_line(unit)}" for unit in units)])
-    return 0
 
 
 @geography.command("list")
 @click.option("--scheme", type=_scheme, required=True, help="The list.")
-def list_command(invocation: Invocation, scheme: str) -> int:
+def list_command(invocation: Invocation, scheme: str) -> None:
     """List all provinces of a list.
 
     The columns are: code, slug, name, phone area codes, and the 2021 codes of a merged province.
@@ -80,7 +78,6 @@ def list_command(invocation: Invocation, scheme: str) -> int:
     listed = provinces(scheme)
     head = f"{scheme}: {counted(len(listed), 'province')}"
     show(invocation, GeographyDocument(provinces=_entries(listed)), [head, *map(_row, listed)])
-    return 0
 
 
 def _line(province: Province) -> str:

@@ -71,7 +71,7 @@ class _Runs(NamedGroup):
 @click.group(cls=_Runs, invoke_without_command=True, subcommand_metavar="[COMMAND|RUN]")
 @click.option("--rows", "number", type=click.IntRange(min=1), default=20, show_default=True, help="The number of runs.")
 @click.pass_context
-def history(ctx: click.Context, invocation: Invocation, /, *, number: int) -> int:
+def history(ctx: click.Context, invocation: Invocation, /, *, number: int) -> None:
     """Show runs: time, author, outcome and steps.
 
     Without an argument it lists runs, newest first. `history RUN` is `history show RUN`.
@@ -81,19 +81,17 @@ def history(ctx: click.Context, invocation: Invocation, /, *, number: int) -> in
     if ctx.invoked_subcommand is None:
         with past_runs(session_of(invocation)) as runs:
             _show_runs(invocation, runs, number)
-    return 0
 
 
 @history.command()
 @click.argument("run", metavar="RUN", shell_complete=runs_like)
-def show(invocation: Invocation, /, run: str) -> int:
+def show(invocation: Invocation, /, run: str) -> None:
     """Show the hosts, steps and causes of a run, also of a run in progress.
 
     Example: provisioner -i DIR history show 20210615T010000Z-aaaaaa
     """
     with past_runs(session_of(invocation)) as runs:
         _show_run(invocation, runs, run)
-    return 0
 
 
 @history.command()
@@ -304,7 +302,7 @@ def _echo(line: str) -> None:
 @click.command()
 @click.option("--prune", is_flag=True, help="Delete the expired documents.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
+def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> None:
     """Show the history's documents by class; delete expired ones.
 
     `policy.retention` in inventory.yml has the days for which whole documents of verifications and verdicts on paths
@@ -319,11 +317,10 @@ def retention(invocation: Invocation, /, *, prune: bool, yes: bool) -> int:
     leaving = sum(record_class.leaving for record_class in stored)
     if not prune:
         _show_retention(invocation, policy, stored, done=False)
-        return 0
+        return
     session = Session(invocation.inventory, invocation.env, moment.date())
     make_sure(invocation, f"Delete {counted(leaving, 'record')} for ever?", "whether to delete them", yes=yes)
     _show_retention(invocation, policy, prune_expired(session, moment), done=True)
-    return 0
 
 
 def _show_retention(invocation: Invocation, policy: Retention, stored: Sequence[RetentionClass], *, done: bool) -> None:

@@ -134,7 +134,7 @@ def _first_contact(after: preparation.Prepared) -> str:
     "--host-key", "compared", metavar="HOST=SHA256:…", help="The key or its fingerprint, as read on the host."
 )
 @texts.edit_options
-def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run: bool, commits: bool) -> int:
+def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run: bool, commits: bool) -> None:
     """Read a host's SSH key, and write it into its file after you compared it.
 
     Use it for a host that was installed anew or has a new key. The controller asks the host, or its carrier's node
@@ -150,7 +150,6 @@ def scan_key(invocation: Invocation, host: str, compared: str | None, *, dry_run
     edit = with_host_key(keyed, key.host_key)
     commit = texts.write_edits(invocation, [edit], f"Host key of {host}", commits=commits) if not dry_run else ""
     _show_scanned(invocation, keyed, edit, commit, key, dry_run=dry_run)
-    return 0
 
 
 def compared_key(
@@ -248,7 +247,7 @@ hosts.add_command(scan_key)
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @texts.commit_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int:
+def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> None:
     """Record that this inventory takes a host over from its owner.
 
     The command shows the owner and its last change, and writes them into allocations.lock.yml. The host does not
@@ -276,7 +275,6 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> int
             f"{host} is to be taken over" if adoption.owner else f"{host}: its take-over is done",
         )
     show(invocation, document, [_adoption_ending(adoption)])
-    return 0
 
 
 class AdoptedDocument(Printed, name="hosts-adopt", title="A take-over"):
@@ -306,7 +304,7 @@ def _adoption_ending(adoption: ownership.Adoption) -> str:
 @hosts.command()
 @click.argument("host", metavar="HOST", shell_complete=hosts_like)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def release(invocation: Invocation, host: str, *, yes: bool) -> int:
+def release(invocation: Invocation, host: str, *, yes: bool) -> None:
     """Release a host, so that another inventory may take it.
 
     The host has to prove that it is this inventory's. Its services run on until another inventory's apply, which needs
@@ -323,7 +321,6 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> int:
     document = ReleasedDocument(host=host, released=True)
     _warn(invocation, ownership.release_host(session, facts, who_text(who(invocation.env)), document.plain))
     show(invocation, document, [f"{host} is released: another inventory may take it; take it out of this one's files"])
-    return 0
 
 
 def _say(invocation: Invocation, sentence: str) -> None:
@@ -343,7 +340,7 @@ def _warn(invocation: Invocation, failure: str) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> int:
+def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_run: bool, yes: bool) -> None:
     """Remove everything of provisioner from an unused host.
 
     Its units, rules, tunnel, files, keys and users go. Packages, the machine's own rules and the SSH user stay. Exit
@@ -375,7 +372,6 @@ def take_out(invocation: Invocation, host: str, allows: tuple[str, ...], *, dry_
     files = len(removal.facts.installed) if removal.facts else None
     document = RemovedDocument.made_of(removal, files=files, named_by=named_by, not_recorded=unknown, **more)
     show(invocation, document, _decommission_ending(removal, notes, dry_run=dry_run))
-    return 0
 
 
 def _naming_lines(relay: str, naming: Sequence[PackageStatus]) -> Iterator[str]:

@@ -326,7 +326,7 @@ def set_(
     *,
     listed: Path | None,
     commits: bool,
-) -> int:
+) -> None:
     """Set the login of cameras and recorders in their encrypted file.
 
     The command asks for the password twice, without echo; without a terminal it reads one line of standard input. All
@@ -357,7 +357,7 @@ def set_(
     texts.commit_written(invocation, checkout, changed, f"logins of {named([*request.logins])}")
     if invocation.json:
         print_document(LoginsDocument.model_validate(written).plain)
-        return 0
+        return
     for file in files:
         click.echo(_login_line(file))
     for edit in written.accepted:
@@ -365,7 +365,6 @@ def set_(
     if changed:
         commit = "" if checkout else ", commit"
         click.echo(f"next: provisioner validate{commit}, then provisioner plan")
-    return 0
 
 
 def _listed(invocation: Invocation, file: Path) -> dict[str, logins.DeviceLogin]:
@@ -401,7 +400,7 @@ def _login_line(file: logins.LoginsFile) -> str:
 
 @secrets.command()
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…", shell_complete=devices_like)
-def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
+def forget(invocation: Invocation, devices: tuple[str, ...]) -> None:
     """Remove the old logins of devices from the vault, after their change is finished.
 
     Example: provisioner -i DIR secrets forget kcl-bg-001/nvr-1
@@ -411,11 +410,10 @@ def forget(invocation: Invocation, devices: tuple[str, ...]) -> int:
     files = logins.forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
     if invocation.json:
         print_document(LoginsDocument.model_validate(logins.LoginsWritten(files)).plain)
-        return 0
+        return
     for file in files:
         sentence = f"the old login of {', '.join(file.changed)} is gone" if file.changed else "there is no old login"
         click.echo(f"{file.file}: {sentence}")
-    return 0
 
 
 class LoginsDocument(Printed, name="secrets-set", title="Logins set"):

@@ -125,7 +125,7 @@ class WindowsDocument(Printed, name="maintenance-list", title="Maintenance windo
 
 
 @maintenance.command("list")
-def list_(invocation: Invocation) -> int:
+def list_(invocation: Invocation) -> None:
     """List maintenance windows, with the sites and relays of each.
 
     A site with two relays is listed once, with both.
@@ -138,7 +138,6 @@ def list_(invocation: Invocation) -> int:
     rows = tuple(WindowRow.made_of(one, **dict(one.window), state=_state(one.window, moment)) for one in listed)
     lines = [line for one in listed for line in _window_lines(one, moment, say)]
     show(invocation, WindowsDocument(windows=rows), lines or [say("no maintenance window is announced")])
-    return 0
 
 
 def _state(window: MaintenanceWindow, moment: datetime) -> str:

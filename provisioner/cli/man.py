@@ -267,7 +267,7 @@ class ManDocument(Printed, name="man", title="Manual pages"):
 @click.command()
 @click.option("--out", type=ValidPath(), metavar="DIR", required=True, help="The folder for the pages.")
 @click.pass_context
-def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> int:
+def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> None:
     """Write the manual pages: one for the program, and one for each command.
 
     They have the text of --help. The package installs them already: man provisioner, man provisioner-plan. Use this
@@ -286,7 +286,6 @@ def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> int:
         for name, page in pages.items():
             replace_file(out / name, page.encode("ascii"), mode=0o644, lasting=False)
     show(invocation, ManDocument(folder=out, pages=pages), [f"wrote {counted(len(pages), 'page')} into {out}"])
-    return 0
 
 
 class CompletionDocument(Printed, name="completion", title="Installed completion"):
@@ -304,7 +303,7 @@ def completion() -> None:
 @completion.command()
 @click.argument("shell", type=ListedWord(SHELLS), required=False)
 @click.pass_context
-def install(ctx: click.Context, invocation: Invocation, /, shell: str | None) -> int:
+def install(ctx: click.Context, invocation: Invocation, /, shell: str | None) -> None:
     """Write the completion script into the folder from which your shell loads such files.
 
     The command writes that one file and changes no other one. Without an argument it takes the shell in SHELL. bash
@@ -326,7 +325,6 @@ def install(ctx: click.Context, invocation: Invocation, /, shell: str | None) ->
     if shell == "zsh":
         lines.append(f"put it above compinit in ~/.zshrc, unless it is there: fpath+=({file.parent})")
     show(invocation, CompletionDocument(shell=shell, file=file), lines)
-    return 0
 
 
 def _completion_file(shell: str, env: Mapping[str, str]) -> Path:

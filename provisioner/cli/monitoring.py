@@ -62,7 +62,7 @@ def monitoring(
     force: bool,
     agents: tuple[str, ...],
     **places: str,
-) -> int:
+) -> None:
     """Write the files with which Prometheus, Alertmanager and Grafana watch paths.
 
     prometheus.yml: the scrape targets. provisioner-rules.yml: recording and alert rules. alertmanager.yml: receivers,
@@ -82,7 +82,6 @@ def monitoring(
     if not addresses:
         hint = "name who hears of them: --webhook URL, or put receivers into alertmanager.yml"
         print_warning("no alert goes anywhere", hint, color=invocation.color)
-    return 0
 
 
 def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, str]:

@@ -33,7 +33,7 @@ def node() -> None:
 @node.command("run")
 @click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--check", "checks", is_flag=True, help="Check the file and the key, and exit.")
-def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
+def run_node(invocation: Invocation, file: Path, *, checks: bool) -> None:
     """Take units from the broker and carry their calls, until a signal.
 
     FILE (TOML) has carrier = "ID", the broker and its certificates (broker, ca, certificate, certificate_key), key =
@@ -49,10 +49,9 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> int:
     line = read_exchange_key(settings.key).public.line
     if checks:
         show(invocation, NodeKeyDocument(key=line, carrier=settings.rules.carrier), [line])
-        return 0
+        return
     with ended_by_signal() as stop:
         NodeService(settings, invocation.env, log).run(stop)
-    return 0
 
 
 class NodeKeyDocument(Printed, name="node-key", title="The public half of an end's keys"):
@@ -71,7 +70,7 @@ class BrokerDocument(Printed, name="node-broker", title="A broker's folder"):
 @node.command("key")
 @click.argument("file", type=ValidPath(dir_okay=False), metavar="FILE")
 @click.option("--make", "makes", is_flag=True, help="Create the keys in FILE, if it does not exist.")
-def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
+def node_key(invocation: Invocation, file: Path, *, makes: bool) -> None:
     """Print the public half of the keys of a node or controller.
 
     Each node and each controller has its own keys, in a file that only its user can read. The printed line goes to the
@@ -82,7 +81,6 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
     """
     key = make_exchange_key(file) if makes else read_exchange_key(file)
     show(invocation, NodeKeyDocument(key=key.public.line), [key.public.line])
-    return 0
 
 
 @node.command("broker")
@@ -107,7 +105,7 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> int:
 )
 def node_broker(
     invocation: Invocation, /, folder: Path, places: tuple[str, ...], carriers: tuple[str, ...], **chosen: int
-) -> int:
+) -> None:
     """Write the broker's configuration and the certificates of its clients.
 
     FOLDER gets its own CA (ca.pem, ca.key), certificates and keys of the broker, the controller and each carrier's
@@ -124,4 +122,3 @@ def node_broker(
     written = write_broker_folder(request, now())
     lines = (f"written: {folder / name}{'' if '.' in name else '.pem and .key'}" for name in written)
     show(invocation, BrokerDocument(written=written), lines)
-    return 0

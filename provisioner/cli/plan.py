@@ -238,7 +238,7 @@ def _remote_options(command: F) -> F:
 @click.command()
 @click.argument("file", type=ValidPath(), metavar="PLAN")
 @_remote_options
-def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
+def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> None:
     """Push a saved plan to a Git remote, for `plan fetch` after the merge.
 
     The plan's name there is the digest of the inventory's content. A merge makes a new commit and leaves the content
@@ -250,7 +250,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
     """
     invocation.refuse_tracked_links(file)
     plan, content = read_plan(file)
-    return _show_pushed(
+    _show_pushed(
         invocation, saved_plan.push_plan(session_of(invocation), plan, content, remote, place), remote, "pushed to"
     )
 
@@ -258,7 +258,7 @@ def push(invocation: Invocation, file: Path, *, remote: str, place: str) -> int:
 @click.command()
 @click.option("--out", type=ValidPath(), required=True, metavar="FILE", help="The file to write.")
 @_remote_options
-def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
+def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> None:
     """Fetch the plan that was pushed for this revision, for apply FILE.
 
     Exit code 8: no plan was pushed for this content, e.g. because another change was merged since the review. 14: the
@@ -267,9 +267,7 @@ def fetch(invocation: Invocation, *, out: Path, remote: str, place: str) -> int:
     Example: provisioner -i DIR plan fetch --out plan.json
     """
     invocation.refuse_tracked_links(out)
-    return _show_pushed(
-        invocation, saved_plan.fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from"
-    )
+    _show_pushed(invocation, saved_plan.fetch_plan(session_of(invocation), out, remote, place), remote, "fetched from")
 
 
 class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
@@ -280,10 +278,9 @@ class PushedDocument(Printed, name="plan-pushed", title="A plan at a remote"):
     digest: Digest
 
 
-def _show_pushed(invocation: Invocation, plan: saved_plan.PushedPlan, remote: str, done: str) -> int:
+def _show_pushed(invocation: Invocation, plan: saved_plan.PushedPlan, remote: str, done: str) -> None:
     document = PushedDocument.made_of(plan, remote=remote)
     show(invocation, document, [f"plan {plan.digest} {done} {remote} as {plan.reference}"])
-    return 0
 
 
 @click.group(cls=NamedGroup, invoke_without_command=True)

@@ -105,7 +105,7 @@ def replace(
     recovery_lost: bool,
     dry_run: bool,
     yes: bool,
-) -> int:
+) -> None:
     """Replace a dead relay without its key: each site needs a new package.
 
     First write the new hardware's address and SSH host key into the carrier's file. The command lists the sites that
@@ -137,7 +137,6 @@ def replace(
     )
     document = ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run)
     show(invocation, document, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run))
-    return 0
 
 
 def _record(invocation: Invocation, session: Session, called: CalledHost, document: Printed) -> None:

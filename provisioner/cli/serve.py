@@ -51,7 +51,7 @@ def serve(
     key: Path | None,
     purpose: str | None,
     dashboard: str | None,
-) -> int:
+) -> None:
     """Serve the web pages: incidents, facilities, provinces.
 
     The server is read-only. It shows recorded runs, loads each run once, and updates open pages. On loopback every
@@ -99,4 +99,3 @@ def serve(
         click.echo(f"serving {facilities} at {server.address_of(place, bound)} (read-only; end it with Ctrl-C)")
 
     server.make_server(served, place, listener, ready).run(sockets=[listener])
-    return 0

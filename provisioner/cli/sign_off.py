@@ -305,7 +305,9 @@ class SignOffsDocument(Printed, name="sign-offs", title="Sign-offs of several fa
     "--keep-plan", "keeps", is_flag=True, help="Store the plan there too, so that later differences can be shown."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, ...], **chosen: Unpack[_Chosen]) -> int:
+def approve(
+    invocation: Invocation, saved: Path, person: str, roles: tuple[str, ...], **chosen: Unpack[_Chosen]
+) -> None:
     """Approve a saved plan with your own key.
 
     The command shows the changes of PLAN and writes a file for a merge request or an artefact: the approver, the role
@@ -330,7 +332,7 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     approval = approval_to_sign(session, plan, person, roles, chosen["at"] or now())
     if chosen["shown"]:
         _show_statement(invocation, ApproveDocument, approval, approval_statement(approval), APPROVAL_NAMESPACE)
-        return 0
+        return
     if chosen["signature"]:
         signature = _read(chosen["signature"])
     else:
@@ -341,7 +343,6 @@ def approve(invocation: Invocation, saved: Path, person: str, roles: tuple[str, 
     if person in plan.maker.approvers:
         hint = "somebody else has to approve it as well"
         print_warning(f"{person} made this plan", hint, color=invocation.color, say=invocation.say)
-    return 0
 
 
 def _confirmed_key(invocation: Invocation, plan: "WrittenPlan", chosen: _Chosen) -> Path:

@@ -14,7 +14,7 @@ from provisioner.plan.change import Action, Impact, Resource, distinct_trust
 from provisioner.plan.diff.packages import SitePackageNeed
 from provisioner.plan.diff.paths import Quarantined
 from provisioner.plan.guards.policy import ALLOWANCES, PlanRefusal
-from provisioner.plan.plan import Against, FrozenInPlan, Plan, Totals, totals_of
+from provisioner.plan.plan import Against, FrozenInPlan, Plan, totals_of
 
 SCHEMA = "provisioner/plan"
 DRIFT_SCHEMA = "provisioner/drift"
@@ -268,7 +268,14 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
             "impact": {impact.value: impacts[impact] for impact in Impact},
             "viewers_unknown": plan.uncounted,
         },
-        totals=_totals(totals),
+        totals={
+            "carriers": [{"carrier": name, **row.document()} for name, row in totals.carriers.items()],
+            "provinces": [{"province": name, **row.document()} for name, row in totals.provinces.items()],
+            "facilities": [
+                {"province": province, "facility": facility, **row.document()}
+                for (province, facility), row in totals.facilities.items()
+            ],
+        },
         viewers_by_path=totals.cut,
         changes=(),
         outside_limit=plan.outside,
@@ -280,17 +287,6 @@ def plan_in_parts(plan: Plan, *, everything: bool = False, model: type[PlanDocum
     row = ComparedRow if model is CompareDocument else PlannedRow
     listed = plan.changes if everything else changing
     return document.plain | {"changes": LongList(lambda: (row.model_validate(change).plain for change in listed))}
-
-
-def _totals(totals: Totals) -> Document:
-    return {
-        "carriers": [{"carrier": name, **row.document()} for name, row in totals.carriers.items()],
-        "provinces": [{"province": name, **row.document()} for name, row in totals.provinces.items()],
-        "facilities": [
-            {"province": province, "facility": facility, **row.document()}
-            for (province, facility), row in totals.facilities.items()
-        ],
-    }
 
 
 def frozen_row(frozen: FrozenInPlan) -> HeldInPlanRow:

@@ -90,16 +90,9 @@ def relay_check(case: Case) -> Check:
 def _api_silent(case: Case) -> Check:
     """Judge a silent Control API: down if readers fail too, else unknown."""
     relay, why = case.target.relay.id, words.of_probe(case.relay.api_error)
-    if _serves_nobody(case):
+    if case.of_relay(("serves_nobody", *(centre.id for centre in case.target.centres)), lambda: _answers_nobody(case)):
         return failed(Layer.RELAY, relay, Cause.RELAY_STOPPED, msg("its service runs and does not answer: {why}", why))
     return not_checked(relay, why, Cause.CANNOT_CHECK)
-
-
-def _serves_nobody(case: Case) -> bool:
-    """Return whether the relay answered no reader, here or at centres."""
-    return case.of_relay(
-        ("serves_nobody", *(centre.id for centre in case.target.centres)), lambda: _answers_nobody(case)
-    )
 
 
 def _answers_nobody(case: Case) -> bool:

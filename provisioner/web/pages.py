@@ -476,10 +476,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=_made_printable,
+        finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-
-
-def _made_printable(value: object) -> object:
-    """Make a text printable, except a template's own markup."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -125,7 +125,7 @@ def find(
     purpose: str,
     requester: str | None,
     chosen: Path | None,
-) -> int:
+) -> None:
     """Find all records of one person, in all provinces.
 
     TEXT is a phone number, an e-mail address or a name, with or without accents; a record has to match each TEXT. Other
@@ -150,12 +150,11 @@ def find(
     if invocation.json:
         found = records(contacts, show=show)
         print_document(FindDocument(provinces=files, found=found, exported=out).plain)
-        return 0
+        return
     print_records(contacts, show=show)
     click.echo(f"{counted(len(contacts), 'record')} found, {counted(len(files), 'province')} searched")
     if out is not None:
         click.echo(f"wrote {out}: it holds personal data")
-    return 0
 
 
 class FindDocument(Printed, name="contacts", title="A search for a person"):
@@ -220,7 +219,7 @@ def erase(
     purpose: str,
     requester: str | None,
     chosen: Path | None,
-) -> int:
+) -> None:
     """Erase all records of one person, in older commits too.
 
     The province's contacts get a new password. The command destroys the old password in its file, so that the contacts
@@ -247,7 +246,6 @@ def erase(
         if not finished:
             raise nobody(searched)
     _show_erased(invocation, planned, finished)
-    return 0
 
 
 def _ask_for_erasure(invocation: Invocation, planned: Erasure, *, yes: bool) -> None:
@@ -326,7 +324,7 @@ def list_(
     purpose: str,
     requester: str | None,
     chosen: Path | None,
-) -> int:
+) -> None:
     """Write a province's list of contacts for the ministry (Vietnamese spreadsheet).
 
     The list has each person with a duty today at a facility that is not closed. Below them are the facilities, open or
@@ -358,7 +356,6 @@ def list_(
     if without:
         lines.append(f"without a complete representative: {', '.join(without)}")
     show(invocation, ListDocument(**of_list), lines)
-    return 0
 
 
 class ListDocument(Printed, name="contacts", title="A list of contacts"):

@@ -160,12 +160,8 @@ def _json_escaped(found: re.Match[str]) -> str:
     return (
         found[0]
         if found[0].isprintable()
-        else "".join(c if c.isprintable() else _escaped_character(c) for c in found[0])
+        else "".join(c if c.isprintable() else (json.dumps(c)[1:-1] if c != "\x7f" else r"\u007f") for c in found[0])
     )
-
-
-def _escaped_character(character: str) -> str:
-    return json.dumps(character)[1:-1] if character != "\x7f" else r"\u007f"
 
 
 def problem_lines(problems: Iterable[Problem], say: Translator = ENGLISH) -> Iterable[str]:

@@ -363,7 +363,7 @@ class _TableReader:
             filled_cells = {key: cell for key, cell in row.items() if not cell.is_empty}
             if (
                 not filled_cells
-                or _is_prenumbered(filled_cells)
+                or (set(filled_cells) == {"number"} and filled_cells["number"].text.strip().isdecimal())
                 or self._is_example(filled_cells)
                 or (not above and _is_numbering(filled_cells))
             ):
@@ -480,10 +480,6 @@ class _TableReader:
 
 def _is_ditto(cell: grids.Cell) -> bool:
     return isinstance(cell.value, str) and (cell.value.strip() in _DITTO_SIGNS or word_key(cell.value) in _DITTO)
-
-
-def _is_prenumbered(cells: Mapping[str, grids.Cell]) -> bool:
-    return set(cells) == {"number"} and cells["number"].text.strip().isdecimal()
 
 
 def _is_numbering(cells: Mapping[str, grids.Cell]) -> bool:

@@ -491,7 +491,10 @@ def _make_outer_parts(places: NewPlaces, written: tuple[str, ...], made: list[Pa
     is_new = not places.password.exists()
     if is_new:
         _write_new(places.password, random.token_urlsafe(_PASSWORD_BYTES) + "\n", made)
-    settings = _person_settings(places)
+    settings = (
+        f"inventory = {_quoted(str(places.root.resolve()))}",
+        f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
+    )
     writes = places.configuration is not None and not os.path.lexists(places.configuration)
     if writes and places.configuration:
         _write_new(places.configuration, "".join(f"{line}\n" for line in settings), made)
@@ -517,13 +520,6 @@ def _write_new(path: Path, text: str, made: list[Path]) -> None:
         made.append(path)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-
-
-def _person_settings(places: NewPlaces) -> tuple[str, ...]:
-    return (
-        f"inventory = {_quoted(str(places.root.resolve()))}",
-        f"vault_identities = [{_quoted(f'{SECRETS_ID}@{places.password.resolve()}')}]",
-    )
 
 
 def _quoted(text: str) -> str:

@@ -115,9 +115,11 @@ def whole_plan(data: bytes, origin: str) -> tuple[WrittenPlan, str, str]:
         return plan_in(document), str(document["digest"]), str(document.get("meaning", ""))
 
 
-def basis_in(document: Document) -> Basis:
-    """Return the basis in a plan's document."""
-    return Basis(
+def plan_in(document: Document) -> WrittenPlan:
+    """Return a document's unchecked plan, or raise `TypeError`, `ValueError`, `LookupError`."""
+    if document["schema"] != SCHEMA or len(document["changes"]) > _MOST_CHANGES:
+        raise ValueError("another document")
+    basis = Basis(
         inventory=document["inventory"]["digest"],
         templates=document["templates"],
         live=dict(document["live"]),
@@ -128,13 +130,6 @@ def basis_in(document: Document) -> Basis:
         held=tuple(str(row["facility"]) for row in document.get("held", ())),
         requests={_text(host): _texts(request) for host, request in document.get("requests", {}).items()},
     )
-
-
-def plan_in(document: Document) -> WrittenPlan:
-    """Return a document's unchecked plan, or raise `TypeError`, `ValueError`, `LookupError`."""
-    if document["schema"] != SCHEMA or len(document["changes"]) > _MOST_CHANGES:
-        raise ValueError("another document")
-    basis = basis_in(document)
     texts = (basis.inventory, basis.templates, basis.version, document["inventory"]["commit"])
     digests = (basis.live, basis.desired, basis.planned)
     if not all(
