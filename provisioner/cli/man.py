@@ -277,6 +277,7 @@ def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> None:
     Example: provisioner man --out ~/.local/share/man/man1
     """
     invocation.refuse_tracked_links(out)
+    invocation.refuse_inside(out)
     program = ctx.find_root().command
     if not isinstance(program, click.Group):
         raise TypeError("the program is a group of commands")

@@ -146,6 +146,7 @@ def _record(invocation: Invocation, session: Session, called: CalledHost, docume
 
 def _refuse_filled(invocation: Invocation, folder: Path) -> None:
     invocation.refuse_tracked_links(folder)
+    invocation.refuse_inside(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
 

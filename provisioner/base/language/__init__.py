@@ -344,7 +344,7 @@ def _values_by_name(names: Sequence[str], values: Sequence[str]) -> Iterator[dic
 
 
 def _is_mixed(form: _Form, values: Mapping[str, str], inside: Mapping[str, _Reading]) -> bool:
-    """Return whether a reading would leave an English clause longer than its form."""
+    """Return whether a reading leaves an English clause longer than its form."""
     left = (name for name, reading in inside.items() if reading.unexplained > 1 and reading.text == values[name])
     # After a colon stands what another program said.
     clauses = (values[name].split() for name in left if f": {{{name}}}" not in form.msgid)

@@ -5,6 +5,7 @@ After the first Ctrl-C or SIGTERM no further host starts to change; after the se
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sys
@@ -75,11 +76,14 @@ class Invocation:
             if path is not None and str(path) != "-" and (self.named_inventory or here):
                 refuse_tracked_link(path, self.named_inventory or Path())
 
-    def refuse_inside(self, folder: Path | None) -> None:
-        """Refuse an output folder inside the inventory, or raise `UsageError`."""
-        if folder is not None and self.named_inventory and folder.resolve().is_relative_to(self.inventory.resolve()):
-            message = f"{folder} is inside the inventory {self.inventory}, which its files would make invalid"
-            raise UsageError(message, hint="name a folder outside of it")
+    @staticmethod
+    def refuse_inside(folder: Path | None) -> None:
+        """Refuse an output inside any inventory, or raise `UsageError`."""
+        above = (folder.resolve(), *folder.resolve().parents) if folder is not None else ()
+        for inventory in above:
+            if os.access(inventory / "inventory.yml", os.F_OK):
+                message = f"{folder} is inside the inventory {inventory}, which its files would make invalid"
+                raise UsageError(message, hint="name a folder outside of it")
 
     def refuse_tracked_state(self) -> None:
         """Raise `StateError` for a state folder in Git, which may be forged."""

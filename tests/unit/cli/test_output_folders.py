@@ -14,8 +14,9 @@ COMMANDS = {
     "minutes": ("export", "survey-minutes", "--docx-dir", "DIR"),
     "pages": ("report", "html", "DIR"),
     "monitoring": ("monitoring", "DIR"),
+    "man": ("man", "--out", "DIR"),
 }
-REPLACES = {"monitoring"}  #: Writes files of its own names beside others, and refuses one that is another's.
+REPLACES = {"monitoring", "man"}  #: Writes files of its own names beside others, and refuses one that is another's.
 
 
 @pytest.fixture
@@ -49,11 +50,17 @@ def test_a_folder_with_a_file_is_refused_and_kept(root: Path, name: str, capsys:
 
 @pytest.mark.parametrize("below", ["", "rendered", "carriers/new"])
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_none_writes_into_the_inventory(root: Path, name: str, below: str, capsys: pytest.CaptureFixture[str]) -> None:
-    before = tree(root)
-    assert call(root, name, root / below) == 2
-    assert "is inside the inventory" in capsys.readouterr().err
-    assert tree(root) == before
+@pytest.mark.parametrize("which", ["example", "other"])
+def test_none_writes_into_an_inventory(
+    root: Path, which: str, name: str, below: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = root.parent / which
+    written.mkdir(exist_ok=True)
+    (written / "inventory.yml").touch()
+    before = tree(written)
+    assert call(root, name, written / below) == 2
+    assert f"is inside the inventory {written}" in capsys.readouterr().err
+    assert tree(written) == before
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
