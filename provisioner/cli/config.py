@@ -47,7 +47,7 @@ _IN: Final[Mapping[str, str]] = {
     "cli.node": "node-broker node-key",
     "cli.plan": "plan plan-check plan-pushed",
     "cli.policy": "policy-test",
-    "cli.prove": "readers",
+    "cli.prove": "prove readers",
     "cli.quarantine": "quarantine",
     "cli.relay": "relay-replace relay-restore",
     "cli.relay_drain": "relay-drain relay-keep",
@@ -67,7 +67,6 @@ _IN: Final[Mapping[str, str]] = {
     "report.availability": "availability",
     "report.exports": "export",
     "report.facilities": "keys-status",
-    "report.reachability": "prove",
     "report.status": "status",
     "verify.document": "verify",
 }

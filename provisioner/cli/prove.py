@@ -1,10 +1,12 @@
 """`provisioner prove` and `provisioner readers`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import click
+from pydantic import Field
 
-from provisioner.base.document import Count, HeldRow, Printed, Row, of
+from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, of
 from provisioner.base.errors import PolicyError
 from provisioner.base.text import counted, printable
 from provisioner.cli.support.completion import hosts_like
@@ -14,12 +16,16 @@ from provisioner.cli.support.session import session_of
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import parse_limits
 from provisioner.desired.readers import ReadPath, reading_list
+from provisioner.inventory.model.orders import Program, Service
 from provisioner.operations.questions.reachability import ReachProof
 from provisioner.operations.questions.reachability import prove as prove_reach
-from provisioner.report.reachability import ending_lines, matrix_lines, reachability_document
+from provisioner.plan.reach.roads import CellReach
+from provisioner.plan.reach.statements import Origin, ReachCell, StatementResult
 from provisioner.report.tables import text_table
 
 _ABOUT_NOTHING = 1
+_NAMES = ("from", "programs", "to", "reaches", "does not reach")
+_TORN = "partly"
 _READING_COLUMNS = ("path", "read at", "when that is gone")
 
 
@@ -45,7 +51,7 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
     """
     proof = prove_reach(session_of(invocation), sources, targets)
     if invocation.json:
-        print_document(reachability_document(proof.cells, proof.results, proof.problems, proof.held).plain)
+        print_document(_prove_document(proof).plain)
     else:
         _print_proof(invocation, proof, why=why)
     code = PolicyError.exit_code if proof.problems else _ABOUT_NOTHING if proof.about_nothing else 0
@@ -53,14 +59,130 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
 
 
 def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
-    echo_lines(matrix_lines(proof.cells, why=why))
+    echo_lines(_matrix_lines(proof.cells, why=why))
     click.echo("")
     for result in proof.about_nothing:
         message = f"intent {result.statement.name} is about nothing that is there: {result.statement.words}"
         print_warning(message, "remove it from intents.yml, or correct what it names", color=invocation.color)
     print_frozen(proof.held, color=invocation.color, consequence="nothing is said of them")
     echo_lines(problem_lines(proof.problems), err=True, color=invocation.color)
-    echo_lines(ending_lines(proof.cells, proof.results))
+    echo_lines(_ending_lines(proof.cells, proof.results))
+
+
+def _matrix_lines(cells: Sequence[ReachCell], *, why: bool) -> Iterator[str]:
+    """Yield a line per pair, or with `why` per service and rule."""
+    if why:
+        names = ("from", "programs", "to", "service", "reaches", "decided by")
+        cell_rows = [
+            (c.source, _program(c), c.target, c.service.value, _reaches(c.reach), "; ".join(c.by)) for c in cells
+        ]
+        yield from map(printable, text_table(names, cell_rows, numbers=False))
+        return
+    pairs = [(head, list(group)) for head, group in groupby(cells, lambda c: (c.source, _program(c), c.target))]
+    rows = [
+        (*head, _services(group, CellReach.YES, CellReach.PART), _services(group, CellReach.NO))
+        for head, group in pairs
+    ]
+    yield from map(printable, text_table(_NAMES, rows, numbers=False))
+
+
+def _program(cell: ReachCell) -> str:
+    return cell.program.value if cell.program else "-"
+
+
+def _reaches(reach: CellReach) -> str:
+    return _TORN if reach is CellReach.PART else reach.value
+
+
+def _services(cells: Iterable[ReachCell], *reaches: CellReach) -> str:
+    named = (
+        f"{cell.service.value} ({_TORN})" if cell.reach is CellReach.PART else cell.service.value
+        for cell in cells
+        if cell.reach in reaches
+    )
+    return ", ".join(named) or "-"
+
+
+def _ending_lines(cells: Sequence[ReachCell], results: Sequence[StatementResult]) -> Iterator[str]:
+    """Yield the number of cells, and statements that hold, by origin."""
+    reached = sum(cell.reach is not CellReach.NO for cell in cells)
+    yield f"{counted(len(cells), 'cell')}, {reached} of them reached; no host was asked"
+    for origin in Origin:
+        matching = [result for result in results if result.statement.origin is origin]
+        if matching or origin is Origin.BUILT_IN:
+            yield _ending_line(origin, matching)
+
+
+def _ending_line(origin: Origin, results: Sequence[StatementResult]) -> str:
+    broken = sum(bool(result.broken) for result in results)
+    idle = sum(not result.cells for result in results)
+    counts = [f"{sum(result.holds for result in results)} hold"]
+    if idle:
+        counts.append(f"{idle} about nothing that is there")
+    if broken:
+        counts.append(f"{broken} DO NOT HOLD")
+    head = "built-in statements" if origin is Origin.BUILT_IN else origin.value
+    return f"{head}: {', '.join(counts)}"
+
+
+class CellRow(Row, title="cell"):
+    """Whether traffic passes from one place to another."""
+
+    from_: str = Field(validation_alias="source", serialization_alias="from")  #: The source, e.g. `site/kcl-bg-001`.
+    program: Program | None  #: The sending program on a relay or centre; null if unknown.
+    to: str = of("target")  #: The destination.
+    service: Service
+    reaches: CellReach = of("reach")
+    by: tuple[str, ...]  #: The deciding rules, e.g. `relay-viettel-1 input: readers`.
+
+
+class ProveSummary(Row):
+    """Counts of the results."""
+
+    cells: Count
+    reached: Count
+    statements: Count
+    broken: Count
+    about_nothing: Count
+
+
+class StatementRow(Row):
+    """A statement with its result."""
+
+    id: str = of("statement", "name")
+    origin: Origin = of("statement", "origin")
+    says: str = of("statement", "words")  #: The statement in words.
+    reason: str | None
+    cells: Count  #: The number of its cells.
+    holds: bool | None  #: Null if the statement is about no existing place.
+    broken: tuple[CellRow, ...]
+
+
+class ProveDocument(Printed, name="prove", title="Reachability"):
+    """Output of `provisioner prove --output json`."""
+
+    summary: ProveSummary
+    cells: tuple[CellRow, ...]
+    statements: tuple[StatementRow, ...]
+    problems: tuple[ProblemRow, ...]
+    held: tuple[HeldRow, ...]  #: Frozen facilities, which no statement covers.
+
+
+def _prove_document(proof: ReachProof) -> ProveDocument:
+    summary = ProveSummary(
+        cells=len(proof.cells),
+        reached=sum(cell.reach is not CellReach.NO for cell in proof.cells),
+        statements=len(proof.results),
+        broken=sum(bool(result.broken) for result in proof.results),
+        about_nothing=sum(not result.cells for result in proof.results),
+    )
+    rows = [
+        StatementRow.made_of(
+            result, reason=result.statement.reason or None, holds=result.holds if result.cells else None
+        )
+        for result in proof.results
+    ]
+    return ProveDocument.made_of(proof, summary=summary, statements=rows)
 
 
 def _reading_lines(readings: Sequence[ReadPath]) -> Iterator[str]:
