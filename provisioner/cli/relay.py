@@ -8,7 +8,7 @@ import click
 from provisioner.base.document import Known, Printed, Truth, of
 from provisioner.base.errors import UsageError
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.cli.hosts import compared_key
 from provisioner.cli.keys import recovery_pair
 from provisioner.cli.relay_drain import drain, keep
@@ -148,7 +148,7 @@ def _refuse_filled(invocation: Invocation, folder: Path) -> None:
     invocation.refuse_tracked_links(folder)
     invocation.refuse_inside(folder)
     if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
+        raise UsageError(msg("{folder} is not empty", folder), hint="name a new folder: files with secrets go into it")
 
 
 def _write_packages(invocation: Invocation, replacement: Replacement, folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from provisioner.base.document import Day, Digest, Printed, absent, of, ungiven
 from provisioner.base.errors import UsageError, os_errors
 from provisioner.base.files import read_regular
 from provisioner.base.language import Language, Translator, marked, translator
-from provisioner.base.text import named, printable
+from provisioner.base.text import msg, named, printable
 from provisioner.cli.support import texts
 from provisioner.cli.support.context import (
     Invocation,
@@ -244,11 +244,17 @@ def _report_agreements(invocation: Invocation, agreements: Sequence[Agreement], 
         of_file = {"file": one.path, "content": one.content, "key": one.key or None}
         rows.append(SignOffDocument.made_of(agreement, agreed=one.agreed, **of_file))
         by = ", ".join(agreement.parties) + (f" with {one.key}" if one.key else "")
-        lines.append(f"{one.path}: {agreement.plan} signed by {by} on {agreement.signed_on}")
+        lines.append(
+            msg("{file}: {plan} signed by {parties} on {day}", one.path, agreement.plan, by, agreement.signed_on)
+        )
         if one.agreed:
-            lines.append(f"all three have signed: the {agreement.plan} of {agreement.facility} is agreed")
+            lines.append(
+                msg("all three have signed: the {plan} of {facility} is agreed", agreement.plan, agreement.facility)
+            )
         if one.missing:
-            lines.append(f"still to sign what {agreement.facility} says now: {', '.join(one.missing)}")
+            lines.append(
+                msg("still to sign what {facility} says now: {parties}", agreement.facility, ", ".join(one.missing))
+            )
     if len(rows) == 1:
         show(invocation, rows[0], [*lines, f"next: provisioner facility next {agreements[0].facility}"])
     else:

@@ -14,8 +14,8 @@ too. The reading with the fewest unexplained words wins. Names, paths and device
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -32,7 +32,12 @@ _MOST_JOINTS = 40
 _JOINTS = ("\n", "; ", ": ", ", ")  #: Separators between sentences, strongest first.
 _MOST_CUTS = 6  #: Limit of cuts tried at one kind of separator.
 #: Words of English sentences that no name has.
-_FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "such", "is", "are", "has", "that", "which", "its", "for", "as"})
+_FUNCTION_WORDS = frozenset(
+    {"an", "the", "of", "such", "is", "are", "was", "were", "be", "been", "has", "have", "had", "that", "which", "its"}
+    | {"it", "this", "these", "they", "them", "there", "then", "and", "or", "not", "no", "nobody", "nothing"}
+    | {"for", "as", "with", "to", "from", "by", "at", "on", "in", "until", "since", "while", "when", "where", "what"}
+    | {"who", "whether", "only", "everybody"}
+)
 _WEAK = 8  #: A sentence with fewer fixed letters fits by chance: all of its values must be explained.
 _VERBS = ("is", "are", "was", "were")
 _VERB = "{are}"  #: A verb that depends on a number, replaced by one of `_VERBS`.
@@ -66,6 +71,7 @@ class _Reading:
     unexplained: int  #: Number of words outside known sentences.
     loose: int  #: Amount of text not fixed by a sentence, to compare readings.
     text: str
+    english: bool = False  #: Whether a part of it stays English.
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,27 @@ class Restatement:
         return self._remembered(text).unexplained
 
     def _read(self, text: str) -> _Reading:
-        return _Reader(self.sentences, self.forms).reading(text, 0) if len(text) <= _LONGEST else _unknown(text)
+        return _Reader(self).reading(text, 0) if len(text) <= _LONGEST else self.unknown(text)
+
+    def unknown(self, text: str) -> _Reading:
+        """Return a text unchanged; words with digits or signs count as explained."""
+        words = list(map(_bare, text.split()))
+        return _Reading(sum(map(str.isalpha, words)), len(text), text, english=self.has_english(words))
+
+    def has_english(self, words: Iterable[str]) -> bool:
+        """Return whether words are of an English sentence, and of no name."""
+        letters = [word.lower() for word in words if word.isalpha() or word.endswith("'s")]
+        return not _FUNCTION_WORDS.isdisjoint(letters) or (bool(letters) and self._english.issuperset(letters))
+
+    @cached_property
+    def _english(self) -> frozenset[str]:
+        """Words that translations replace more often than they keep."""
+        kept: dict[str, int] = defaultdict(int)
+        for msgid, text in self._catalogue.sentences.items():
+            others = _words_of(text)
+            for word in _words_of(msgid):
+                kept[word] += 1 if word in others else -1
+        return frozenset(word for word, times in kept.items() if times < 0)
 
     @cached_property
     def sentences(self) -> Mapping[str, str]:
@@ -129,9 +155,8 @@ class Restatement:
 class _Reader:
     """Reads one text with its parts, within a limit."""
 
-    def __init__(self, sentences: Mapping[str, str], forms: Mapping[str, Sequence[_Form]]) -> None:
-        self._sentences = sentences
-        self._forms = forms
+    def __init__(self, known: Restatement) -> None:
+        self._known = known
         self._cached: dict[tuple[str, int], _Reading] = {}
 
     def reading(self, text: str, depth: int) -> _Reading:
@@ -140,15 +165,17 @@ class _Reader:
         if " " not in core:
             return _Reading(0, len(core), text)
         best = self._cached.get((core, depth)) or self._best_reading(core, depth)
-        return best if core == text else _Reading(best.unexplained, best.loose, text.replace(core, best.text, 1))
+        return best if core == text else replace(best, text=text.replace(core, best.text, 1))
 
     def _best_reading(self, text: str, depth: int) -> _Reading:
-        if text in self._sentences:
-            return _Reading(0, 0, self._sentences[text])
+        if text in self._known.sentences:
+            return _Reading(0, 0, self._known.sentences[text])
         if depth > _DEEPEST or len(self._cached) >= _MOST_READINGS:
-            return _unknown(text)
-        self._cached[text, depth] = _unknown(text)  # until it is known better
-        best = min(chain(self._readings_by_form(text, depth), self._others(text, depth)), default=_unknown(text))
+            return self._known.unknown(text)
+        self._cached[text, depth] = self._known.unknown(text)  # until it is known better
+        best = min(
+            chain(self._readings_by_form(text, depth), self._others(text, depth)), default=self._known.unknown(text)
+        )
         self._cached[text, depth] = best
         return best
 
@@ -159,7 +186,7 @@ class _Reader:
 
     def _readings_by_form(self, text: str, depth: int) -> Iterator[_Reading]:
         for word in sorted({"", *text.split()}):
-            for form in self._forms.get(word, ()):
+            for form in self._known.forms.get(word, ()):
                 if not all(part in text for part in form.literals):
                     continue
                 for values in values_in(text, form.msgid):
@@ -167,7 +194,7 @@ class _Reader:
                         continue  # the place of a number
                     inside = {name: self.reading(value, depth + 1) for name, value in values.items()}
                     unexplained = sum(reading.unexplained for reading in inside.values())
-                    if not unexplained or (form.fixed >= _WEAK and not _is_mixed(form, values, inside)):
+                    if self._is_whole(form, inside):
                         translation = filled(form.text, {name: reading.text for name, reading in inside.items()})
                         yield _Reading(unexplained, len(text) - form.fixed, translation)
 
@@ -181,13 +208,31 @@ class _Reader:
                 first = self.reading(joint.join(parts[:cut]), depth + 1)
                 rest = self.reading(joint.join(parts[cut:]), depth)
                 unexplained, loose = first.unexplained + rest.unexplained, first.loose + rest.loose + len(joint)
-                yield _Reading(unexplained, loose, f"{first.text}{joint}{rest.text}")
+                translation = f"{first.text}{joint}{rest.text}"
+                if not (first.english or rest.english) and (joint == ", " or translation != text):
+                    yield _Reading(unexplained, loose, translation)
+
+    def _is_whole(self, form: _Form, inside: Mapping[str, _Reading]) -> bool:
+        """Return whether a sentence and its values are of one language."""
+        words = [one.text for one in inside.values()]
+        if any(word in _FUNCTION_WORDS or word.endswith("'s") for word in words):
+            return False
+        if form.fixed >= _WEAK:
+            # After a colon stands what another program said.
+            return not any(one.english for name, one in inside.items() if f": {{{name}}}" not in form.msgid)
+        if any(one.unexplained for one in inside.values()):
+            return False
+        return _FUNCTION_WORDS.isdisjoint(_words_of(form.msgid)) or not (
+            any(self._known.has_english([word]) for word in words)
+            or (len(words) > 1 and any(word.isascii() and word.isalpha() and word.islower() for word in words))
+        )
 
     def _readings_of_aside(self, text: str, depth: int) -> Iterator[_Reading]:
         if match := _ASIDE.fullmatch(text):
             first, second = (self.reading(part, depth + 1) for part in match.groups())
             unexplained, loose = first.unexplained + second.unexplained, first.loose + second.loose
-            yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
+            if not (first.english or second.english):
+                yield _Reading(unexplained, loose, f"{first.text} ({second.text})")
 
     def _readings_after_id(self, text: str, depth: int) -> Iterator[_Reading]:
         subject, _, rest = text.partition(" ")
@@ -343,19 +388,12 @@ def _values_by_name(names: Sequence[str], values: Sequence[str]) -> Iterator[dic
     yield agreed
 
 
-def _is_mixed(form: _Form, values: Mapping[str, str], inside: Mapping[str, _Reading]) -> bool:
-    """Return whether a reading leaves an English clause longer than its form."""
-    left = (name for name, reading in inside.items() if reading.unexplained > 1 and reading.text == values[name])
-    # After a colon stands what another program said.
-    clauses = (values[name].split() for name in left if f": {{{name}}}" not in form.msgid)
-    letters = (sum(map(len, filter(str.islower, words))) for words in clauses if _FUNCTION_WORDS & {*words})
-    return any(count > form.fixed for count in letters)
+def _words_of(sentence: str) -> set[str]:
+    return {word for part in literals_of(sentence) for word in map(_bare, part.split()) if word.isalpha()}
 
 
-def _unknown(text: str) -> _Reading:
-    """Return a text unchanged; words with digits or signs count as explained."""
-    words = (word.strip(_AROUND_WORDS) for word in text.split())
-    return _Reading(sum(map(str.isalpha, words)), len(text), text)
+def _bare(word: str) -> str:
+    return word.strip(_AROUND_WORDS)
 
 
 def marked(msgid: str) -> str:

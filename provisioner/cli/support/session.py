@@ -77,7 +77,9 @@ def write_tree(folder: Path, files: "Iterable[RenderedFile]") -> list[Path]:
     with os_errors(f"{folder} cannot be written", hint):
         _refuse_shared(folder)
         if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty", hint="name a new folder: files with secrets go into it")
+            raise UsageError(
+                msg("{folder} is not empty", folder), hint="name a new folder: files with secrets go into it"
+            )
         return [_write_private(folder / file.path.lstrip("/"), file) for file in files]
 
 

@@ -22,7 +22,7 @@ from provisioner.base.files import make_own_folder, read_regular
 from provisioner.base.git import begin_repository, checkout_of, commit_files, committing
 from provisioner.base.private_text import is_private
 from provisioner.base.ssh_signature import SshHostKey
-from provisioner.base.text import did_you_mean, endpoint_text, host_address, printable
+from provisioner.base.text import did_you_mean, endpoint_text, host_address, msg, printable
 from provisioner.base.vault import SECRETS_ID
 from provisioner.hosts.call_target import TargetHost
 from provisioner.hosts.identity import SCAN_S, host_key_of, show_key_call
@@ -411,7 +411,7 @@ def begin(beginning: Beginning, places: NewPlaces, today: date) -> NewInventory:
         raise UsageError("the password's file has a comma in its path, which divides passwords", hint=hint)
     is_there = root.exists()
     if is_there and (not root.is_dir() or any(root.iterdir())):
-        raise UsageError(f"{root} is not empty", hint="name a new folder, or an empty one")
+        raise UsageError(msg("{folder} is not empty", root), hint="name a new folder, or an empty one")
     _refuse_password(places)
     with os_errors(f"{root} cannot be made", _ELSEWHERE):
         root.parent.mkdir(parents=True, exist_ok=True)
