@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from provisioner.base.document import DIALECT
-from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
+from provisioner.inventory.explanation.schema import KINDS, schema_of
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.base import use_of
@@ -218,7 +218,7 @@ def _as_in_editors(node: Any) -> Any:
 
 def model_errors(kind: str, document: Any) -> list[Any]:
     try:
-        validated(KINDS[kind], document)
+        validated(KINDS[kind][0], document)
     except ValidationError as error:
         return list(error.errors(include_url=False))
     return []
@@ -337,14 +337,14 @@ def test_what_is_read_is_written_as_json_and_read_back(drawn: tuple[str, Any]) -
     kind, document = drawn
     if model_errors(kind, document):
         return
-    value = validated(KINDS[kind], document)
-    assert validated(KINDS[kind], value.model_dump(mode="json", by_alias=True, exclude_unset=True)) == value
+    value = validated(KINDS[kind][0], document)
+    assert validated(KINDS[kind][0], value.model_dump(mode="json", by_alias=True, exclude_unset=True)) == value
 
 
 @pytest.mark.parametrize("root", INVENTORIES, ids=lambda root: str(root.name))
 def test_editors_accept_the_inventories_of_the_repository(root: Path) -> None:
     count = 0
-    for kind, pattern in PATHS.items():
+    for kind, (_, pattern) in KINDS.items():
         for path in root.glob(pattern):
             document = parse(path.read_bytes()).value
             assert [error.message for error in validator(kind).iter_errors(document)] == [], path
@@ -367,7 +367,7 @@ def described(node: Any) -> Iterator[Any]:
 def test_a_schema_speaks_to_people(kind: str) -> None:
     schema = schema_of(kind)
     assert schema["$schema"] == DIALECT
-    assert schema["title"].startswith(PATHS[kind])
+    assert schema["title"].startswith(KINDS[kind][1])
     for node in described(schema):
         assert node.get("description"), node.get("title")
         assert node.get("additionalProperties") is False

@@ -184,24 +184,15 @@ def _add_panels_of_now(grid: _Grid) -> None:
 def _stat(title: str, expr: str, colour: str, *, unit: str = "short") -> Document:
     steps = [{"color": colour, "value": None}]
     defaults = {"unit": unit, "color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
-    return {
-        "type": "stat",
-        "title": title,
-        "targets": [{**_target(expr), "instant": True}],
-        "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "none"},
-    }
+    options = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "none"}
+    return _panel("stat", title, [{**_target(expr), "instant": True}], options, defaults)
 
 
 def _timeline(title: str, expr: str) -> Document:
     states = {str(n): {"text": _STATES[n], "color": _COLOURS[n], "index": n} for n in range(len(_STATES))}
-    return {
-        "type": "state-timeline",
-        "title": title,
-        "targets": [_target(expr, "{{path}}")],
-        "fieldConfig": {"defaults": {"mappings": [{"type": "value", "options": states}]}, "overrides": []},
-        "options": {"showValue": "auto", "mergeValues": True},
-    }
+    defaults = {"mappings": [{"type": "value", "options": states}]}
+    options = {"showValue": "auto", "mergeValues": True}
+    return _panel("state-timeline", title, [_target(expr, "{{path}}")], options, defaults)
 
 
 def _add_panels_of_nights(grid: _Grid) -> None:
@@ -221,14 +212,9 @@ def _add_panels_of_nights(grid: _Grid) -> None:
 def _table(title: str, expr: str, value: str) -> Document:
     hidden = dict.fromkeys(("Time", "__name__", "instance", "job"), True)
     organize = {"excludeByName": hidden, "renameByName": {"Value": value}}
-    return {
-        "type": "table",
-        "title": title,
-        "targets": [_target(expr, table=True)],
-        "transformations": [{"id": "organize", "options": organize}],
-        "fieldConfig": {"defaults": {}, "overrides": []},
-        "options": {"showHeader": True},
-    }
+    transformations = [{"id": "organize", "options": organize}]
+    panel = _panel("table", title, [_target(expr, table=True)], {"showHeader": True}, {})
+    return {**panel, "transformations": transformations}
 
 
 def _of_the_watch(grid: _Grid) -> None:
@@ -241,13 +227,13 @@ def _of_the_watch(grid: _Grid) -> None:
 
 def _lines(title: str, series: Sequence[tuple[str, str]], *, unit: str = "short") -> Document:
     targets = [_target(expr, f"{{{{{label}}}}}", number=n) for n, (expr, label) in enumerate(series)]
-    return {
-        "type": "timeseries",
-        "title": title,
-        "targets": targets,
-        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
-    }
+    options = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+    return _panel("timeseries", title, targets, options, {"unit": unit, "min": 0})
+
+
+def _panel(kind: str, title: str, targets: list[Document], options: Document, defaults: Document) -> Document:
+    config = {"defaults": defaults, "overrides": []}
+    return {"type": kind, "title": title, "targets": targets, "fieldConfig": config, "options": options}
 
 
 def _target(expr: str, legend: str = "", *, table: bool = False, number: int = 0) -> Document:

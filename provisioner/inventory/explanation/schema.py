@@ -14,33 +14,19 @@ from provisioner.inventory.model.orders import Designations, Instructions, Inten
 from provisioner.inventory.model.policy import Settings
 from provisioner.inventory.model.receivers import Receivers, Signers
 
-#: Kinds of files, with their models.
-KINDS: Final[Mapping[str, type[Model]]] = {
-    "inventory": Settings,
-    "instructions": Instructions,
-    "designations": Designations,
-    "signers": Signers,
-    "maintenance": Maintenance,
-    "intents": Intents,
-    "receivers": Receivers,
-    "carrier": Carrier,
-    "centre": Centre,
-    "facility": Facility,
-    "allocations": Allocations,
-}
-#: Paths of each kind's files.
-PATHS: Final[Mapping[str, str]] = {
-    "inventory": "inventory.yml",
-    "instructions": "instructions.yml",
-    "designations": "designations.yml",
-    "signers": "signers.yml",
-    "maintenance": "maintenance.yml",
-    "intents": "intents.yml",
-    "receivers": "receivers.yml",
-    "carrier": "carriers/*.yml",
-    "centre": "centres/*.yml",
-    "facility": "facilities/*/*.yml",
-    "allocations": "allocations.lock.yml",
+#: Kinds of files, with their models and paths.
+KINDS: Final[Mapping[str, tuple[type[Model], str]]] = {
+    "inventory": (Settings, "inventory.yml"),
+    "instructions": (Instructions, "instructions.yml"),
+    "designations": (Designations, "designations.yml"),
+    "signers": (Signers, "signers.yml"),
+    "maintenance": (Maintenance, "maintenance.yml"),
+    "intents": (Intents, "intents.yml"),
+    "receivers": (Receivers, "receivers.yml"),
+    "carrier": (Carrier, "carriers/*.yml"),
+    "centre": (Centre, "centres/*.yml"),
+    "facility": (Facility, "facilities/*/*.yml"),
+    "allocations": (Allocations, "allocations.lock.yml"),
 }
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -86,11 +72,11 @@ _FORMS: Final[Mapping[str, dict[str, object]]] = {
 
 def schema_of(kind: str) -> Document:
     """Return the schema of a kind of file, or raise `KeyError`."""
-    model = KINDS[kind]
+    model, path = KINDS[kind]
     bare = model.model_json_schema(mode="validation")
     for name, part in {model.__name__: bare, **bare.get("$defs", {})}.items():
         _describe(part, _notes().get(name, {}))
-    title = f"{PATHS[kind]} of an inventory"
+    title = f"{path} of an inventory"
     return {"$schema": DIALECT, "$id": f"provisioner:{kind}", **_with_forms(bare), "title": title}
 
 
