@@ -16,11 +16,11 @@ from provisioner.base.document import Printed, Row, absent, schema_of_documents
 from provisioner.base.errors import os_errors
 from provisioner.base.files import replace_file
 from provisioner.base.language import Translator
-from provisioner.base.text import Document
+from provisioner.base.text import Document, msg
 from provisioner.cli.support.configuration import SETTINGS, VARIABLE, Configuration, file_of
 from provisioner.cli.support.context import Invocation, print_document, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath, stdout_of
-from provisioner.inventory.explanation.schema import KINDS, PATHS, schema_of
+from provisioner.inventory.explanation.schema import KINDS, schema_of
 
 #: Names of documents by the module of their models.
 _IN: Final[Mapping[str, str]] = {
@@ -89,7 +89,7 @@ def document_schema(name: str) -> Document:
 
 _HIDDEN = "a database (its URL is not shown)"
 _KINDS = {
-    **PATHS,
+    **{kind: path for kind, (_, path) in KINDS.items()},
     **{name: f"what `{name}` prints with --output json" for name in DOCUMENTS},
     "compare": "what `plan --offline` prints with --output json",
     "plan-check": "what `plan --check` prints with --output json",
@@ -186,7 +186,7 @@ def schema(invocation: Invocation, kind: str | None, out: Path | None) -> None:
 
 def _write_schemas(folder: Path, kinds: list[str]) -> list[str]:
     written = []
-    with os_errors(f"{folder} cannot be written", "name another folder"):
+    with os_errors(f"{folder} cannot be written", msg("name another folder")):
         folder.mkdir(parents=True, exist_ok=True)
         for kind in kinds:
             path = folder / f"{kind}.schema.json"

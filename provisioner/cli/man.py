@@ -17,7 +17,7 @@ from provisioner import __version__
 from provisioner.base.document import Ordered, Printed
 from provisioner.base.errors import MEANINGS, UsageError, os_errors
 from provisioner.base.files import replace_file
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import INSTRUCTION, SHELLS, script_of
 from provisioner.cli.support.context import Invocation, show
@@ -282,7 +282,7 @@ def man(ctx: click.Context, invocation: Invocation, /, *, out: Path) -> None:
     if not isinstance(program, click.Group):
         raise TypeError("the program is a group of commands")
     pages = manual_pages(program, f"provisioner {__version__}")
-    with os_errors(f"{out} cannot be written", "name a folder that you can write to"):
+    with os_errors(f"{out} cannot be written", msg("name a folder that you can write to")):
         out.mkdir(parents=True, exist_ok=True)
         for name, page in pages.items():
             replace_file(out / name, page.encode("ascii"), mode=0o644, lasting=False)

@@ -9,7 +9,7 @@ import click
 from provisioner.base.document import Count, Printed
 from provisioner.base.errors import ReportError, UsageError, os_errors
 from provisioner.base.files import replace_file
-from provisioner.base.text import did_you_mean, printable
+from provisioner.base.text import did_you_mean, msg, printable
 from provisioner.cli.support.context import Invocation, ended_by_signal, now, print_document, print_warning, show
 from provisioner.cli.support.session import refuse_unread_metrics
 from provisioner.cli.support.terminal import PageAddress, ValidPath
@@ -125,7 +125,7 @@ def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
     """Write all files; one with other content raises `UsageError` first."""
     conflicts = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
     if conflicts and not force:
-        hint = "name another folder, or overwrite with --force"
+        hint = msg("name another folder, or overwrite with --force")
         raise UsageError(f"{folder / conflicts[0]} is there already, and is another one", hint=hint)
     with os_errors(f"{folder} cannot be written", "make room, or name a folder that you can write to"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -57,14 +57,14 @@ class Revision:
     commit: str
     root: Path
 
-    def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    def relocated(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Return problems at the revision's files instead of the temporary folder's."""
         return tuple(replace(p, file=self._named(p.file), message=self._named(p.message)) for p in problems)
 
-    def placed_error(self, error: InventoryError) -> InventoryError:
+    def relocated_error(self, error: InventoryError) -> InventoryError:
         """Return an error with the revision's name instead of the temporary folder's."""
         return InventoryError(
-            self._named(error.message), problems=self.place(error.problems), hint=error.hint, object=error.object
+            self._named(error.message), problems=self.relocated(error.problems), hint=error.hint, object=error.object
         )
 
     def _named(self, text: str) -> str:
@@ -179,7 +179,7 @@ def revision(root: Path, name: str) -> Iterator[Revision]:
         try:
             yield older
         except InventoryError as error:
-            raise older.placed_error(error) from None
+            raise older.relocated_error(error) from None
 
 
 @contextmanager

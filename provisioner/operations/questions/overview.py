@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import FrozenFacility, InventoryError, Problem, Severity, UsageError
 from provisioner.base.service import Stage, at_stage
-from provisioner.base.text import VIETNAM, did_you_mean, printable
+from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
 from provisioner.desired.limit import Limit
 from provisioner.inventory.files.revision import revision_at
 from provisioner.inventory.loader.cache import cache_of
@@ -200,7 +200,7 @@ def overview_at(root: Path, environment: Mapping[str, str], moment: datetime) ->
     with revision_at(root, moment) as old:
         loaded = load(old.root, today=moment.astimezone(VIETNAM).date(), cache=cache_of(root, environment))
         whole = _overview_of(old.root, loaded, environment, moment, is_past=True)
-        yield replace(whole, problems=old.place(whole.problems))
+        yield replace(whole, problems=old.relocated(whole.problems))
 
 
 def _overview_of(
@@ -210,7 +210,7 @@ def _overview_of(
     inventory = loaded.outlined
     if inventory is None:
         errors = tuple(problem for problem in problems if problem.severity is Severity.ERROR)
-        hint = "name another moment" if is_past else "correct the places listed"
+        hint = msg("name another moment") if is_past else "correct the places listed"
         raise InventoryError(f"the inventory {root} cannot be understood", problems=errors, hint=hint)
     folder = state_folder_of(environment, inventory.settings.id)
     with at_stage(Stage.RECORD):
