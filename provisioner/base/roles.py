@@ -10,7 +10,6 @@ A reading prefix is a province or a facility in it: `bac-giang` covers `bac-gian
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 
@@ -51,32 +50,28 @@ Row = Mapping[Matter, Reach]
 
 
 def _row(*reaches: Reach) -> Row:
-    return MappingProxyType(dict(zip(Matter, reaches, strict=True)))
+    return dict(zip(Matter, reaches, strict=True))
 
 
 _NO, _OWN, _ALL = Reach.NOTHING, Reach.OWN, Reach.ALL
 
 #: Reach of each role. A carrier's own are the paths that it serves, and its relays; it browses no pictures.
-MATRIX: Final[Mapping[ReaderRole, Row]] = MappingProxyType(
-    {
-        ReaderRole.MINISTRY: _row(Reach.ESCALATION, Reach.COUNTS, _NO, _ALL, _ALL, _NO),
-        ReaderRole.STEERING: _row(_NO, _NO, _NO, _ALL, Reach.COUNTS, _NO),
-        ReaderRole.DIC: _row(_OWN, _OWN, Reach.PRESENCE, _OWN, _OWN, _NO),
-        ReaderRole.HEALTH: _row(_OWN, _OWN, _NO, _OWN, _OWN, _NO),
-        ReaderRole.CARRIER: _row(_OWN, _OWN, _OWN, _NO, _OWN, _OWN),
-        ReaderRole.FACILITY: _row(_OWN, _OWN, _OWN, _OWN, _OWN, _NO),
-    }
-)
+MATRIX: Final[Mapping[ReaderRole, Row]] = {
+    ReaderRole.MINISTRY: _row(Reach.ESCALATION, Reach.COUNTS, _NO, _ALL, _ALL, _NO),
+    ReaderRole.STEERING: _row(_NO, _NO, _NO, _ALL, Reach.COUNTS, _NO),
+    ReaderRole.DIC: _row(_OWN, _OWN, Reach.PRESENCE, _OWN, _OWN, _NO),
+    ReaderRole.HEALTH: _row(_OWN, _OWN, _NO, _OWN, _OWN, _NO),
+    ReaderRole.CARRIER: _row(_OWN, _OWN, _OWN, _NO, _OWN, _OWN),
+    ReaderRole.FACILITY: _row(_OWN, _OWN, _OWN, _OWN, _OWN, _NO),
+}
 
 #: Kind of object that a role belongs to; roles not listed cover the whole country.
-BOUND_TO: Final[Mapping[ReaderRole, str]] = MappingProxyType(
-    {
-        ReaderRole.DIC: "province",
-        ReaderRole.HEALTH: "province",
-        ReaderRole.CARRIER: "carrier",
-        ReaderRole.FACILITY: "facility",
-    }
-)
+BOUND_TO: Final[Mapping[ReaderRole, str]] = {
+    ReaderRole.DIC: "province",
+    ReaderRole.HEALTH: "province",
+    ReaderRole.CARRIER: "carrier",
+    ReaderRole.FACILITY: "facility",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -27,7 +26,7 @@ from provisioner.base.vietnamese import clean
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  #: The earliest time that the zip format can hold.
 
 _CHUNK: Final = 8192
-_UNCHANGED: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType({})
+_UNCHANGED: Final[Mapping[str, Callable[[bytes], bytes]]] = {}
 TEXT_FORMAT = "@"
 _FORMULA = re.compile(r"'*[=+\-@]")
 _PHONE = re.compile(r"\+[0-9]+")

@@ -8,7 +8,6 @@ province changes its carrier, numbers and ports are the same for both.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from provisioner.desired.required import recorded
@@ -249,11 +248,9 @@ class RoutedAccess:
         return _places(listed)
 
 
-ACCESS: Final[Mapping[Access, SiteAccess]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: PortMapAccess(),
-        Access.PULL_NAT_MAP: NatMapAccess(),
-        Access.ROUTED: RoutedAccess(),
-        Access.PUBLISH: PublishAccess(),
-    }
-)
+ACCESS: Final[Mapping[Access, SiteAccess]] = {
+    Access.PULL_PORTMAP: PortMapAccess(),
+    Access.PULL_NAT_MAP: NatMapAccess(),
+    Access.ROUTED: RoutedAccess(),
+    Access.PUBLISH: PublishAccess(),
+}

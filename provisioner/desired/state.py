@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import date
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
@@ -364,7 +363,7 @@ def _device_addresses(paths: Iterable[spec.MediaPath]) -> tuple[tuple[IPv4Addres
     return tuple(sorted(set(addresses.values()), key=lambda address: (int(address[0]), address[1])))
 
 
-NOTHING_HELD: Final[Mapping[str, FrozenFacility]] = MappingProxyType({})
+NOTHING_HELD: Final[Mapping[str, FrozenFacility]] = {}
 
 
 def desired_state(

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
-from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from provisioner.base.errors import InventoryError, Problem
@@ -37,14 +36,12 @@ class SiteNeeds(NamedTuple):
     device_numbers: bool = False  #: Whether the site gets a prefix, and each device a number in it.
 
 
-NEEDS: Final[Mapping[Access, SiteNeeds]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: SiteNeeds(device_ports=True),
-        Access.PULL_NAT_MAP: SiteNeeds(device_numbers=True),
-        Access.ROUTED: SiteNeeds(),
-        Access.PUBLISH: SiteNeeds(),
-    }
-)
+NEEDS: Final[Mapping[Access, SiteNeeds]] = {
+    Access.PULL_PORTMAP: SiteNeeds(device_ports=True),
+    Access.PULL_NAT_MAP: SiteNeeds(device_numbers=True),
+    Access.ROUTED: SiteNeeds(),
+    Access.PUBLISH: SiteNeeds(),
+}
 
 
 class Holder(Protocol):

@@ -9,7 +9,6 @@ makes on the camera. EZVIZ: `h264`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from provisioner.base.text import msg
@@ -33,17 +32,15 @@ class Maker:
 _REALMONITOR: Final = "/cam/realmonitor?channel={channel}&subtype={index}"
 
 #: Every make except `generic`, in the order of our template.
-MAKES: Final[Mapping[Make, Maker]] = MappingProxyType(
-    {
-        Make.HIKVISION: Maker(("Hikvision", "HiLook", "HIK"), "/Streaming/Channels/{channel}0{number}"),
-        Make.DAHUA: Maker(("Dahua", "DH"), _REALMONITOR),
-        Make.KBVISION: Maker(("KBVision", "KBOne", "KB Vision"), _REALMONITOR),
-        Make.IMOU: Maker(("Imou",), _REALMONITOR),
-        Make.UNIVIEW: Maker(("Uniview", "UNV"), "/media/video{number}", "/unicast/c{channel}/s{index}/live"),
-        Make.AXIS: Maker(("Axis",), "/axis-media/media.amp?camera={channel}&streamprofile={stream}"),
-        Make.EZVIZ: Maker(("EZVIZ",), "/h264/ch{channel}/{stream}/av_stream"),
-    }
-)
+MAKES: Final[Mapping[Make, Maker]] = {
+    Make.HIKVISION: Maker(("Hikvision", "HiLook", "HIK"), "/Streaming/Channels/{channel}0{number}"),
+    Make.DAHUA: Maker(("Dahua", "DH"), _REALMONITOR),
+    Make.KBVISION: Maker(("KBVision", "KBOne", "KB Vision"), _REALMONITOR),
+    Make.IMOU: Maker(("Imou",), _REALMONITOR),
+    Make.UNIVIEW: Maker(("Uniview", "UNV"), "/media/video{number}", "/unicast/c{channel}/s{index}/live"),
+    Make.AXIS: Maker(("Axis",), "/axis-media/media.amp?camera={channel}&streamprofile={stream}"),
+    Make.EZVIZ: Maker(("EZVIZ",), "/h264/ch{channel}/{stream}/av_stream"),
+}
 
 
 class NoRtspPathError(ValueError):

@@ -7,14 +7,13 @@ only loses a reader's session is not cut: it continues to reach its relay.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NamedTuple
 
 from provisioner.desired.spec import LEFT, NEXT, SITE, HostKind, HostSpec
 
 Audience = Mapping[str, Mapping[str, int]]  #: Live readers by relay and path.
 
-NOBODY: Audience = MappingProxyType({})
+NOBODY: Audience = {}
 
 HOST = "host"  #: Trust change of a host that has not proved that it was managed before.
 OWNER = "owner"  #: Trust change of a host that is taken over from another inventory, or after its release.

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from sqlalchemy import BigInteger, Connection, Select, Subquery, and_, func, or_, select, type_coerce
@@ -42,7 +41,7 @@ from provisioner.record.tables import (
 from provisioner.record.verdict_rows import PackedProvince, causes_of, plane_of, read_listing, seal_message
 
 _Sight = tuple[str, str | None, bool]
-_EMPTY: Mapping[str, str] = MappingProxyType({})
+_EMPTY: Mapping[str, str] = {}
 _COLUMNS: Final = ("province", "at", "number", "run", "paths", "marks", "causes", "seal")
 _SHOWN: Final = 63
 _POSSIBLE: Final = bytes(sorted(path_state.MARKS | {path_state.ABSENT}))

@@ -24,7 +24,6 @@ from datetime import datetime
 from enum import Enum, auto
 from itertools import takewhile
 from operator import attrgetter
-from types import MappingProxyType
 from typing import NamedTuple
 
 from provisioner.base.groups import gathered
@@ -46,9 +45,9 @@ from provisioner.verify.sources import quarantine_check
 from provisioner.verify.stream import centre_check, read_check, relay_check
 
 _NO_EVIDENCE = "no evidence"
-_NO_MEMORIES: Memories = MappingProxyType({})
-_NO_REFERENCES: Mapping[str, References] = MappingProxyType({})
-_NO_SITES: SiteReferences = MappingProxyType({})
+_NO_MEMORIES: Memories = {}
+_NO_REFERENCES: Mapping[str, References] = {}
+_NO_SITES: SiteReferences = {}
 
 
 class Subject(Enum):

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Annotated, Final, NotRequired, TypedDict, TypeVar
 
 from provisioner.base.errors import UnreadableError
@@ -78,7 +77,7 @@ class PathMemory:
     failing: Failing | None = None  #: The present failure; `None` if the last informative look was good.
     finding: Finding | None = None  #: The last fault.
     #: The last proof of each level.
-    proofs: Mapping[int, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    proofs: Mapping[int, datetime] = field(default_factory=dict)
     content: str = ""  #: The hash of the desired path at the last proof of its highest level.
     full_look: datetime | None = None  #: The last full look without a fault.
     keys: tuple[str, ...] = ()  #: Hashes of the last key packets, newest last.

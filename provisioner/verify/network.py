@@ -7,7 +7,6 @@ gets packets and has none to send answers within 10 s.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from provisioner.base.groups import grouped
@@ -62,20 +61,17 @@ _REFUSED_ON_THE_WAY: Final = "a rule of the carrier's network or of the site's r
 
 
 #: The meaning by access mode, except for pushing sites, which are not called.
-UNANSWERED: Final[Mapping[Access, Unreached]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: Unreached(
-            silent=(Cause.PORT_MAP_OR_CAMERA, _NO_PORT_OR_SILENT), unmapped=(Cause.PORT_MAP_MISSING, _NO_PORT_MAPPED)
-        ),
-        Access.ROUTED: Unreached(
-            silent=(Cause.CARRIER_OR_CAMERA, _NOT_LED_OR_SILENT), unmapped=(Cause.FOREIGN_FIREWALL, _REFUSED_ON_THE_WAY)
-        ),
-        Access.PULL_NAT_MAP: Unreached(
-            silent=(Cause.ADDRESS_MAP_OR_CAMERA, _NO_ADDRESS_OR_SILENT),
-            unmapped=(Cause.ADDRESS_MAP_MISSING, _NO_ADDRESS),
-        ),
-    }
-)
+UNANSWERED: Final[Mapping[Access, Unreached]] = {
+    Access.PULL_PORTMAP: Unreached(
+        silent=(Cause.PORT_MAP_OR_CAMERA, _NO_PORT_OR_SILENT), unmapped=(Cause.PORT_MAP_MISSING, _NO_PORT_MAPPED)
+    ),
+    Access.ROUTED: Unreached(
+        silent=(Cause.CARRIER_OR_CAMERA, _NOT_LED_OR_SILENT), unmapped=(Cause.FOREIGN_FIREWALL, _REFUSED_ON_THE_WAY)
+    ),
+    Access.PULL_NAT_MAP: Unreached(
+        silent=(Cause.ADDRESS_MAP_OR_CAMERA, _NO_ADDRESS_OR_SILENT), unmapped=(Cause.ADDRESS_MAP_MISSING, _NO_ADDRESS)
+    ),
+}
 
 
 def site_line_check(case: Case) -> Check | None:
@@ -474,15 +470,13 @@ def _blocked_check(case: Case, where: str) -> Check:
     return failed(Layer.FIREWALL, relay, Cause.FOREIGN_FIREWALL, detail)
 
 
-_OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = MappingProxyType(
-    {
-        "ok": _open_check,
-        "refused": _refused_check,
-        "no-route": _no_route_check,
-        "timeout": _timeout_check,
-        "not-permitted": _blocked_check,
-    }
-)
+_OUTCOMES: Final[Mapping[str, Callable[[Case, str], Check]]] = {
+    "ok": _open_check,
+    "refused": _refused_check,
+    "no-route": _no_route_check,
+    "timeout": _timeout_check,
+    "not-permitted": _blocked_check,
+}
 
 
 def dropped(drop: wire.DropAnswer, host: str, traffic: str, names: HostNames = ALONE) -> Check:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Final, Protocol
 
 from provisioner.base.groups import gathered
@@ -144,13 +143,13 @@ class VerifyOptions:
     asks_again: bool = False  #: Whether devices get a login again that they refused.
     once: bool = False  #: Whether one look decides, without the past.
     confirms: bool = True  #: Whether new failures are looked at again, a minute later.
-    memories: Memories = field(default_factory=lambda: MappingProxyType({}))  #: By path name.
+    memories: Memories = field(default_factory=dict)  #: By path name.
     forgot: str = ""  #: Why there are no memories; empty if readable.
     windows: tuple[Window, ...] = ()  #: The inventory's maintenance windows.
     #: Returns windows for the cuts of hosts' changes since a time.
     changes: Callable[[datetime], Sequence[Window]] = lambda _since: ()
     #: Accepted views of whole facilities, by path name.
-    references: Mapping[str, References] = field(default_factory=lambda: MappingProxyType({}))
+    references: Mapping[str, References] = field(default_factory=dict)
     say: Callable[[str], None] = _say_nothing  #: Shows a person what the run waits for.
     onlooker: Onlooker = _NOBODY  #: Receives progress by host.
     #: Takes proved looks of each judged relay out of the result, early; `None` keeps all in it.

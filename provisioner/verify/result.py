@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
@@ -21,16 +20,14 @@ from provisioner.record.availability.path_state import PathState
 from provisioner.verify.picture_measures import PictureView
 
 #: The parts of a visit: the host program's words and ours.
-PARTS: Mapping[str, str] = MappingProxyType(
-    {
-        "reads": "pictures",
-        "centre reads": "pictures",
-        "samples": "flow",
-        "facts": "facts",
-        "ports": "ports",
-        "causes": "causes",
-    }
-)
+PARTS: Mapping[str, str] = {
+    "reads": "pictures",
+    "centre reads": "pictures",
+    "samples": "flow",
+    "facts": "facts",
+    "ports": "ports",
+    "causes": "causes",
+}
 
 _SAID: Final = {**PARTS, "awaited": "centres' reads", "again": "failures again"}  #: The parts that people are told of.
 
@@ -315,7 +312,7 @@ class InMaintenance:
     would_be: Annotated[SaidVerdict, one_of(*(one for one in Verdict if one is not Verdict.MAINTENANCE))]
 
 
-_RANKS: Final[Mapping[str | None, int]] = MappingProxyType({layer: rank for rank, layer in enumerate(Layer)})
+_RANKS: Final[Mapping[str | None, int]] = {layer: rank for rank, layer in enumerate(Layer)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ key. Its programs compare its validity with the gateway's clock.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from provisioner.base.text import HostName, endpoint_text, start_of
@@ -22,17 +21,15 @@ ALONE_IN_A_CHANGE: Final = frozenset({GatewaySystem.ROUTEROS, GatewaySystem.WIRE
 USUAL_DAYS: Final = 30  #: Default validity: a month of appointments at a site.
 MOST_DAYS: Final = 365
 #: Name of the gateway's map to devices, in a package.
-_MAP_NAMES: Final[Mapping[Access, str]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: "port map",
-        Access.PULL_NAT_MAP: "address map",
-        Access.ROUTED: "network",
-        Access.PUBLISH: "streams",
-    }
-)
+_MAP_NAMES: Final[Mapping[Access, str]] = {
+    Access.PULL_PORTMAP: "port map",
+    Access.PULL_NAT_MAP: "address map",
+    Access.ROUTED: "network",
+    Access.PUBLISH: "streams",
+}
 SUMS: Final = "SHA256SUMS"  #: Checksums of the other files, for sha256sum.
 MANIFEST: Final = "manifest.yml"  #: Facility, gateway and validity of the package.
-_MACHINES: Final = MappingProxyType({"amd64": "x86_64", "arm64": "aarch64"})  #: Output of `uname -m` by architecture.
+_MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}  #: Output of `uname -m` by architecture.
 
 
 class PackageFile(NamedTuple):
@@ -58,65 +55,55 @@ NAMED: Final = (
 )
 
 #: Files for a gateway that maps ports or addresses; only their content differs.
-_MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600)),
-        GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
-        GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
-        GatewaySystem.WIREGUARD: (PackageFile("wg-prov.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
-    }
-)
+_MAPPING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = {
+    GatewaySystem.LINUX: (*_PROGRAMS, PackageFile("provisioner-site.nft", "site/provisioner-site.nft.j2", 0o600)),
+    GatewaySystem.ROUTEROS: (PackageFile("site.rsc", "site/site.rsc.j2", 0o600, secret=True),),
+    GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/install-openwrt.sh.j2", 0o755),),
+    GatewaySystem.WIREGUARD: (PackageFile("wg-prov.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
+}
 
 #: Files for a gateway that pushes.
-_PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (
-            PackageFile("install.sh", "site/install-publish.sh.j2", 0o755),
-            PackageFile("site-publish", "site/site-publish.j2", 0o755),
-            PackageFile("provisioner-publish.service", "site/provisioner-publish.service.j2", 0o644),
-            PackageFile("publish.yml", "site/publish.yml.j2", 0o600, secret=True),
-        ),
-        # MediaMTX runs on no router: the rules refuse such a gateway.
-        GatewaySystem.ROUTEROS: (),
-        GatewaySystem.OPENWRT: (),
-        GatewaySystem.WIREGUARD: (),
-    }
-)
+_PUSHING: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = {
+    GatewaySystem.LINUX: (
+        PackageFile("install.sh", "site/install-publish.sh.j2", 0o755),
+        PackageFile("site-publish", "site/site-publish.j2", 0o755),
+        PackageFile("provisioner-publish.service", "site/provisioner-publish.service.j2", 0o644),
+        PackageFile("publish.yml", "site/publish.yml.j2", 0o600, secret=True),
+    ),
+    # MediaMTX runs on no router: the rules refuse such a gateway.
+    GatewaySystem.ROUTEROS: (),
+    GatewaySystem.OPENWRT: (),
+    GatewaySystem.WIREGUARD: (),
+}
 
 #: Files by access mode and gateway system, beside the sheet and the peers' files.
-PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = MappingProxyType(
-    {
-        Access.PULL_PORTMAP: _MAPPING,
-        Access.PULL_NAT_MAP: _MAPPING,
-        Access.ROUTED: MappingProxyType(dict.fromkeys(GatewaySystem, ())),
-        Access.PUBLISH: _PUSHING,
-    }
-)
+PACKAGES: Final[Mapping[Access, Mapping[GatewaySystem, tuple[PackageFile, ...]]]] = {
+    Access.PULL_PORTMAP: _MAPPING,
+    Access.PULL_NAT_MAP: _MAPPING,
+    Access.ROUTED: dict.fromkeys(GatewaySystem, ()),
+    Access.PUBLISH: _PUSHING,
+}
 
 #: Files for a change of the gateway's key.
-KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
-        GatewaySystem.ROUTEROS: (
-            PackageFile("next-key.rsc", "site/next-key.rsc.j2", 0o600),
-            PackageFile("switch-key.rsc", "site/switch-key.rsc.j2", 0o600, secret=True),
-        ),
-        GatewaySystem.OPENWRT: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
-        GatewaySystem.WIREGUARD: (PackageFile("next-key.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
-    }
-)
+KEY_CHANGE: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = {
+    GatewaySystem.LINUX: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
+    GatewaySystem.ROUTEROS: (
+        PackageFile("next-key.rsc", "site/next-key.rsc.j2", 0o600),
+        PackageFile("switch-key.rsc", "site/switch-key.rsc.j2", 0o600, secret=True),
+    ),
+    GatewaySystem.OPENWRT: (PackageFile("change-key.sh", "site/change-key.sh.j2", 0o755),),
+    GatewaySystem.WIREGUARD: (PackageFile("next-key.conf", "site/wg-prov.conf.j2", 0o600, secret=True),),
+}
 SHEET_OF_CHANGE: Final = PackageFile("setup.html", "site/change-key.html.j2", 0o644)
 TAKE_DOWN_SHEET: Final = PackageFile("take-down.html", "site/take-down.html.j2", 0o644)
 #: Files that take a gateway out of service, beside the sheet.
-TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = MappingProxyType(
-    {
-        GatewaySystem.LINUX: (PackageFile("install.sh", "site/take-down.sh.j2", 0o755),),
-        GatewaySystem.ROUTEROS: (PackageFile("take-down.rsc", "site/take-down.rsc.j2", 0o600),),
-        GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/take-down-openwrt.sh.j2", 0o755),),
-        # Its commands are unknown: only the sheet lists the steps.
-        GatewaySystem.WIREGUARD: (),
-    }
-)
+TAKE_DOWN: Final[Mapping[GatewaySystem, tuple[PackageFile, ...]]] = {
+    GatewaySystem.LINUX: (PackageFile("install.sh", "site/take-down.sh.j2", 0o755),),
+    GatewaySystem.ROUTEROS: (PackageFile("take-down.rsc", "site/take-down.rsc.j2", 0o600),),
+    GatewaySystem.OPENWRT: (PackageFile("install.sh", "site/take-down-openwrt.sh.j2", 0o755),),
+    # Its commands are unknown: only the sheet lists the steps.
+    GatewaySystem.WIREGUARD: (),
+}
 
 
 class Validity(NamedTuple):
@@ -186,7 +173,7 @@ class _None(dict[object, tuple[object, ...]]):
 
 
 #: Default values of routers' templates; each mode replaces its own.
-_NO_MAPS: Final[Mapping[str, object]] = MappingProxyType({"port_maps": (), "overlays": _None()})
+_NO_MAPS: Final[Mapping[str, object]] = {"port_maps": (), "overlays": _None()}
 
 
 def sheet_of(access: Access, system: GatewaySystem) -> PackageFile:

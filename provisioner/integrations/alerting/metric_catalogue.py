@@ -6,7 +6,6 @@ label contains a person, a secret, or a facility's name.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -19,16 +18,14 @@ from provisioner.base.text import printable
 from provisioner.verify.result import Incident, Layer, Verdict
 
 #: A path's state as a number. In a watch 0 means level 4 (it flows), not yet `up`.
-VERDICT_STATES: Final[Mapping[Verdict, int]] = MappingProxyType(
-    {
-        Verdict.UP: 0,
-        Verdict.DEGRADED: 1,
-        Verdict.UNKNOWN: 2,
-        Verdict.DOWN: 3,
-        Verdict.MAINTENANCE: 4,
-        Verdict.QUARANTINED: 5,
-    }
-)
+VERDICT_STATES: Final[Mapping[Verdict, int]] = {
+    Verdict.UP: 0,
+    Verdict.DEGRADED: 1,
+    Verdict.UNKNOWN: 2,
+    Verdict.DOWN: 3,
+    Verdict.MAINTENANCE: 4,
+    Verdict.QUARANTINED: 5,
+}
 
 MOST_SERIES: Final = 200_000  #: The most series. Paths that are up are left out first, and a metric counts them.
 

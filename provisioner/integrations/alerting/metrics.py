@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from provisioner.integrations.alerting import metric_catalogue
@@ -29,7 +28,7 @@ Labels = tuple[tuple[str, str], ...]  #: Labels of a series, in the catalogue's 
 SaidPath = PathRow | PathVerdict  #: A path's row in a document or in a watch.
 
 
-NO_NIGHTS: Final[Mapping[str, datetime]] = MappingProxyType({})
+NO_NIGHTS: Final[Mapping[str, datetime]] = {}
 
 
 @dataclass(frozen=True, slots=True)

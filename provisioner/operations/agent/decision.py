@@ -7,7 +7,6 @@ or failed (its apply failed, and the agent does not retry).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from provisioner.plan.change import Impact
@@ -118,7 +117,7 @@ class HostsLook:
 
     invalid: str = ""  #: Why the commit's content permits no plan, or empty.
     closed: str = ""  #: Why no plan is possible now, for other reasons, or empty.
-    changes: Mapping[str, HostDrift] = field(default_factory=lambda: MappingProxyType({}))
+    changes: Mapping[str, HostDrift] = field(default_factory=dict)
     objections: tuple[Objection, ...] = ()
     lacking: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.base.errors import FrozenFacility, HostError, LockedError, StateError
@@ -43,7 +42,7 @@ from provisioner.record.state_folder import Head, who, who_text
 if TYPE_CHECKING:
     from provisioner_host.wire import RecordHead
 
-NO_SILENCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+NO_SILENCES: Final[Mapping[str, tuple[str, ...]]] = {}
 _GONE_CAUSE = "its controller was gone, and it was seen what became of its hosts"
 
 

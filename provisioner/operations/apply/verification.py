@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 
 from provisioner.base.errors import StateError, UsageError
 from provisioner.base.groups import grouped
@@ -54,7 +53,7 @@ class NoteError(StateError):
 class Recalled:
     """Path memories of earlier verifications, by path name."""
 
-    memories: Memories = field(default_factory=lambda: MappingProxyType({}))
+    memories: Memories = field(default_factory=dict)
     reason: str = ""
     unread: int = 0  #: Number of memories that this program did not write.
 

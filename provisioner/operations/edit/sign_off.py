@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from pydantic import ValidationError
@@ -29,7 +28,7 @@ from provisioner.inventory.rules.approvals import KeyRing
 from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
 from provisioner.operations.edit.file_edit import FileEdit, edited_file, facility_file, facility_named
 
-_NOWHERE: Mapping[str, str] = MappingProxyType({})  #: An environment without a cache folder.
+_NOWHERE: Mapping[str, str] = {}  #: An environment without a cache folder.
 
 #: Variables for `ssh-keygen`: the agent and the passphrase dialogue, no password of ours.
 _PASSED: Final = ("HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "TERM", "LANG")

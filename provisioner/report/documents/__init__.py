@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -35,24 +34,22 @@ class MinutesForm:
 
 
 #: Documents on all chosen facilities, by the argument of `export`.
-REPORT_LETTERS: Final[Mapping[str, Callable[[FacilityList, DocumentBasis], OfficialDocument]]] = MappingProxyType(
-    {"progress": progress_report}
-)
+REPORT_LETTERS: Final[Mapping[str, Callable[[FacilityList, DocumentBasis], OfficialDocument]]] = {
+    "progress": progress_report
+}
 
 #: Documents on one facility each.
-MINUTES: Final[Mapping[str, MinutesForm]] = MappingProxyType(
-    {
-        "acceptance": MinutesForm(
-            "acceptance record",
-            "an acceptance record is of one facility",
-            lambda status, listing: proof_of_facility(status, listing.evidence).refusal,
-            acceptance_record,
-        ),
-        "survey-minutes": MinutesForm(
-            "survey minutes",
-            "survey minutes are of one facility",
-            lambda status, _listing: refuse_survey(status),
-            survey_minutes,
-        ),
-    }
-)
+MINUTES: Final[Mapping[str, MinutesForm]] = {
+    "acceptance": MinutesForm(
+        "acceptance record",
+        "an acceptance record is of one facility",
+        lambda status, listing: proof_of_facility(status, listing.evidence).refusal,
+        acceptance_record,
+    ),
+    "survey-minutes": MinutesForm(
+        "survey minutes",
+        "survey minutes are of one facility",
+        lambda status, _listing: refuse_survey(status),
+        survey_minutes,
+    ),
+}
