@@ -26,7 +26,7 @@ from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.geography import provinces
 from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.facility import Facility, Party, SignOff
-from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.signed import signed_content, statement
 from tests import fleets, inventories, signatures
 from tests.inventories import load_inventory

@@ -38,7 +38,7 @@ from provisioner.cli.support.context import (
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import DAY, ValidPath
 from provisioner.desired.recovery_key import tried
-from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.lock import KEYS_MISSING
 from provisioner.operations.edit import logins
 from provisioner.operations.edit.keys import NewRecoveryKey, draw_recovery_key, relay_named
 from provisioner.operations.hosts.decommission import UNRECORDED_HINT, record_done

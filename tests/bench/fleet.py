@@ -20,7 +20,7 @@ from provisioner.inventory.geography import provinces
 from provisioner.inventory.loader.secrets import write_carrier_secrets, write_inventory_secrets
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import InventorySecrets
-from provisioner.inventory.rules import ALLOCATION_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, HOST_KEYS_MISSING
 from tests import fleets, inventories
 from tests.inventories import load_inventory
 

@@ -23,16 +23,10 @@ from provisioner.hosts.ansible.private_folder import make_private_folder
 
 MAX_WORKERS: Final = 50  #: Each worker is a process; in a play of more hosts each worker takes one call and ends.
 CONFIG: Final = "ssh_config"
-#: Files of a private folder: hosts, their pipe, environment, jump hosts, failures, output, result.
-HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS, FAILURES, SAID, OUTCOME = (
-    "hosts",
-    "inventory/hosts.json",
-    "environment.json",
-    "jumps.json",
-    "failures",
-    "said",
-    "outcome.json",
-)
+#: Files of a private folder: hosts, their pipe, environment, jump hosts.
+HOSTS, HOSTS_PIPE, ENVIRONMENT, JUMPS = "hosts", "inventory/hosts.json", "environment.json", "jumps.json"
+#: Likewise: failures, output, result.
+FAILURES, SAID, OUTCOME = "failures", "said", "outcome.json"
 _CHILD = "provisioner.hosts.ansible.child"
 # Time for children to end by themselves on a busy machine: killed ones leave files behind.
 _GRACE_S = 10.0

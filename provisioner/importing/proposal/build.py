@@ -37,7 +37,7 @@ from provisioner.inventory.loader.site import validated
 from provisioner.inventory.model.facility import Facility, Gateway
 from provisioner.inventory.model.hosts import Allocations
 from provisioner.inventory.model.inventory import Inventory
-from provisioner.inventory.rules import UNFINISHED
+from provisioner.inventory.rules.plans import UNFINISHED
 from provisioner.inventory.signed import signed_content
 
 _MOST_ROUNDS = 20

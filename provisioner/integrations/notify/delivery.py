@@ -15,8 +15,8 @@ from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.loader.receivers import ReceiversVault, faults_in_vault
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.model.receivers import Receiver, ReceiverKind, ReceiverSecrets
-from provisioner.inventory.rules import View
 from provisioner.inventory.rules.receivers import faults_of
+from provisioner.inventory.rules.view import View
 
 _ADVICE: Final = http.Advice("receivers.yml", "the key or login in secrets/receivers.yml")
 TIMESTAMP: Final = "Provisioner-Timestamp"

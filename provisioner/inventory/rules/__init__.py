@@ -13,38 +13,10 @@ from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import outline_of
 from provisioner.inventory.rules import approvals, hosts, lock, logins, networks, orders, plans, receivers, sites, texts
-from provisioner.inventory.rules.lock import (
-    ALLOCATION_MISSING,
-    GATEWAY_KEY_MISSING,
-    HOST_KEYS_MISSING,
-    KEYS_MISSING,
-    LOCK_GAPS,
-    missing_allocations,
-    missing_keys,
-)
-from provisioner.inventory.rules.plans import SIGN_OFFS, UNFINISHED
 from provisioner.inventory.rules.sites import Days, SiteRule, SiteView
 from provisioner.inventory.rules.view import View
 
-__all__ = [
-    "ALLOCATION_MISSING",
-    "GATEWAY_KEY_MISSING",
-    "HOST_KEYS_MISSING",
-    "KEYS_MISSING",
-    "LOCK_GAPS",
-    "RULES",
-    "SIGN_OFFS",
-    "SITE_RULES",
-    "UNFINISHED",
-    "Days",
-    "SiteView",
-    "View",
-    "check",
-    "check_across",
-    "check_site",
-    "missing_allocations",
-    "missing_keys",
-]
+__all__ = ["RULES", "SITE_RULES", "Days", "SiteView", "View", "check", "check_across", "check_site"]
 
 SITE_RULES: tuple[SiteRule, ...] = (*sites.SITE_RULES, *plans.SITE_RULES, *logins.SITE_RULES, *texts.SITE_RULES)
 

@@ -33,7 +33,7 @@ from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import text_keys
 from provisioner.inventory.model.hosts import Carrier
 from provisioner.inventory.model.inventory import BaseInventory
-from provisioner.inventory.rules import SIGN_OFFS, UNFINISHED
+from provisioner.inventory.rules.plans import SIGN_OFFS, UNFINISHED
 from provisioner.inventory.rules.view import without_consequences
 
 _SHOWN = 80

@@ -15,8 +15,8 @@ from provisioner.inventory.loader.cache import Cache, cache_of
 from provisioner.inventory.loader.frozen import valid_part
 from provisioner.inventory.loader.load import Loaded, check, load
 from provisioner.inventory.model.hosts import Allocations, Tombstone
-from provisioner.inventory.rules import UNFINISHED
 from provisioner.inventory.rules.logins import login_sites
+from provisioner.inventory.rules.plans import UNFINISHED
 from provisioner.inventory.signed import Worth
 
 COUNTED = ("provinces", "carriers", "relays", "facilities", "cameras", "paths")  #: Counts in documents, in order.

@@ -24,7 +24,7 @@ from provisioner.inventory.model import hosts as host_models
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, HubSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import with_host_keys
-from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.lock import KEYS_MISSING
 from provisioner.inventory.rules.logins import SECRETS_GAPS
 from provisioner.operations.pipeline.session import Session
 

@@ -23,7 +23,7 @@ from provisioner.inventory.model.facility import Connection, Facility
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, Secrets
 from provisioner.inventory.new_secrets import tidied, with_next_psks
-from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.lock import KEYS_MISSING
 from provisioner.inventory.rules.logins import SECRETS_GAPS
 from provisioner.operations.apply.apply import Sessions, StepAttendant, StepTerms, StepwiseOutcome, StepwiseRun
 from provisioner.operations.edit.file_edit import Edits, EditsOfMany, FileEdit

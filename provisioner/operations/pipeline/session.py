@@ -42,7 +42,7 @@ from provisioner.inventory.loader.frozen_secrets import valid_secrets
 from provisioner.inventory.loader.load import Loaded, load
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import Secrets
-from provisioner.inventory.rules import KEYS_MISSING
+from provisioner.inventory.rules.lock import KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_GAPS
 from provisioner.nodes import NODES, routed_by
 from provisioner.plan.diff.users import with_live_logins

@@ -38,7 +38,7 @@ from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.secrets import CarrierSecrets, InventorySecrets, Secrets
 from provisioner.inventory.new_secrets import certified, completed, recorded
 from provisioner.inventory.policy_rules.judge import judge
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, KEYS_MISSING
+from provisioner.inventory.rules.lock import GATEWAY_KEY_MISSING, KEYS_MISSING
 from provisioner.inventory.rules.logins import HOST_KEY_MISPLACED, SECRETS_GAPS, SECRETS_MISSING
 from provisioner.nodes import routed_by
 from provisioner.operations.pipeline.session import Observing, Session, expect_calls

@@ -12,8 +12,9 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.model.facility import Operating, Party, SurveyVerdict, relays_of
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.outline import Outline, PlanOutline
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, UNFINISHED
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_GAPS, SECRETS_MISSING
+from provisioner.inventory.rules.plans import UNFINISHED
 from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
 from provisioner.operations.questions.overview import Overview, overview
 from provisioner.operations.questions.packages import waiting_package

@@ -21,8 +21,7 @@ from provisioner.inventory.model.facility import Facility, Survey, relays_of
 from provisioner.inventory.model.free_texts import with_texts
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.outline import Outline, OutlinedInventory
-from provisioner.inventory.rules import LOCK_GAPS
-from provisioner.inventory.rules.lock import is_sealed
+from provisioner.inventory.rules.lock import LOCK_GAPS, is_sealed
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS, public_text
 from provisioner.record import read_history
 from provisioner.record.availability.path_state import UP

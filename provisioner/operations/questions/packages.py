@@ -15,7 +15,7 @@ from provisioner.inventory.loader.load import load_settings
 from provisioner.inventory.model.facility import Facility, Operating, relays_of
 from provisioner.inventory.model.inventory import BaseInventory, Inventory
 from provisioner.inventory.outline import Outline
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING
+from provisioner.inventory.rules.lock import GATEWAY_KEY_MISSING
 from provisioner.inventory.rules.logins import SECRETS_GAPS
 from provisioner.record import read_history
 from provisioner.record.entries import Operation, of_facilities

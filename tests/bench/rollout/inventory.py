@@ -13,7 +13,7 @@ from provisioner.base.vault import SECRETS_ID, encrypt
 from provisioner.cli.support.context import today
 from provisioner.inventory.files.edit import write_lock
 from provisioner.inventory.new_secrets import recorded
-from provisioner.inventory.rules import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.lock import GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from tests import inventories
 from tests.bench.rollout.hosts import RelayHosts
 from tests.inventories import load_inventory

@@ -11,7 +11,7 @@ from provisioner.inventory.allocation import allocate
 from provisioner.inventory.files.edit import render_lock, write_lock
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.load import load
-from provisioner.inventory.rules import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
 from tests import inventories as make
 from tests.inventories import load_inventory
 

@@ -10,7 +10,8 @@ from provisioner.base.text import VIETNAM
 from provisioner.inventory.files.positions import Places
 from provisioner.inventory.model.inventory import Inventory
 from provisioner.inventory.model.policy import Policy
-from provisioner.inventory.rules import ALLOCATION_MISSING, check
+from provisioner.inventory.rules import check
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING
 from tests import fleets
 from tests import inventories as make
 

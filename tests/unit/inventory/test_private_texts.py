@@ -19,7 +19,8 @@ from provisioner.cli.main import run
 from provisioner.inventory.model.base import Model, Text
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.model.free_texts import texts_in, with_texts
-from provisioner.inventory.rules import Days, SiteView, check_site
+from provisioner.inventory.rules import check_site
+from provisioner.inventory.rules.sites import Days, SiteView
 from provisioner.inventory.rules.texts import PRIVATE_TEXTS
 from provisioner.inventory.rules.texts import public_text as withheld
 from provisioner.record.state_folder import StateFolder
