@@ -9,7 +9,7 @@ from pathlib import Path
 
 from provisioner.base.errors import InventoryError, Problem, UsageError
 from provisioner.base.language import marked
-from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
+from provisioner.base.text import VIETNAM, counted, did_you_mean, msg, printable
 from provisioner.base.vietnamese import fold
 from provisioner.desired.limit import Limit
 from provisioner.inventory.files.edit import Flow
@@ -204,19 +204,24 @@ def annexed(edits: Edits, file: Path, annex: Iterable[tuple[Place, Place]], valu
     loaded = edits.load()
     base_inventory, own = frame_of(loaded), {name: value for name, value in values.items() if value is not None}
     scheme, since = str(own.get("province_scheme", base_inventory.settings.province_scheme)), str(own["since"])
-    rows, problems = list[dict[str, object]](), list[Problem]()
+    rows, wrong = list[dict[str, object]](), list[str]()
     for province, carrier in annex:
         unit, names = match(province[1], scheme), _carriers_in(base_inventory.carriers, carrier[1])
-        if unit is None or not names:
-            cell, what = (province, msg("province of {scheme}", scheme)) if unit is None else (carrier, msg("carrier"))
-            message = msg("cell {place} names no {what}", cell[0], what)
-            problems.append(Problem(str(file), 0, 0, "annex-cell", message))
-            continue
-        rows += [{"province": unit.slug, "carrier": name, **own} for name in names]
-    if problems or not rows:
-        message = msg("{file} is no annex of designations; nothing is written", str(file))
+        if unit is None:
+            wrong.append(msg("cell {place} names no province of {scheme}", province[0], scheme))
+        elif not names:
+            wrong.append(msg("cell {place} names no carrier of this inventory", carrier[0]))
+        else:
+            rows += [{"province": unit.slug, "carrier": name, **own} for name in names]
+    if wrong:
+        hint = msg("correct these cells; carriers of this inventory: {names}", ", ".join(base_inventory.carriers))
+        problems = tuple(Problem(str(file), 0, 0, "annex-cell", message) for message in wrong)
+        raise InventoryError(
+            msg("{cells} cannot be read; no file is written", counted(len(wrong), "cell")), problems=problems, hint=hint
+        )
+    if not rows:
         hint = marked("its sheet has a column of provinces and one of carriers (Doanh nghiệp), an id or a name each")
-        raise InventoryError(message, problems=tuple(problems), hint=hint)
+        raise InventoryError(msg("{file} is no annex of designations; nothing is written", str(file)), hint=hint)
     known = {
         (row.province, row.carrier)
         for row in base_inventory.designations

@@ -337,6 +337,7 @@ def test_an_annex_with_an_unknown_cell_writes_nothing(
     before = (root / "designations.yml").read_bytes()
     code, _, err = call("designation", "import", annex(root, (1, "Nam Định", "Viettel"), row), *ANNEX)
     assert (code, error in err) == (3, True), err
+    assert ("1 cell cannot be read" in err, "no annex" in err) == (True, False), err
     assert (root / "designations.yml").read_bytes() == before
 
 
