@@ -35,6 +35,7 @@ from provisioner.importing.forms.columns import (
     FormKind,
 )
 from provisioner.importing.forms.forms import FORM_OF, FORMS
+from provisioner.importing.proposal.facilities import CLAIM
 from provisioner.importing.proposal.proposal import Proposal
 from provisioner.inventory.geography import by_slug, provinces
 from provisioner.inventory.model.devices import Camera, Recorder, StreamName
@@ -91,7 +92,9 @@ class TemplateContent:
         fields = {key: getattr(facility, key) for key in FORM_OF[FormKind.FACILITIES].fields_of(Facility)}
         where = facility.location.model_dump() if facility.location else {}
         named = {"facility_id": facility.id, "province": by_slug(facility.province, scheme).name}
-        return fields | named | where | capacity
+        claim = facility.claimed_connection.model_dump() if facility.claimed_connection else {}
+        claimed = {key: claim.get(name) for key, name in CLAIM.items()}
+        return fields | named | where | capacity | claimed
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,9 @@ def facilities(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         blocked = {"reason": "no_uplink", "owner": "dic", "since": "2021-05-01", "next_action": draw(WORDS)}
         changes["blocked"] = blocked | {"due": "2021-06-01"}
+    if draw(st.booleans()):
+        counts = st.fixed_dictionaries({}, optional={"cameras": st.integers(0, 10_000)})
+        changes["claimed_connection"] = {"connected_on": draw(days), "source": draw(WORDS), **draw(counts)}
     return make.facility(**changes) | {"name": draw(WORDS)}
 
 
@@ -212,6 +215,24 @@ def test_what_is_exported_and_read_back_changes_nothing(plain: dict[str, Any]) -
     assert [(f.position, f.remark) for f in proposal.findings if f.remark.level is FindingLevel.ERROR] == []
     assert [edit.changes for edit in proposal.changed] == []
     assert set(proposal.edits) == {"kcl-bg-001"}
+    # A facility that lacks the claim gets the same one.
+    claim = plain.pop("claimed_connection", None)
+    again = proposed(grids[:1], make.inventory(facilities=[plain]), {"kcl-bg-001": json.dumps(plain).encode()})
+    after = parse(again.edits["kcl-bg-001"].after).value
+    assert isinstance(after, dict)
+    assert after.get("claimed_connection") == claim
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(["connected_on", "claim_source", "claimed_cameras"]), st.text(min_size=1, max_size=9))
+def test_no_cell_of_a_claim_is_dropped(key: str, wild: str) -> None:
+    values = {"connected_on": "20/05/2021", "claim_source": "02/PL", "claimed_cameras": "8 camera", key: wild}
+    header = [*made.FACILITY_HEADER, *(FORMS[0].by_key[name].header for name in values)]
+    proposal = proposed([_plain("Cơ sở", [header, (*made.facility_row("Trường"), *values.values())])])
+    edits = [parse(edit.after).value for edit in proposal.changed]
+    claims = [one["claimed_connection"] for one in edits if isinstance(one, dict) and "claimed_connection" in one]
+    own = {"connected_on": "connected_on", "claim_source": "source", "claimed_cameras": "cameras"}[key]
+    assert not wild.strip() or proposal.findings or (claims and own in claims[0])
 
 
 def _exported(content: TemplateContent, form: Form) -> Grid:

@@ -264,7 +264,9 @@ FACILITIES = columns.Form(
             advice="Chỉ ghi nếu đã kết nối trước khi dùng hệ thống này; ghi cả văn bản báo cáo",
         ),
         columns.Column("claim_source", "Văn bản báo cáo kết nối", "Báo cáo kết nối|Nguồn báo cáo"),
-        columns.number("claimed_cameras", "Số camera đã kết nối (theo báo cáo)", 10_000, "Số camera đã kết nối"),
+        columns.number(
+            "claimed_cameras", "Số camera đã kết nối (theo báo cáo)", 10_000, "Số camera đã kết nối", least=0
+        ),
         columns.Column("note", "Ghi chú", "Note", stored=False, asked=False),
     ),
 )

@@ -21,7 +21,8 @@ _UPLINK = {
     "uplink_address": "address",
     "router": "router",
 }
-_CLAIM = {"connected_on": "connected_on", "claim_source": "source", "claimed_cameras": "cameras"}
+#: Keys of a claim in sheets, with its own.
+CLAIM = {"connected_on": "connected_on", "claim_source": "source", "claimed_cameras": "cameras"}
 _COUNTS = ("present", "fit", "missing")
 _DEVICES = ("rtsp", "logins")
 _FOUND = ("gaps", "verdict", "obstacles", "advice")
@@ -55,8 +56,8 @@ def want_facility(draft: FacilityDraft, row: ReadRow) -> None:
 
 def _want_claim(draft: FacilityDraft, row: ReadRow) -> None:
     is_new = draft.existing is None or draft.existing.claimed_connection is None
-    if any(row.get(key) is not None for key in _CLAIM) and (not is_new or draft.require(row, *list(_CLAIM)[:2])):
-        for key, name in _CLAIM.items():
+    if any(row.get(key) is not None for key in CLAIM) and (not is_new or draft.require(row, *list(CLAIM)[:2])):
+        for key, name in CLAIM.items():
             draft.want(row, ("claimed_connection", name), key)
 
 
