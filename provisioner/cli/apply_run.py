@@ -83,22 +83,17 @@ def _ask_for_rollback(invocation: Invocation, planned: RollbackPlan, *, yes: boo
 
 def show_rolled_back(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> int:
     """Print the hosts' outcomes or the document; return the exit code."""
-    _show_rollback(invocation, planned, applied)
-    return code_with_frozen(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
-
-
-def _show_rollback(invocation: Invocation, planned: RollbackPlan, applied: Applied) -> None:
+    say = invocation.say
     if invocation.json:
         print_document(_rollback_document(planned, applied).plain)
-        return
-    say = invocation.say
-    for result in applied.results:
-        label = _ROLLBACK_WORDS.get(result.outcome)
-        for line in (host_line(result, say(label) if label else "", say), *note_lines(result, say)):
-            click.echo(line, color=invocation.color)
-    echo_lines(
-        (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say)), color=invocation.color
-    )
+    else:
+        for result in applied.results:
+            label = _ROLLBACK_WORDS.get(result.outcome)
+            for line in (host_line(result, say(label) if label else "", say), *note_lines(result, say)):
+                click.echo(line, color=invocation.color)
+        ends = (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say))
+        echo_lines(ends, color=invocation.color)
+    return code_with_frozen(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
 
 
 class ReturnedRow(HostRow):

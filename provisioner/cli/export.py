@@ -25,7 +25,8 @@ from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.state import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report import documents as letters
-from provisioner.report.documents.official import short_digest
+from provisioner.report.documents import official
+from provisioner.report.documents.minutes import DocumentBasis
 from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
 from provisioner.report.progress import CarrierIncidents, CarrierShares, incidents_of_document
 from provisioner.report.status import freshness_label, freshness_line
@@ -39,7 +40,7 @@ class DocumentRequest:
     what: str
     file: Path | None
     folder: Path | None
-    letterhead: letters.Letterhead
+    letterhead: official.Letterhead
     force: bool
 
 
@@ -58,16 +59,16 @@ def document_request(
     if folder is not None and (file is not None or name in letters.REPORT_LETTERS):
         hint = "write --docx FILE; --docx-dir DIR is for many minutes, a file a facility"
         raise UsageError(f"{name} goes into one file" if file is None else "--docx and --docx-dir exclude", hint=hint)
-    return DocumentRequest(name, file, folder, letters.letterhead_of(filled), force)
+    return DocumentRequest(name, file, folder, official.letterhead_of(filled), force)
 
 
 def write_documents(
     request: DocumentRequest, listing: FacilityList, view: Overview, proof: Freshness, frozen: Sequence[FrozenFacility]
 ) -> list[str]:
     """Write the requested documents; return a line a result; or raise `UsageError`."""
-    source = f"{view.inventory.settings.id}, {short_digest(view.loaded.digest)}"
+    source = f"{view.inventory.settings.id}, {official.short_digest(view.loaded.digest)}"
     left_out = tuple(site.id for site in frozen)
-    basis = letters.DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
+    basis = DocumentBasis(view.now, proof, view.evidence.runs, source, request.letterhead, left_out)
     letter = letters.REPORT_LETTERS.get(request.what)
     if letter and request.file:
         write_report(request.file, _docx_bytes(letter(listing, basis), basis), force=request.force)
@@ -106,7 +107,7 @@ def _files(
     chosen: Sequence[FacilityStatus],
     form: letters.MinutesForm,
     listing: FacilityList,
-    basis: letters.DocumentBasis,
+    basis: DocumentBasis,
     advanced: Callable[[int], None],
 ) -> Iterator[RenderedFile]:
     """Yield each facility's file when it is written, to save memory."""
@@ -116,7 +117,7 @@ def _files(
         advanced(1)
 
 
-def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis) -> bytes:
+def _docx_bytes(document: official.OfficialDocument, basis: DocumentBasis) -> bytes:
     # Only documents need this library.
     from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
 
@@ -135,7 +136,7 @@ def _docx_bytes(document: letters.OfficialDocument, basis: letters.DocumentBasis
     "filled",
     multiple=True,
     metavar="KEY=TEXT",
-    help=f"Fill in a field of the document's head: {', '.join(letters.KEYS)}.",
+    help=f"Fill in a field of the document's head: {', '.join(official.KEYS)}.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @options.from_option

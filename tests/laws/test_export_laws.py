@@ -31,9 +31,10 @@ from provisioner.record.availability.measured import (
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE
 from provisioner.record.lifecycle.state import FacilityState, freshness
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead
+from provisioner.report.documents import MINUTES, REPORT_LETTERS
 from provisioner.report.documents.docx import official_docx
-from provisioner.report.documents.official import OfficialTable
+from provisioner.report.documents.minutes import DocumentBasis
+from provisioner.report.documents.official import Letterhead, OfficialTable
 from provisioner.report.exports import REPORTS, FacilityList, InventoryRow, export_document
 from provisioner.report.progress import (
     LISTED_ZONES,

@@ -6,21 +6,10 @@ from typing import Final
 
 from provisioner.record.lifecycle.status import FacilityStatus
 from provisioner.report.documents.minutes import DocumentBasis, acceptance_record, refuse_survey, survey_minutes
-from provisioner.report.documents.official import KEYS, Letterhead, OfficialDocument, letterhead_of
+from provisioner.report.documents.official import OfficialDocument
 from provisioner.report.documents.progress import progress_report
 from provisioner.report.exports.report import FacilityList
 from provisioner.report.status import proof_of_facility
-
-__all__ = [
-    "KEYS",
-    "MINUTES",
-    "REPORT_LETTERS",
-    "DocumentBasis",
-    "Letterhead",
-    "MinutesForm",
-    "OfficialDocument",
-    "letterhead_of",
-]
 
 
 @dataclass(frozen=True, slots=True)

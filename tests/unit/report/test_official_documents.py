@@ -25,10 +25,11 @@ from provisioner.inventory.outline import outlined
 from provisioner.record.lifecycle.evidence import NO_EVIDENCE, Evidence
 from provisioner.record.lifecycle.state import freshness
 from provisioner.record.lifecycle.status import FacilityStatus, statuses
-from provisioner.report.documents import MINUTES, REPORT_LETTERS, DocumentBasis, Letterhead, letterhead_of
+from provisioner.report.documents import MINUTES, REPORT_LETTERS
 from provisioner.report.documents import progress as progress_document
 from provisioner.report.documents.docx import official_docx
-from provisioner.report.documents.official import OfficialDocument, Passage, order_text
+from provisioner.report.documents.minutes import DocumentBasis
+from provisioner.report.documents.official import Letterhead, OfficialDocument, Passage, letterhead_of, order_text
 from provisioner.report.exports import FacilityList
 from tests import inventories as make
 from tests.hostile import MERGE_REQUEST
