@@ -209,7 +209,7 @@ class StripedPast:
         """Of each host of an apply two new paths, and a cause that names another host."""
         if run.operation != "apply":
             return {}
-        cause = f"not started: {run.hosts[-1]} failed before"
+        cause = f"not started: 1 failed ({run.hosts[-1]}) before wave fleet"
         return {host: HostChanges(host, "not-started", cause, "path +2 ~1") for host in run.hosts}
 
 

@@ -22,7 +22,7 @@ from provisioner.base.files import top_of
 from provisioner.base.git import without_programs_of
 from provisioner.base.language import VARIABLE, Language, language_of, translator
 from provisioner.base.processes import without_collector
-from provisioner.base.text import did_you_mean
+from provisioner.base.text import did_you_mean, msg
 from provisioner.cli.support.attendance import attended, progress_of
 from provisioner.cli.support.configuration import OUTPUT, Configuration, output_of
 from provisioner.cli.support.context import Invocation, print_warning
@@ -99,7 +99,7 @@ def _keep(ctx: click.Context, param: click.Parameter, values: tuple[object, ...]
     distinct += [value for value in values if value not in distinct]
     if len(distinct) > 1 and not ctx.resilient_parsing:
         named = " and ".join(map(str, distinct))
-        raise click.UsageError(f"{param.opts[0]} is given twice, and says {named}: name one", ctx)
+        raise click.UsageError(msg("{opts} is given twice, and says {named}: name one", param.opts[0], named), ctx)
 
 
 def _keep_flag(ctx: click.Context, param: click.Parameter, value: object) -> None:

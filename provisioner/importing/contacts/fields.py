@@ -32,7 +32,6 @@ _REGION = "VN"
 _COUNTRY = 84
 _LONGEST_PHONE = 80
 _MOST_DIGITS = 15  #: E.164's limit, including the country code.
-
 _LEAST_DIGITS = 8
 
 _BETWEEN_PERSONS = re.compile(r"[/;|&+,]|\s[\u2010-\u2015-]\s|(?<!\w)(?:và|hoặc|hay)(?!\w)", re.IGNORECASE)

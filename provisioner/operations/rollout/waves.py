@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provisioner.base.groups import grouped
+from provisioner.base.text import msg
 from provisioner.desired.names import CANARY, LATER
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.runner import HostAnswer, HostRunner
@@ -36,7 +37,7 @@ _AT_ONCE = 50
 _RENEWED_SHARE = 1 / 3
 
 _NAMED = 3
-_INTERRUPTED = "not started: the rollout was interrupted"
+_INTERRUPTED = msg("not started: the rollout was interrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,16 @@ class WaveProgress:
         while self._end is None and (not self._open or self._may_overlap()):
             failed = self._failed_hosts()
             if self._last and self._last == self._options.pause_after and not failed:
-                self._end = ("paused", f"not started: the rollout pauses after wave {self._last}")
+                self._end = ("paused", msg("not started: the rollout pauses after wave {last}", self._last))
             elif not self._left:
                 if not self._open:
                     self._end = self._end_of_all(stop)
                 return
             elif self._too_many(failed):
-                self._end = ("stopped", f"not started: {_counted(failed)} before wave {self._left[0].name}")
+                self._end = (
+                    "stopped",
+                    msg("not started: {failed} before wave {wave}", _counted(failed), self._left[0].name),
+                )
             elif stop():
                 self._end = ("interrupted", _INTERRUPTED)
             else:
@@ -170,7 +174,8 @@ class WaveProgress:
 
     def _end_of_all(self, stop: Callable[[], bool]) -> tuple[str, str]:
         if any(result.taken_back for result in self.results.values()):
-            return "stopped", f"not started: {_counted(self._failed_hosts())} before wave {self._last} was confirmed"
+            failed = _counted(self._failed_hosts())
+            return "stopped", msg("not started: {failed} before wave {wave} was confirmed", failed, self._last)
         return ("interrupted", "") if stop() else ("done", "")
 
     def _may_overlap(self) -> bool:
@@ -378,4 +383,4 @@ def roll_out(
 
 
 def _counted(failed: Sequence[str]) -> str:
-    return f"{len(failed)} failed ({', '.join(failed[:_NAMED])})"
+    return msg("{count} failed ({names})", len(failed), ", ".join(failed[:_NAMED]))
