@@ -41,7 +41,6 @@ from provisioner.record.entries import JournalStep, Operation
 from provisioner.record.leases import TakenLease
 from provisioner.record.state_folder import state_folder_of, who, who_text
 
-_BY_HAND = "ended by hand"
 _NAMED = 3
 _NEW_HOST = (
     "if it is new, plan again and say so, as a saved plan takes no allowance: plan --allow trust=NUMBER --out FILE"
@@ -266,10 +265,10 @@ def _aborted(session: Session, last: Unfinished) -> Applied:
     try:
         # Earlier silences end by themselves: there is no proof that they are the run's own.
         with Silencer(log, to_silence(session, last.run, last.intent, open_jobs, {})) as journal:
-            done = roll_out(open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort=_BY_HAND)
-        # A host that returns as asked has not failed.
-        returned = [replace(r, taken_back=r.cause == _BY_HAND) for r in done.results]
-        ended_hosts = {result.host for result in returned}
+            done = roll_out(
+                open_jobs, last.run.id, session.runner, options, journal, progress=progress, abort="ended by hand"
+            )
+        ended_hosts = {result.host for result in done.results}
         earlier = [result for host, result in last.progress.results.items() if host not in ended_hosts]
         remaining = [
             HostResult(
@@ -278,7 +277,7 @@ def _aborted(session: Session, last: Unfinished) -> Applied:
             for job in jobs
             if job.spec.id not in ended_hosts | set(last.progress.results)
         ]
-        results = execution.by_host([*returned, *earlier, *remaining, *unreachable])
+        results = execution.by_host([*done.results, *earlier, *remaining, *unreachable])
         applied = Applied(last.run.id, results, "aborted", plan=last.run.plan)
         log.write(JournalStep("", "run", "aborted"))
         holdings = execution.holdings_after(

@@ -66,8 +66,8 @@ class HostChange:
         self.is_waited_for = True  #: Whether the next wave waits for a good look.
         # A gate that has failed stays so: whoever looks again may see another picture.
         gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
-        # Why it returns, and whether for others.
-        self._cause, self._taken_back = gate_failed or abort, False
+        # Why it returns, and whether without a fault of its own.
+        self._cause, self._taken_back = gate_failed or abort, bool(abort and not gate_failed)
         #: What it waits for; `TABLE` has the transitions.
         self.state = State.START if before is None else State.STATUS
         if self._cause:

@@ -55,7 +55,7 @@ class HostResult:
     notes: tuple[str, ...] = ()  #: Remarks without effect: dark new paths, a lease taken over, readers who left.
     wave: str = ""
     not_up: tuple[str, ...] = ()  #: The plan's new or formerly dark paths without a picture.
-    taken_back: bool = False  #: Whether it was rolled back, or not started, for failures in an earlier wave.
+    taken_back: bool = False  #: Whether it was rolled back, or not started, for others or by hand.
 
     @property
     def went_back_for_others(self) -> bool:
@@ -255,7 +255,7 @@ def _first_of(failed: Sequence[str], end: RunEnd, by_class: Mapping[EndClass, Se
         event = msg("run {run} pauses", end.run) if end.ended == "paused" else msg("run {run} was interrupted", end.run)
         yield msg("{what}: provisioner apply --resume goes on, provisioner apply --abort ends it", event)
     if end.ended == "stopped":
-        yield msg("the rollout was stopped: {cause}", end.cause.removeprefix("not started: "))
+        yield msg("the rollout was stopped: {cause}", end.cause)
     if end.held:
         yield frozen_ending([facility.id for facility in end.held])
 

@@ -37,7 +37,7 @@ _AT_ONCE = 50
 _RENEWED_SHARE = 1 / 3
 
 _NAMED = 3
-_INTERRUPTED = msg("not started: the rollout was interrupted")
+_INTERRUPTED = msg("the rollout was interrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +156,13 @@ class WaveProgress:
         while self._end is None and (not self._open or self._may_overlap()):
             failed = self._failed_hosts()
             if self._last and self._last == self._options.pause_after and not failed:
-                self._end = ("paused", msg("not started: the rollout pauses after wave {last}", self._last))
+                self._end = ("paused", msg("the rollout pauses after wave {last}", self._last))
             elif not self._left:
                 if not self._open:
                     self._end = self._end_of_all(stop)
                 return
             elif self._too_many(failed):
-                self._end = (
-                    "stopped",
-                    msg("not started: {failed} before wave {wave}", _counted(failed), self._left[0].name),
-                )
+                self._end = ("stopped", msg("{failed} before wave {wave}", _counted(failed), self._left[0].name))
             elif stop():
                 self._end = ("interrupted", _INTERRUPTED)
             else:
@@ -175,7 +172,7 @@ class WaveProgress:
     def _end_of_all(self, stop: Callable[[], bool]) -> tuple[str, str]:
         if any(result.taken_back for result in self.results.values()):
             failed = _counted(self._failed_hosts())
-            return "stopped", msg("not started: {failed} before wave {wave} was confirmed", failed, self._last)
+            return "stopped", msg("{failed} before wave {wave} was confirmed", failed, self._last)
         return ("interrupted", "") if stop() else ("done", "")
 
     def _may_overlap(self) -> bool:
@@ -195,9 +192,8 @@ class WaveProgress:
             state = "interrupted" if first.waiting else "done"
             self._calls.write(JournalStep("", "wave", state, {"wave": first.wave.name}))
             if first.waiting and self._end is None:
-                cause = (
-                    f"not started: {_counted(self._failed_hosts())} before all of wave {first.wave.name} was started"
-                )
+                failed = _counted(self._failed_hosts())
+                cause = msg("{failed} before all of wave {wave} was started", failed, first.wave.name)
                 self._end = ("stopped", cause) if has_failed else ("interrupted", _INTERRUPTED)
             del self._open[0]
             self._last = first.wave.name
@@ -373,8 +369,9 @@ def roll_out(
         changes, progress, carried, options, Calls(runner, journal, options), overlapping=overlapping
     )
     ended, cause = wave_progress.run(stop)
+    reason = msg("not started: {reason}", cause)
     not_started = {
-        host: HostResult(host, HostOutcome.NOT_STARTED, cause, refusal=NotStartedBecause.HELD_BACK)
+        host: HostResult(host, HostOutcome.NOT_STARTED, reason, refusal=NotStartedBecause.HELD_BACK)
         for host in changes
         if host not in wave_progress.results
     }

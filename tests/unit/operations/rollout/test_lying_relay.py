@@ -118,6 +118,19 @@ def test_a_gate_that_failed_before_the_controller_died_stays_so_though_the_pictu
     assert [operation for operation, _ in controller.hosts.calls[-2:]] == ["status", "abort"]
 
 
+@pytest.mark.parametrize("gate_failed", ["", "no picture"])
+def test_a_host_that_returns_by_hand_has_failed_only_if_its_gate_had(gate_failed: str) -> None:
+    controller = applied_before()
+    job = waiting(controller)
+    died_after(controller, "armed", "done")
+    started = {ODD: StartedHost(armed=True, gate_failed=gate_failed)}
+    progress = replace(controller.progress("run-2"), started=started)
+    options = controller.options()
+    done = roll_out([job], "run-2", controller.hosts, options, MemoryJournal(), progress=progress, abort="by hand")
+    (result,) = done.results
+    assert (result.outcome, result.is_failure) == (HostOutcome.ROLLED_BACK, bool(gate_failed)), result
+
+
 @RELAY
 @pytest.mark.parametrize("word", ["not-started", "refused"])
 def test_a_relay_that_was_armed_before_the_controller_died_is_never_told_as_not_started(word: str) -> None:
