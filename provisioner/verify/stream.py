@@ -18,7 +18,7 @@ from provisioner.verify.result import OF_DEVICE, STALLED, Cause, Finding, Layer
 # MediaMTX's words for why a source is down (measured on 1.20.1); the first that fits counts.
 _LOG_LINES: tuple[tuple[re.Pattern[str], Cause], ...] = (
     (re.compile(r"^bad status code: 401\b"), Cause.WRONG_PASSWORD),
-    (re.compile(r"bad status code: (404|400|454|415|451)\b|not found", re.IGNORECASE), Cause.NO_SUCH_STREAM),
+    (re.compile(r"bad status code: (404|400|454|451)\b|not found", re.IGNORECASE), Cause.NO_SUCH_STREAM),
     (re.compile(r"connection refused|bad status code: 453\b"), Cause.CAMERA_REFUSES),
     (
         re.compile(r"bad status code: \d{3}\b|setup authentication|Content-Type header|invalid (?:SDP|status|header)"),

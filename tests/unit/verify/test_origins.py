@@ -151,6 +151,17 @@ def test_a_failure_at_the_cameras_own_port_is_no_redirect(line: str) -> None:
     assert told(line).cause is not Cause.REDIRECTED
 
 
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        *((status, Cause.NO_SUCH_STREAM) for status in (404, 454)),
+        *((status, Cause.WRONG_ANSWER) for status in (403, 415, 461, 551)),
+    ],
+)
+def test_only_a_status_about_the_address_blames_the_address(status: int, cause: Cause) -> None:
+    assert told(f"bad status code: {status} (as RFC 2326 names it)").cause is cause
+
+
 @CAMERA
 def test_no_word_of_a_camera_brings_a_login_or_a_terminals_commands_into_a_report() -> None:
     line = "dial tcp: lookup admin:s3cr3t-canary@\x1b[2Jxn--evil\u202e.example.com" + "a" * 400 + " on 10.0.0.53:53: x"
