@@ -92,7 +92,7 @@ def _row(one: Judgement) -> list[str]:
         said = "the same"
     cells = [one.fault.name, str(one.fault.expected), said, " or ".join(map(str, counts)), _stable(one)]
     if len(_line(cells)) > WIDTH:
-        cells[2] = _BELOW
+        cells[2] = "right, in more words" if one.is_right else _BELOW
     return cells
 
 
