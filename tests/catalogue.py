@@ -561,7 +561,9 @@ def _shown(tree: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] = []
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id=name)) if name.endswith("Error") or name == "os_errors":
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
+                name.endswith("Error") or name == "os_errors"
+            ):
                 found.append(node)
             case ast.Assign(targets=[ast.Name(id="hint" | "message")], value=value):
                 found.append(value)

@@ -90,9 +90,9 @@ def show_rolled_back(invocation: Invocation, planned: RollbackPlan, applied: App
         for result in applied.results:
             label = _ROLLBACK_WORDS.get(result.outcome)
             for line in (host_line(result, say(label) if label else "", say), *note_lines(result, say)):
-                click.echo(line, color=invocation.color)
+                click.echo(line)
         ends = (*frozen_lines(applied.held, say=say), *ending_lines(applied, going_back=True, say=say))
-        echo_lines(ends, color=invocation.color)
+        echo_lines(ends)
     return code_with_frozen(code_of(applied, _rollback_exit_code(applied.results)), applied.held)
 
 

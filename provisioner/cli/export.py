@@ -240,7 +240,7 @@ def _run_export(
     echo_lines(report.lines(counts))
     for number, line in enumerate(wrote):
         click.echo(line if number else f"\n{line}")
-    print_frozen(frozen, color=invocation.color, consequence="not counted")
+    print_frozen(frozen, consequence="not counted")
     return code_with_frozen(0, frozen)
 
 
@@ -283,7 +283,7 @@ def _shares(invocation: Invocation, view: Overview, span: Span, limit: Limit) ->
 
     request = AvailabilityRequest(span, view.now, GroupedBy.CARRIER, limit, is_strict=False)
     report = availability_of(view.root, invocation.env, request)
-    options.warn_of_damage(invocation, report.damaged)
+    options.warn_of_damage(report.damaged)
     total = report.total if report.rows else None
     return CarrierShares(span, report.longest, {row.name: row for row in report.rows}, total, report.damaged)
 

@@ -102,7 +102,7 @@ def installed(invocation: Invocation, facilities: tuple[str, ...], *, as_desired
     """
     names = tuple(dict.fromkeys(facilities))
     if failure := record_installed(session_of(invocation), names, as_desired=as_desired):
-        print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
+        print_warning(failure, NOT_RECORDED_HINT)
     lines = [f"recorded as installed: {', '.join(names)}; next: provisioner facility next {names[0]}"]
     document = InstalledDocument(facilities=names, as_desired=as_desired, recorded=not failure)
     show(invocation, document, [] if failure else lines)

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from provisioner.base.document import AsGiven, Count, Moment, Printed, Row, absent, of
 from provisioner.base.errors import HostError
-from provisioner.base.text import Document, counted, local_time, printable
+from provisioner.base.text import Document, counted, local_time, msg, printable
 from provisioner.cli.support import context
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import runs_like
@@ -36,8 +36,8 @@ from provisioner.report.tables import text_table
 
 _FAULTY = 1
 _ENTRY = re.compile("[0-9]{1,9}")
-_DAMAGED_HINT = "see all that is wrong: provisioner history verify"
-_UNFINISHED_HINT = (
+_DAMAGED_HINT = msg("see all that is wrong: provisioner history verify")
+_UNFINISHED_HINT = msg(
     "provisioner apply --resume goes on with the last one, apply --abort ends it; one that was killed is ended by the"
     " next apply or rollback that reads all of its hosts, once none of them waits for it"
 )
@@ -123,8 +123,8 @@ def _show_check(invocation: Invocation, check: HistoryCheck) -> int:
     of_check = {"command": "verify", "ok": not check.faults, "seals": seals, "unanswered": unanswered}
     context.show(invocation, CheckDocument.made_of(check, **of_check), _check_lines(check))
     if check.closed:
-        message = f"the seals of entries were not checked: {check.closed}"
-        print_warning(message, "set the vault's password, as for apply", color=invocation.color)
+        message = msg("the seals of entries were not checked: {closed}", check.closed)
+        print_warning(message, msg("set the vault's password, as for apply"))
     if check.unanswered:
         return HostError.exit_code
     return _FAULTY if check.faults else 0
@@ -198,7 +198,7 @@ def _lost_entries(text: str) -> range:
 def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
     past = runs.run(name)
     if past.damaged:
-        print_warning(past.damaged, _DAMAGED_HINT, color=invocation.color)
+        print_warning(past.damaged, _DAMAGED_HINT)
     if invocation.json:
         more = {"document": runs.document(name), "steps": [_event_row(event) for event in past.events]}
         print_document(RunDocument.made_of(past, command="run", **more).plain)
@@ -243,9 +243,9 @@ def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
             _echo(f"{local_time(run.started)}  {run.id}  {run.operation.value}  {past.state}  {author}")
     for past in newest if not invocation.json else ():
         if past.recorded.finished is None and not past.damaged:
-            print_warning(f"run {past.recorded.run.id} has not ended", _UNFINISHED_HINT, color=invocation.color)
+            print_warning(msg("run {run} has not ended", past.recorded.run.id), _UNFINISHED_HINT)
     for entry in damaged:
-        print_warning(f"entry {entry} cannot be read, and is not shown", _DAMAGED_HINT, color=invocation.color)
+        print_warning(msg("entry {entry} cannot be read, and is not shown", entry), _DAMAGED_HINT)
 
 
 class RecordedInventory(Row):

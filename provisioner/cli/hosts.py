@@ -267,7 +267,7 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> Non
             make_sure(invocation, "Record that it is to be taken over?", "whether it is to be taken over", yes=yes)
         path, failure = ownership.record_adoption(session, adoption, document.plain)
         _say(invocation, texts.written_line(path, checkout))
-        _warn(invocation, failure)
+        _warn(failure)
         texts.commit_written(
             invocation,
             checkout,
@@ -319,7 +319,7 @@ def release(invocation: Invocation, host: str, *, yes: bool) -> None:
     _say(invocation, f"{host} is this inventory's; {last}; {counted(len(facts.installed), 'file')} of it stay there")
     make_sure(invocation, "Let it go?", "whether it is to be let go", yes=yes)
     document = ReleasedDocument(host=host, released=True)
-    _warn(invocation, ownership.release_host(session, facts, who_text(who(invocation.env)), document.plain))
+    _warn(ownership.release_host(session, facts, who_text(who(invocation.env)), document.plain))
     show(invocation, document, [f"{host} is released: another inventory may take it; take it out of this one's files"])
 
 
@@ -328,9 +328,9 @@ def _say(invocation: Invocation, sentence: str) -> None:
         click.echo(printable(sentence), err=True)
 
 
-def _warn(invocation: Invocation, failure: str) -> None:
+def _warn(failure: str) -> None:
     if failure:
-        print_warning(failure, ownership.UNRECORDED_HINT, color=invocation.color)
+        print_warning(failure, ownership.UNRECORDED_HINT)
 
 
 @hosts.command("decommission")

@@ -259,7 +259,7 @@ class _Import:
 
     def _say(self, level: FindingLevel, message: str) -> None:
         styled = click.style(f"{LEVELS[self._language][level]}:", fg=_COLOURS[level], bold=True)
-        click.echo(f"{styled} {printable(message)}", color=self.invocation.color)
+        click.echo(f"{styled} {printable(message)}")
 
 
 class TemplateDocument(Printed, name="import-template", title="A template for imports"):

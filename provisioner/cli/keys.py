@@ -18,7 +18,7 @@ from provisioner.base.files import read_regular
 from provisioner.base.git import Checkout
 from provisioner.base.recovery_key import LINES, RecoveryPair, from_paper, line_from_paper, on_paper, pair_of
 from provisioner.base.secret import Secret
-from provisioner.base.text import counted, named
+from provisioner.base.text import counted, msg, named
 from provisioner.cli.keys_rotate import OwnKeyLooked, keep, own_key_lines, rotate
 from provisioner.cli.support import texts
 from provisioner.cli.support.commands import NamedGroup
@@ -29,7 +29,7 @@ from provisioner.cli.support.context import (
     is_attended,
     piped_text,
     print_document,
-    print_error_line,
+    print_error,
     print_warning,
     said,
     show,
@@ -146,11 +146,11 @@ def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> i
     if invocation.json:
         print_document(document)
     else:
-        _print_made_keys(made, invocation, checkout)
+        _print_made_keys(made, checkout)
     if (made.hosts or made.drawn or made.drawn_to_push) and (
         failure := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
-        print_warning(failure, UNRECORDED_HINT, color=invocation.color)
+        print_warning(failure, UNRECORDED_HINT)
     texts.commit_written(invocation, checkout, made.written, f"keys of {counted(len(made.hosts), 'host')}")
     failed = PolicyError if made.foreign else HostError
     return texts.code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
@@ -175,15 +175,15 @@ class KeysDocument(Printed, name="keys", title="Keys made"):
     held: tuple[HeldRow, ...]
 
 
-def _print_made_keys(made: KeysMade, invocation: Invocation, checkout: Checkout | None) -> None:
+def _print_made_keys(made: KeysMade, checkout: Checkout | None) -> None:
     for path in made.written:
         click.echo(texts.written_line(path, checkout))
     for file, vault_id in made.shut.items():
-        hint = f"whoever has a password for the vault id {vault_id} runs this, too"
-        print_warning(f"{file}.yml stayed shut: nothing was made for it", hint, color=invocation.color)
-    texts.print_frozen(made.held, color=invocation.color, consequence="nothing was made, and what there is stays")
+        hint = msg("a person with a password for the vault id {vault_id} runs this, too", vault_id)
+        print_warning(msg("{file}.yml stayed shut, and got no new secret", file), hint)
+    texts.print_frozen(made.held, consequence="nothing was made, and what there is stays")
     for _, error in sorted(made.unreadable.items()):
-        print_error_line(error, color=invocation.color, margin="  ")
+        print_error(error, "  ")
     echo_lines(keys_ending(made))
 
 
@@ -230,7 +230,7 @@ def _show_recovery_trial(invocation: Invocation, session: Session, pair: Recover
         print_document(RecoveryCheck(public_key=pair.public_key, opens=opens, errors=errors).plain)
     else:
         for error in errors.values():
-            print_error_line(error, color=invocation.color, margin="  ")
+            print_error(error, "  ")
         of_total = f" of {len(opens) + len(errors)}" if errors else ""
         relays = counted(len(opens), "relay")
         click.echo(f"it opens the box of {relays}{of_total}: {', '.join(opens) or 'none'}; nothing was written")

@@ -207,11 +207,11 @@ class StepTerminal:
     def applied(self, applied: Applied) -> None:
         """Show the outcome of each host."""
         if not self._invocation.json:
-            echo_lines(applied_lines(applied, self._invocation.say), err=True, color=self._invocation.color)
+            echo_lines(applied_lines(applied, self._invocation.say), err=True)
 
     def warns(self, sentence: str) -> None:
         """Print a warning on standard error."""
-        print_warning(sentence, "", color=self._invocation.color, say=self._invocation.say)
+        print_warning(sentence, "")
 
     @property
     def has_enough(self) -> bool:

@@ -87,7 +87,7 @@ def _report_lost_output(failure: OSError, arguments: Sequence[str], env: Mapping
         f"standard output cannot be written: {os.strerror(failure.errno or errno.EIO)}",
         hint="what the command did stands; provisioner history has it where it was a run; make room, and ask again",
     )
-    print_error(error, as_json=False, color=False, say=_translator_of(arguments, read_configuration(env).environment))
+    print_error(error, color=False, say=_translator_of(arguments, read_configuration(env).environment))
     return error.exit_code
 
 
@@ -101,6 +101,7 @@ def _run_command(arguments: Sequence[str], env: Mapping[str, str]) -> int:
             list(arguments),
             prog_name="provisioner",
             standalone_mode=False,
+            color=color,
             obj=replace(configuration, language=say.language),
         )
     except ProvisionerError as error:
@@ -170,7 +171,7 @@ def _too_long(error: OSError, env: Mapping[str, str], *, as_json: bool) -> int:
     if error.errno != errno.ENAMETOOLONG:
         return _print_internal_error(error, env, as_json=as_json)
     hint = "look at the paths in the environment: PROVISIONER_…, XDG_… and ANSIBLE_VAULT_…"
-    print_error(UsageError("a path is longer than any file's", hint=hint), as_json=as_json, color=None)
+    print_error(UsageError("a path is longer than any file's", hint=hint), as_json=as_json)
     return UsageError.exit_code
 
 

@@ -80,8 +80,8 @@ def monitoring(
     paths = [folder / name for name in files]
     show(invocation, MonitoringDocument(files=paths), (f"wrote {path}" for path in paths))
     if not addresses:
-        hint = "name who hears of them: --webhook URL, or put receivers into alertmanager.yml"
-        print_warning("no alert goes anywhere", hint, color=invocation.color)
+        hint = msg("name who hears of them: --webhook URL, or put receivers into alertmanager.yml")
+        print_warning(msg("no alert goes anywhere"), hint)
 
 
 def _addresses(webhooks: Iterable[str], carriers: tuple[str, ...]) -> dict[str, str]:
@@ -166,9 +166,9 @@ def metrics(invocation: Invocation, out: Path | None, listen: str | None) -> int
         _write_metrics(out, text)
     _print_metrics(invocation, sheet, text, out)
     if not sheet.count_of(VERIFIED_AT):
-        message = f"no verification is recorded in {recorded.place.text}: there is nothing to tell but that"
-        hint = "provisioner verify records one; PROVISIONER_STATE names the place of another machine's"
-        print_warning(message, hint, color=invocation.color)
+        message = msg("{place} has no record of a verification", recorded.place.text)
+        hint = msg("provisioner verify records one; PROVISIONER_STATE names the place of another machine's")
+        print_warning(message, hint)
     return 0
 
 

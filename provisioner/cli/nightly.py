@@ -10,7 +10,7 @@ import click
 from provisioner.base.document import Printed
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.processes import program_path, small_environment
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.context import Invocation, echo_lines, now, print_document, print_warning, problem_lines
@@ -44,7 +44,7 @@ class _Terminal:
 
     def verified(self, result: VerifyResult) -> None:
         if not self._invocation.json:
-            click.echo(text_report(result, color=True, say=self._say), nl=False, color=self._invocation.color)
+            click.echo(text_report(result, color=True, say=self._say), nl=False)
 
     def compared(self, planned: Planned) -> None:
         if not self._invocation.json:
@@ -134,7 +134,7 @@ def nightly(
         print_document(night_document(night))
         return night.code
     for step in night.steps:
-        echo_lines(problem_lines(getattr(step.error, "problems", ()), say), err=True, color=invocation.color)
+        echo_lines(problem_lines(getattr(step.error, "problems", ()), say), err=True)
     click.echo("\n" + say("THE NIGHT"))
     for line in night.ending or (say("all paths up, no drift"),):
         click.echo(printable(say.restated(line)))
@@ -200,7 +200,7 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
     session = session_of(invocation)
     board, run = night_notices.switchboard(session), ""
     for note in board.notes:
-        print_warning(note, "", color=invocation.color)
+        print_warning(note, "")
     sendings: tuple[night_notices.Sending, ...]
     if test is not None:
         sendings = (night_notices.send_test(board, test),)
@@ -221,5 +221,7 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
                 click.echo("\n".join(map(printable, sending.notice.text.splitlines())))
     for sending in sendings:
         if sending.is_bad:
-            print_warning(f"receiver {sending.receiver.id} was not told: {sending.message}", sending.hint, color=False)
+            print_warning(
+                msg("receiver {id} was not told: {message}", sending.receiver.id, sending.message), sending.hint
+            )
     return NoticeError.exit_code if any(sending.is_bad for sending in sendings) else 0

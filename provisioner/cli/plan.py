@@ -20,7 +20,7 @@ from provisioner.base.language import Translator
 from provisioner.base.text import Document, counted, msg, printable
 from provisioner.cli.plan_text import plan_ending_lines, plan_lines
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, print_document, print_error_line, print_warning, show
+from provisioner.cli.support.context import Invocation, print_document, print_error, print_warning, show
 from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.session import read_plan, session_of
 from provisioner.cli.support.terminal import Terminal, ValidPath, stdout_of
@@ -138,7 +138,7 @@ def _show_check(invocation: Invocation, result: saved_plan.PlanCheck) -> None:
         return
     terminal = stdout_of(invocation.env, color=invocation.color)
     frozen = [site.facility for site in planned.plan.frozen_in_limit]
-    terminal.print(frozen_lines(frozen))
+    terminal.print(frozen_lines(frozen, say=invocation.say))
     if result.same:
         terminal.print([f"the plan is still {digest}"])
         return
@@ -348,7 +348,7 @@ def plan(
     planned = make_plan(session, parse_limits(limits), allow=allow)
     if out is not None:
         write_atomic(out, planned.text(session.seal_key, saved_plan.maker_here(session)), mode=0o600)
-    older = _older_packages(invocation, session, planned)
+    older = _older_packages(session, planned)
     _show_planned(invocation, planned, PlanDocument, details=details, everything=everything, packages=older)
     if planned.plan.refused:
         return PolicyError.exit_code
@@ -382,12 +382,11 @@ def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything:
         terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))
 
 
-def _older_packages(invocation: Invocation, session: Session, planned: Planned) -> tuple[PackageStatus, ...]:
+def _older_packages(session: Session, planned: Planned) -> tuple[PackageStatus, ...]:
     try:
         return older_packages(session, {spec.id for spec in planned.hosts})
     except StateError as error:
-        message = msg("which packages sites carry is not known: {message}", error.message)
-        print_warning(message, error.hint, color=invocation.color, say=invocation.say)
+        print_warning(msg("which packages sites carry is not known: {message}", error.message), error.hint)
         return ()
 
 
@@ -429,7 +428,7 @@ def _show_planned(
     if invocation.markdown:
         return
     for _, error in sorted(planned.unreadable.items()):
-        print_error_line(error, color=invocation.color, margin="  ", say=invocation.say)
+        print_error(error, "  ")
     terminal = stdout_of(invocation.env, color=invocation.color)
     terminal.print(older_lines(packages or (), invocation.say))
     terminal.print(plan_ending_lines(planned.plan, terminal, judged=model is PlanDocument, say=invocation.say))

@@ -10,7 +10,7 @@ from provisioner.base.errors import HostError, InventoryError, Severity
 from provisioner.base.language import Translator
 from provisioner.base.text import printable
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, print_document, print_error_line
+from provisioner.cli.support.context import Invocation, print_document, print_error
 from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import Terminal, stdout_of
@@ -83,7 +83,7 @@ def input_(invocation: Invocation, limits: tuple[str, ...]) -> int:
     planned = make_plan(session, parse_limits(limits), now=now, is_judged=False)
     print_document(rego_input_of(planned.plan, session.served, {spec.id: spec for spec in planned.hosts}, now))
     for _, error in sorted(planned.unreadable.items()):
-        print_error_line(error, color=invocation.color, say=invocation.say)
+        print_error(error)
     return HostError.exit_code if planned.unreadable else 0
 
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from provisioner.base.document import Count, HeldRow, Printed, ProblemRow, Row, of
 from provisioner.base.errors import PolicyError
-from provisioner.base.text import counted, printable
+from provisioner.base.language import Translator
+from provisioner.base.text import counted, msg, printable
 from provisioner.cli.support.completion import hosts_like
 from provisioner.cli.support.context import Invocation, echo_lines, print_document, print_warning, problem_lines
 from provisioner.cli.support.options import limit_option
@@ -53,19 +54,20 @@ def prove(invocation: Invocation, sources: tuple[str, ...], targets: tuple[str, 
     if invocation.json:
         print_document(_prove_document(proof).plain)
     else:
-        _print_proof(invocation, proof, why=why)
+        _print_proof(proof, invocation.say, why=why)
     code = PolicyError.exit_code if proof.problems else _ABOUT_NOTHING if proof.about_nothing else 0
     return code_with_frozen(code, proof.held)
 
 
-def _print_proof(invocation: Invocation, proof: ReachProof, *, why: bool) -> None:
+def _print_proof(proof: ReachProof, say: Translator, *, why: bool) -> None:
     echo_lines(_matrix_lines(proof.cells, why=why))
     click.echo("")
     for result in proof.about_nothing:
-        message = f"intent {result.statement.name} is about nothing that is there: {result.statement.words}"
-        print_warning(message, "remove it from intents.yml, or correct what it names", color=invocation.color)
-    print_frozen(proof.held, color=invocation.color, consequence="nothing is said of them")
-    echo_lines(problem_lines(proof.problems), err=True, color=invocation.color)
+        name, what = result.statement.name, result.statement.words
+        message = msg("intent {name} concerns no object of the inventory: {what}", name, what)
+        print_warning(message, msg("remove it from intents.yml, or correct its names"))
+    print_frozen(proof.held, consequence="nothing is said of them")
+    echo_lines(problem_lines(proof.problems, say), err=True)
     echo_lines(_ending_lines(proof.cells, proof.results))
 
 
@@ -247,6 +249,6 @@ def readers(invocation: Invocation, centre: str, viewer: str, limits: tuple[str,
         print_document(ReadersDocument.made_of(listing, summary=summary).plain)
         return code_with_frozen(0, listing.held)
     echo_lines(_reading_lines(listing.readings))
-    print_frozen(listing.held, color=invocation.color, consequence="nothing is said of them")
+    print_frozen(listing.held, consequence="nothing is said of them")
     click.echo(_reading_ending(listing.readings, listing.user))
     return code_with_frozen(0, listing.held)

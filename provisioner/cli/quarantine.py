@@ -56,7 +56,7 @@ def list_(invocation: context.Invocation, limits: tuple[str, ...]) -> int:
         terminal = stdout_of(invocation.env, color=invocation.color)
         terminal.print(quarantine_lines(paths, terminal, apart=False))
         for _, error in sorted(planned.unreadable.items()):
-            context.print_error_line(error, color=invocation.color, margin="  ")
+            context.print_error(error, "  ")
         read = len(planned.plan.basis.live)
         if not paths and read:
             click.echo(f"no path is quarantined on the hosts that were read: {read} of {len(planned.hosts)}")

@@ -129,7 +129,7 @@ def replace(
         make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
         done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
         document = ReplaceDocument.made_of(replacement, done=done, packages={}, dry_run=False)
-        _record(invocation, session, replacement.called, document)
+        _record(session, replacement.called, document)
     wrote = (
         _write_packages(invocation, replacement, packages)
         if packages and not dry_run and (done or replacement.is_alive)
@@ -139,9 +139,9 @@ def replace(
     show(invocation, document, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run))
 
 
-def _record(invocation: Invocation, session: Session, called: CalledHost, document: Printed) -> None:
+def _record(session: Session, called: CalledHost, document: Printed) -> None:
     if left := record_done(session, Operation.KEYS, [called.spec.id], document.plain, called.secrets.digest_key):
-        print_warning(left, UNRECORDED_HINT, color=invocation.color)
+        print_warning(left, UNRECORDED_HINT)
 
 
 def _refuse_filled(invocation: Invocation, folder: Path) -> None:
@@ -159,7 +159,7 @@ def _write_packages(invocation: Invocation, replacement: Replacement, folder: Pa
     for facility, package in packages.files.items():
         write_tree(folder / facility, package.files)
     if failure := record_handed(session, packages):
-        print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
+        print_warning(failure, NOT_RECORDED_HINT)
     return {facility: str(folder / facility) for facility in packages.files}
 
 
@@ -285,7 +285,7 @@ def restore(
     done = restore_relay(
         session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))
     )
-    _record(invocation, session, restoration.called, RestoreDocument.made_of(restoration, done=done, dry_run=False))
+    _record(session, restoration.called, RestoreDocument.made_of(restoration, done=done, dry_run=False))
     code = _show_restored(invocation, restoration, done, dry_run=False, commits=commits)
     texts.commit_written(invocation, checkout, [done.written] if done.written else [], f"{relay} restored")
     return code

@@ -273,7 +273,7 @@ def drain(
             lambda: session_of(invocation), texts.edits_of(invocation), request, terms, attendant
         )
     if outcome.refusal is not None:
-        print_error(outcome.refusal, as_json=False, color=invocation.color, say=invocation.say)
+        print_error(outcome.refusal)
     document = _drain_document(outcome, dry_run=dry_run)
     show(invocation, document, chain(_drain_ending(outcome, invocation.say, dry_run=dry_run), attendant.reminder()))
     return _exit_code_of(outcome)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from provisioner.base.document import Day, HeldRow, Printed
-from provisioner.base.text import counted
+from provisioner.base.text import counted, msg
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, print_document, print_warning, today
 from provisioner.cli.support.options import hosts_limit_option
@@ -64,9 +64,9 @@ def render(invocation: Invocation, folder: Path, limits: tuple[str, ...]) -> int
         print_document(RenderDocument(files=written, left_out=left_out, held=frozen).plain)
     else:
         for reason in left_out.values():
-            print_warning(reason, "set a password for its vault id to render it as well", color=invocation.color)
+            print_warning(reason, msg("set a password for its vault id to render it as well"))
         click.echo(f"wrote {counted(len(written), 'file')} below {folder}; those of relays hold secrets")
-        print_frozen(frozen, color=invocation.color, consequence="not in these files; hosts keep their state")
+        print_frozen(frozen, consequence="not in these files; hosts keep their state")
     return code_with_frozen(0, frozen)
 
 
@@ -109,7 +109,7 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
     write_tree(folder, _by_folder({facility: package.files for facility, package in packages.files.items()}))
     failure = record_handed(session, packages)
     if failure:
-        print_warning(failure, NOT_RECORDED_HINT, color=invocation.color)
+        print_warning(failure, NOT_RECORDED_HINT)
     if invocation.json:
         files = packages.files
         of_sites = {
@@ -120,14 +120,14 @@ def site_package(invocation: Invocation, facilities: tuple[str, ...], folder: Pa
         print_document(SitePackageDocument.made_of(packages, **of_sites).plain)
         return code_with_frozen(0, packages.held)
     for facility, shut_files in packages.shut.items():
-        hint = "set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"
-        print_warning(f"{facility} has no package: {', '.join(shut_files)} stayed shut", hint, color=invocation.color)
+        message = msg("{facility} has no package: {files} stayed shut", facility, ", ".join(shut_files))
+        print_warning(message, msg("set a password for its vault id in ANSIBLE_VAULT_IDENTITY_LIST"))
     for facility, package in packages.files.items():
         click.echo(f"wrote {folder / facility}: {_what_to_do(facility, package)}")
     installed = [facility for facility, package in packages.files.items() if not package.is_sheet]
     if installed and not failure:
         click.echo(f"once installed: provisioner gateway installed {' '.join(installed[:_MOST_PACKAGES])}")
-    print_frozen(packages.held, color=invocation.color, consequence="no package is made")
+    print_frozen(packages.held, consequence="no package is made")
     return code_with_frozen(0, packages.held)
 
 

@@ -348,7 +348,7 @@ def approve(
     _report_approval(invocation, made, stored)
     if person in plan.maker.approvers:
         hint = "somebody else has to approve it as well"
-        print_warning(f"{person} made this plan", hint, color=invocation.color, say=invocation.say)
+        print_warning(f"{person} made this plan", hint)
 
 
 def _confirmed_key(invocation: Invocation, plan: "WrittenPlan", chosen: _Chosen) -> Path:

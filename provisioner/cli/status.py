@@ -78,9 +78,9 @@ def _show_status(
     if compares:
         earlier = week_before(invocation, overview, facilities, limit)
         compared = progress(chosen, lambda one: overview.inventory.province_counted(one.facility), earlier)
-    _warn_of_inventory(invocation, overview)
+    _warn_of_inventory(overview)
     if not invocation.json:
-        print_frozen(frozen, color=invocation.color, consequence=HOSTS_KEEP, say=invocation.say)
+        print_frozen(frozen, consequence=HOSTS_KEEP)
     explained = _all_explained(overview, chosen) if why else {}
     drains = drains_in_progress(overview.inventory, overview.evidence)
     sites = [status.facility for status in chosen]
@@ -115,24 +115,23 @@ def _show_status(
     return code_with_frozen(InventoryError.exit_code if overview.unreadable else 0, frozen)
 
 
-def _warn_of_inventory(invocation: Invocation, overview: Overview) -> None:
+def _warn_of_inventory(overview: Overview) -> None:
     if overview.errors and not overview.frozen and not overview.is_past:
         errors = counted(len(overview.errors), "error")
         message = msg("the inventory has {errors}: hosts stay as they are until it has no error", errors)
-        print_warning(message, marked("see them: provisioner validate"), color=invocation.color, say=invocation.say)
+        print_warning(message, marked("see them: provisioner validate"))
     if overview.unsealed and not overview.is_past:
         relays = named(overview.unsealed)
         message = msg("the tunnel's key of {relays} is on its disk alone: a dead disk costs each site a visit", relays)
         hint = marked("have it sealed: provisioner keys init")
         if overview.inventory.settings.recovery is None:
             hint = marked("make a recovery key, to which relays seal theirs: provisioner keys recovery, then keys init")
-        print_warning(message, hint, color=invocation.color, say=invocation.say)
+        print_warning(message, hint)
     for run in overview.unended:
         hint = marked("what its hosts hold is not known until it has: provisioner history")
-        print_warning(msg("run {run} has not ended", run), hint, color=invocation.color, say=invocation.say)
+        print_warning(msg("run {run} has not ended", run), hint)
     for name in overview.unreadable:
-        message = msg("facility {name} cannot be read, and is not shown", name)
-        print_warning(message, "", color=invocation.color, say=invocation.say)
+        print_warning(msg("facility {name} cannot be read, and is not shown", name), "")
 
 
 def _all_explained(overview: Overview, chosen: Sequence[FacilityStatus]) -> dict[str, Explained]:
@@ -212,7 +211,7 @@ def availability(
     )
     with without_collector():
         report = availability_of(invocation.inventory, invocation.env, request)
-    _warn_of_verdicts(invocation, report)
+    _warn_of_verdicts(report)
     document = AvailabilityDocument(
         from_=request.span.begin,
         until=request.span.until,
@@ -230,12 +229,12 @@ def availability(
     return _MISSED if missed(report.rows) or missed([report.total]) else 0
 
 
-def _warn_of_verdicts(invocation: Invocation, report: "AvailabilityReport") -> None:
+def _warn_of_verdicts(report: "AvailabilityReport") -> None:
     if not report.rows:
-        message = f"no verdict of that time is recorded in {report.place.text}"
-        hint = "verify records verdicts; PROVISIONER_STATE names another machine's history"
-        print_warning(message, hint, color=invocation.color)
-    options.warn_of_damage(invocation, report.damaged)
+        message = msg("no verdict of that time is recorded in {place}", report.place.text)
+        hint = msg("verify records verdicts; PROVISIONER_STATE names another machine's history")
+        print_warning(message, hint)
+    options.warn_of_damage(report.damaged)
     for name in report.unknown:
-        message = f"policy.availability names {name}: no verdict of it is recorded for that time"
-        print_warning(message, "see that it is written as in its file", color=invocation.color)
+        message = msg("policy.availability names {name}: no verdict of it is recorded for that time", name)
+        print_warning(message, msg("see that it is written as in its file"))

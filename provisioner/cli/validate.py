@@ -67,9 +67,7 @@ def validate(
     else:
         # Errors first, so that hundreds of warnings do not hide them.
         listed = sorted(validation.problems, key=lambda problem: problem.severity is not Severity.ERROR)
-        echo_lines(
-            (*problem_lines(listed, invocation.say), _summary_line(validation, invocation.say)), color=invocation.color
-        )
+        echo_lines((*problem_lines(listed, invocation.say), _summary_line(validation, invocation.say)))
     return InventoryError.exit_code if validation.errors else 0
 
 
@@ -166,5 +164,5 @@ def allocate(invocation: Invocation, *, commits: bool) -> int:
         for item in items:
             click.echo(f"{verb} {item.object}: {item.address or 'port'} {item.port or ''}".rstrip())
     click.echo(texts.written_line(allocation.path, checkout) if allocation.path else "nothing to allocate")
-    texts.print_frozen(allocation.held, color=invocation.color, consequence="what is recorded stays as it is")
+    texts.print_frozen(allocation.held, consequence="what is recorded stays as it is")
     return texts.code_with_frozen(0, allocation.held)

@@ -66,9 +66,7 @@ class ResultSoFar(FirstAnswerClock):
         self._print(say("after {seconds} s: {up} of {paths} up", seconds=after, up=up, paths=paths))
 
 
-def write_files(
-    result: VerifyResult, chosen: VerifyChoices, fail_on: Verdict, *, color: bool | None, say: Translator
-) -> tuple[Path, ...]:
+def write_files(result: VerifyResult, chosen: VerifyChoices, fail_on: Verdict, say: Translator) -> tuple[Path, ...]:
     """Write the requested files; warn of those that failed, and return them."""
     makers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
         (chosen["html"], lambda: html_page(result, say)),
@@ -82,7 +80,7 @@ def write_files(
         try:
             write_atomic(path, make())
         except InventoryError as error:
-            print_warning(error.message, _UNWRITTEN_HINT, color=color, say=say)
+            print_warning(error.message, _UNWRITTEN_HINT)
             unwritten.append(path)
     return tuple(unwritten)
 
@@ -113,20 +111,19 @@ def verify_and_record(invocation: Invocation, session: Session, limits: tuple[st
     accepted = None
     if chosen["accept"]:
         result, accepted = verification.accept_pictures(session, result, renew=chosen["renew"])
-    fail_on, color, say = Verdict(chosen["fail_on"]), invocation.color, invocation.say
-    unwritten = write_files(result, chosen, fail_on, color=color, say=say)
+    fail_on, say = Verdict(chosen["fail_on"]), invocation.say
+    unwritten = write_files(result, chosen, fail_on, say)
     if invocation.json:
         print_document(verify_in_parts(result))
     else:
         # click removes the colours if they are not wanted.
-        click.echo(text_report(result, detail=chosen["detail"], color=True, say=say), nl=False, color=color)
+        click.echo(text_report(result, detail=chosen["detail"], color=True, say=say), nl=False)
     try:
         verification.record_verification(session, result, limits, accepted)
     except verification.NoteError as error:
-        print_warning(error.message, error.hint, color=color, say=say)
+        print_warning(error.message, error.hint)
     except StateError as error:
         if chosen["accept"]:
             raise
-        message = msg("this verification is not recorded: {message}", error.message)
-        print_warning(message, error.hint, color=color, say=say)
+        print_warning(msg("this verification is not recorded: {message}", error.message), error.hint)
     return code_with_frozen(exit_code(result, fail_on), (*result.held, *unwritten))

@@ -71,7 +71,7 @@ def watch(
         if not invocation.json:
             context.echo_lines(map(printable, _news_lines(news)))
         for message, hint in news.warnings:
-            context.print_warning(message, hint, color=invocation.color)
+            context.print_warning(message, hint)
 
     with (
         context.ended_by_signal() as stop,

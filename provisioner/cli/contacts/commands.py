@@ -82,7 +82,7 @@ def _show_checked(invocation: Invocation, problems: Collection[Problem], judged:
         of_check = {"provinces": judged, "contacts": count, "problems": problems}
         print_document(CheckDocument(ok=not errors, **of_check).plain)
         return code
-    echo_lines(problem_lines(problems), color=invocation.color)
+    echo_lines(problem_lines(problems, invocation.say))
     click.echo(
         _summary(errors, len(problems) - errors, f"{counted(count, 'contact')} in {counted(len(judged), 'province')}")
     )

@@ -20,7 +20,7 @@ import click
 
 from provisioner.base.files import top_of
 from provisioner.base.git import without_programs_of
-from provisioner.base.language import VARIABLE, Language, language_of, translator
+from provisioner.base.language import VARIABLE, Language, language_of
 from provisioner.base.processes import without_collector
 from provisioner.base.text import did_you_mean, msg
 from provisioner.cli.support.attendance import attended, progress_of
@@ -370,12 +370,12 @@ def _present_spellings(ctx: click.Context, former: Mapping[str, str], words: lis
     """Yield a command's words; warn of former spellings."""
     options = words.index("--") if "--" in words else len(words)
     for number, word in enumerate(words):
-        spelling, equals, value = word.partition("=")
-        present = former.get(spelling) if number < options else None
-        if present and not ctx.resilient_parsing:
-            message = f"{spelling} is now {present}: the former spelling ends with the next major release"
-            print_warning(message, "", color=None, say=translator(ctx.find_root().obj.language))
-        yield f"{present}{equals}{value}" if present else word
+        old, equals, value = word.partition("=")
+        new = former.get(old) if number < options else None
+        if new and not ctx.resilient_parsing:
+            message = msg("{spelling} is now {present}: the former spelling ends with the next major release", old, new)
+            print_warning(message, "")
+        yield f"{new}{equals}{value}" if new else word
 
 
 class LazyGroup(NamedGroup):

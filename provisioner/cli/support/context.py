@@ -142,17 +142,22 @@ def show(invocation: Invocation, document: "Printed", lines: Iterable[str]) -> N
         echo_lines(printable(invocation.say.restated(line)) for line in lines)
 
 
-def said(text: str) -> str:
-    """Return a finished sentence in the language of the running command."""
+def spoken() -> Translator:
+    """Return the language of the running command."""
     ctx = click.get_current_context(silent=True)
     configuration = ctx.find_root().obj if ctx else None
-    return translator(getattr(configuration, "language", Language.EN)).restated(text)
+    return translator(getattr(configuration, "language", Language.EN))
 
 
-def echo_lines(lines: Iterable[str], *, err: bool = False, color: bool | None = None) -> None:
+def said(text: str) -> str:
+    """Return a finished sentence in the language of the running command."""
+    return spoken().restated(text)
+
+
+def echo_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines, on standard error with `err`."""
     for line in lines:
-        click.echo(line, err=err, color=color)
+        click.echo(line, err=err)
 
 
 def log(line: str) -> None:
@@ -183,33 +188,33 @@ def hint_line(hint: str, say: Translator = ENGLISH) -> str:
     return f"{say('hint')}: {printable(say.restated(hint))}"
 
 
-def print_error(error: ProvisionerError, *, as_json: bool, color: bool | None, say: Translator = ENGLISH) -> None:
-    """Print an expected error with problems and next step."""
-    problems: tuple[Problem, ...] = getattr(error, "problems", ())
+def print_error(
+    error: ProvisionerError,
+    margin: str = "",
+    *,
+    as_json: bool = False,
+    color: bool | None = None,
+    say: Translator | None = None,
+) -> None:
+    """Print an error's problems, its sentence and the next step."""
+    say, problems = say or spoken(), getattr(error, "problems", ())
     if as_json:
         print_document(error_document(error.code, error.message, error.hint, error.object, problems))
         return
-    for line in problem_lines(problems, say):
+    for line in (*problem_lines(problems, say), *_lines_of(Severity.ERROR, error.message, error.hint, say, margin)):
         click.echo(line, err=True, color=color)
-    print_error_line(error, color=color, say=say)
 
 
-def print_error_line(
-    error: ProvisionerError, *, color: bool | None, margin: str = "", say: Translator = ENGLISH
-) -> None:
-    """Print an error's sentence on standard error, and its indented hint."""
-    head = click.style(f"{say.word(Severity.ERROR)}:", fg="red", bold=True)
-    click.echo(f"{head} {printable(say.restated(error.message))}", err=True, color=color)
-    if error.hint:
-        click.echo(f"{margin}{hint_line(error.hint, say)}", err=True, color=color)
-
-
-def print_warning(message: str, hint: str, *, color: bool | None, say: Translator = ENGLISH) -> None:
+def print_warning(message: str, hint: str) -> None:
     """Print a warning on standard error, although the command succeeded."""
-    head = click.style(f"{say.word(Severity.WARNING)}:", fg="yellow", bold=True)
-    click.echo(f"{head} {printable(say.restated(message))}", err=True, color=color)
+    echo_lines(_lines_of(Severity.WARNING, message, hint, spoken(), "  "), err=True)
+
+
+def _lines_of(severity: Severity, message: str, hint: str, say: Translator, margin: str) -> Iterable[str]:
+    head = click.style(f"{say.word(severity)}:", fg=_COLOURS[severity], bold=True)
+    yield f"{head} {printable(say.restated(message))}"
     if hint:
-        click.echo(f"  {hint_line(hint, say)}", err=True, color=color)
+        yield f"{margin}{hint_line(hint, say)}"
 
 
 def error_document(

@@ -12,9 +12,9 @@ import click
 from pydantic.fields import FieldInfo
 
 from provisioner.base.errors import UsageError
-from provisioner.base.text import VIETNAM, counted, printable
+from provisioner.base.text import VIETNAM, counted, msg, printable
 from provisioner.cli.support.completion import limits_like
-from provisioner.cli.support.context import Invocation, print_warning
+from provisioner.cli.support.context import print_warning
 from provisioner.cli.support.terminal import DAY, Amount, ListedWord
 from provisioner.desired.names import NAMES
 from provisioner.inventory.model.base import Model, Text, inner_model, use_of
@@ -102,12 +102,13 @@ def split_host_and_port(place: str) -> tuple[str, str]:
     return address, digits if colon else _SSH_PORT
 
 
-def warn_of_damage(invocation: Invocation, damaged: Sequence[str]) -> None:
+def warn_of_damage(damaged: Sequence[str]) -> None:
     """Warn of unreadable records."""
     if damaged:
         named = ", ".join(damaged[:_MOST_DAMAGED])
-        message = f"{counted(len(damaged), 'record')} cannot be read, and counts as not measured: {named}"
-        print_warning(message, "see all that is wrong: provisioner history verify", color=invocation.color)
+        records = counted(len(damaged), "record")
+        message = msg("{records} cannot be read, and counts as not measured: {named}", records, named)
+        print_warning(message, msg("see all that is wrong: provisioner history verify"))
 
 
 def rollout_options(command: C) -> C:

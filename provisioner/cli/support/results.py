@@ -75,7 +75,7 @@ def show_applied(invocation: Invocation, applied: Applied) -> int:
     if invocation.json:
         print_document(applied.document)
     else:
-        echo_lines(applied_lines(applied, invocation.say), color=invocation.color)
+        echo_lines(applied_lines(applied, invocation.say))
     incomplete = ApplyError.exit_code if applied.remaining or applied.notes else 0
     return code_with_frozen(code_of(applied, exit_code(applied.results, incomplete)), applied.held)
 

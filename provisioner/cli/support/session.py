@@ -56,7 +56,7 @@ def overview_of(invocation: Invocation, as_of: datetime | None = None) -> Overvi
         hint = marked(
             "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
         )
-        print_warning(message, hint, color=invocation.color, say=invocation.say)
+        print_warning(message, hint)
     return view
 
 

@@ -18,7 +18,7 @@ from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg, printable
 from provisioner.cli.support.completion import facilities_like
-from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, said, today
+from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, said, spoken, today
 from provisioner.cli.support.options import limit_option
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.desired.limit import parse_limits
@@ -127,7 +127,7 @@ def _finish_edits(
         return 0
     for edit in edits:
         echo_lines(diff_lines(edit) if edit.changed else [said(f"{edit.path}: {edit.facility} is so already")])
-        echo_lines(problem_lines(edit.warnings, invocation.say), err=True, color=invocation.color)
+        echo_lines(problem_lines(edit.warnings, invocation.say), err=True)
     if commit:
         click.echo(said(f"committed as {commit[:12]}: {message}"))
     changed = [edit for edit in edits if edit.changed]
@@ -236,11 +236,9 @@ def frozen_lines(
             yield f"    {say('hint')}: {printable(say.restated(facility.hint))}"
 
 
-def print_frozen(
-    frozen: Sequence[FrozenFacility], *, color: bool | None, consequence: str, say: Translator = ENGLISH
-) -> None:
+def print_frozen(frozen: Sequence[FrozenFacility], *, consequence: str) -> None:
     """Print frozen facilities on standard error."""
-    echo_lines(frozen_lines(frozen, consequence, say), err=True, color=color)
+    echo_lines(frozen_lines(frozen, consequence, spoken()), err=True)
 
 
 def code_with_frozen(code: int, frozen: Sequence[object]) -> int:

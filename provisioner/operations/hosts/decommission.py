@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provisioner.base.errors import HostError, PolicyError, StateError
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, named
+from provisioner.base.text import Document, msg, named
 from provisioner.desired.owner import UNMARKED, Owner
 from provisioner.desired.spec import HostSpec
 from provisioner.hosts.answers import read_answer, wire
@@ -31,7 +31,7 @@ from provisioner.plan.guards.policy import TRUST
 from provisioner.record.entries import Ending, Operation, of_hosts
 from provisioner.record.state_folder import record_keys, state_folder_of
 
-UNRECORDED_HINT = "see that the history can be written to (PROVISIONER_STATE); nothing has to be done again"
+UNRECORDED_HINT = msg("see that the history can be written to (PROVISIONER_STATE); no step has to be done again")
 RELEASE_TIMEOUT_S = 60.0
 REMOVE_TIMEOUT_S = 120.0
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 from provisioner.base import errors
 from provisioner.base.document import Count, Moment, Printed, Row, Said, Seconds, of
 from provisioner.base.files import make_own_folder, read_regular, refuse_link, replace_file
-from provisioner.base.text import Document, local_iso
+from provisioner.base.text import Document, local_iso, msg
 from provisioner.desired.limit import Limit
 from provisioner.operations.apply.verification import (
     NoteError,
@@ -166,8 +166,8 @@ def _defect_error(error: Exception) -> errors.ProvisionerError:
     """Return a defect's location, without the exception's words, which may quote values."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-    hint = "this is a defect of provisioner: report it with this line, which names no inventory value"
-    return errors.ProvisionerError(f"internal error ({type(error).__name__} at {where})", hint=hint)
+    hint = msg("this is a defect of provisioner: report it with this line, which names no inventory value")
+    return errors.ProvisionerError(msg("internal error ({name} at {where})", type(error).__name__, where), hint=hint)
 
 
 class StepRow(Row):
@@ -254,8 +254,8 @@ def keep_night(environment: Mapping[str, str], night: NightRun) -> None:
     document |= {"complete": night.is_complete, "exit_code": night.code, "last_complete": last}
     document |= {"steps": {step.step.value: step.outcome.state.value for step in night.steps}}
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-    hint = "make room, or give yourself the folder; until then this night counts as one that did not happen"
-    with errors.os_errors(f"{file} cannot be written", hint, errors.StateError):
+    hint = msg("make room, or give yourself the folder; until then this night counts as one that did not happen")
+    with errors.os_errors(msg("{file} cannot be written", file), hint, errors.StateError):
         make_own_folder(file.parent)
         refuse_link(file)
         replace_file(file, text.encode())
@@ -279,7 +279,7 @@ _CHANGES: Final = 10
 _HELD: Final = errors.InventoryError.exit_code
 _SKIPPED: Final = StepOutcome(state=StepState.SKIPPED)
 _PAGE: Final = "verify.html"
-_FULL_HINT: Final = "make room there, or name another folder with --report; the verification itself is kept"
+_FULL_HINT: Final = msg("make room there, or name another folder with --report; the verification itself is kept")
 
 
 class NightWatcher(Protocol):
@@ -325,8 +325,8 @@ def _inventory_id(session: Session) -> str:
     base_inventory = session.loaded.frame
     if base_inventory is None:
         problems = tuple(problem for problem in session.loaded.problems if problem.stops)
-        message = f"the inventory {session.root} cannot be understood"
-        raise errors.InventoryError(message, problems=problems, hint="run: provisioner validate")
+        message = msg("the inventory {root} cannot be understood", session.root)
+        raise errors.InventoryError(message, problems=problems, hint=msg("run: provisioner validate"))
     return base_inventory.settings.id
 
 
@@ -427,7 +427,7 @@ def _keep(session: Session, night: NightRun) -> StepOutcome:
 
 # --- files ----------------------------------------------------------------------------------------
 def _folder(folder: Path) -> Path:
-    with errors.os_errors(f"the folder {folder} cannot be made", _FULL_HINT, errors.ReportError):
+    with errors.os_errors(msg("the folder {folder} cannot be made", folder), _FULL_HINT, errors.ReportError):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     return folder
 
@@ -454,5 +454,5 @@ def _write(file: Path, document: Document) -> None:
 
 
 def _write_text(file: Path, text: str) -> None:
-    with errors.os_errors(f"{file} cannot be written", _FULL_HINT, errors.ReportError):
+    with errors.os_errors(msg("{file} cannot be written", file), _FULL_HINT, errors.ReportError):
         replace_file(file, text.encode(), mode=0o640)

@@ -13,7 +13,7 @@ from provisioner.base import errors
 from provisioner.base.document import Count, Row, Said, of
 from provisioner.base.http import HttpLimits, ReachError
 from provisioner.base.roles import ReaderRole, ReaderScope
-from provisioner.base.text import did_you_mean
+from provisioner.base.text import did_you_mean, msg
 from provisioner.integrations.notify import formats
 from provisioner.integrations.notify.delivery import Outgoing, ReceiverTransports, deliver
 from provisioner.integrations.notify.mail import letter_of, trial_letter
@@ -147,8 +147,8 @@ def _refuse_broken(session: Session) -> None:
         p for p in check(session.loaded) if p.object == errors.RECEIVERS and p.severity is errors.Severity.ERROR
     ]
     if errors.RECEIVERS in session.loaded.broken or any(p.code == "receiver-duplicate" for p in problems):
-        message = "nobody was told: receivers.yml has errors"
-        hint = "correct the places listed; then tell them: provisioner notify"
+        message = msg("no receiver was told: receivers.yml has errors")
+        hint = msg("correct the places listed; then tell them: provisioner notify")
         raise errors.NoticeError(message, problems=tuple(sorted(problems)), hint=hint)
 
 
@@ -183,7 +183,7 @@ def tell_all(
         try:
             return _notify_receiver(board, receiver, night, patience, dry=dry)
         except Exception as error:  # noqa: BLE001 (a defect in one notice keeps none from anybody else)
-            message = f"internal error ({type(error).__name__})"
+            message = msg("internal error ({name})", type(error).__name__)
             return Sending(receiver, SendOutcome.FAILED, message=message, hint="report this defect of provisioner")
 
     if not receivers:
@@ -250,8 +250,8 @@ def refuse_unknown(board: Switchboard, names: Sequence[str]) -> None:
     ids = [receiver.id for receiver in board.receivers]
     for name in names:
         if name not in ids:
-            hint = did_you_mean(name, ids, f"receivers are: {', '.join(ids) or 'none; write receivers.yml'}")
-            raise errors.UsageError(f"there is no receiver {name}", hint=hint, object=name)
+            hint = did_you_mean(name, ids, msg("receivers.yml has: {ids}", ", ".join(ids) or "-"))
+            raise errors.UsageError(msg("there is no receiver {name}", name), hint=hint, object=name)
 
 
 def send_test(board: Switchboard, name: str) -> Sending:
@@ -279,8 +279,8 @@ def last_verification(session: Session) -> tuple[str, VerifyDocument]:
                 is_whole = recorded.run.operation is Operation.VERIFY and recorded.finished is not None
                 if is_whole and (document := verification_of(history, recorded.run.id)) is not None:
                     return recorded.run.id, document
-    hint = "verify first: provisioner nightly, or provisioner verify"
-    raise errors.UsageError("no verification is recorded, so that there is nothing to tell", hint=hint)
+    hint = msg("verify first: provisioner nightly, or provisioner verify")
+    raise errors.UsageError(msg("no verification is recorded yet"), hint=hint)
 
 
 def verification_of(history: History, run: str) -> VerifyDocument | None:
@@ -289,8 +289,9 @@ def verification_of(history: History, run: str) -> VerifyDocument | None:
     try:
         return None if document is None else recorded_verification(document)
     except errors.UnreadableError as error:
-        message = f"a verification in {history.place.text} is not as this program records them: {error}"
-        raise errors.StateError(message, hint="provisioner history verify says whether it was changed") from None
+        place = history.place.text
+        message = msg("a verification in {place} is not as this program records them: {error}", place, error)
+        raise errors.StateError(message, hint=msg("provisioner history verify says whether it was changed")) from None
 
 
 def problem_of(sendings: Sequence[Sending]) -> errors.ProvisionerError | None:
@@ -299,6 +300,7 @@ def problem_of(sendings: Sequence[Sending]) -> errors.ProvisionerError | None:
     if not bad:
         return None
     first = bad[0]
-    more = f", and {len(bad) - 1} more" if bad[1:] else ""
-    message = f"receiver {first.receiver.id} was not told{more}: {first.message}"
+    message = msg("receiver {id} was not told: {message}", first.receiver.id, first.message)
+    if bad[1:]:
+        message = msg("{message} (and {count} more)", message, len(bad) - 1)
     return errors.NoticeError(message, hint=f"{first.hint}; {_LATER}", object=first.receiver.id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import InventoryError, SecretsError, UsageError
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, did_you_mean, endpoint_text, printable
+from provisioner.base.text import Document, did_you_mean, endpoint_text, msg, printable
 from provisioner.desired.readers import push_places
 from provisioner.desired.sites import had_tunnel, link_ends, package_digest
 from provisioner.inventory.loader.load import load_settings
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SHUT = "the vault's own file stayed shut, by whose key the record is sealed"
 S = TypeVar("S", Facility, Facility | Outline)
 
-NOT_RECORDED_HINT = "status goes on to say what was recorded before; make it once more when the history can be written"
+NOT_RECORDED_HINT = msg("status shows the earlier record; make it again once the history can be written")
 
 
 def record_handed(session: Session, packages: SitePackages) -> str:

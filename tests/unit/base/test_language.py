@@ -76,7 +76,7 @@ _OTHER_WORDS = {"head", "level", "lock", "record", "run", "zone"}
 #: Terms that no message has.
 _OF_COMMANDS_AND_DOCS = {
     "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "mark",
-    "measurement", "notice", "path gate", "quarantined path", "receipt", "rollback", "transaction", "wanted",
+    "measurement", "notice", "path gate", "quarantined path", "receipt", "transaction", "wanted",
 }  # fmt: skip
 
 

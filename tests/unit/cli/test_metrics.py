@@ -80,7 +80,7 @@ def test_where_no_night_ever_ran_that_is_told(applied: RecordingController) -> N
     printed = applied.run("metrics")
     assert printed.code == 0
     assert lines(printed.out, "provisioner_verification_end_timestamp_seconds") == []
-    assert "no verification is recorded" in printed.err
+    assert "has no record of a verification" in printed.err
 
 
 def test_metrics_are_told_of_an_inventory_with_errors(verified: RecordingController) -> None:

@@ -82,7 +82,7 @@ def test_an_intent_about_nothing_is_said_and_is_not_green(inventory: Path, capsy
     say(inventory, "{ id: idle, deny: { from: [relay/relay-vnpt-1], to: [site/kcl-bg-001] } }")
     assert call(inventory, "prove") == 1
     out, err = capsys.readouterr()
-    assert "intent idle is about nothing that is there" in err
+    assert "intent idle concerns no object of the inventory" in err
     assert out.splitlines()[-1] == "intents.yml: 0 hold, 1 about nothing that is there"
     printed = document(inventory, capsys, code=1)
     assert [s["holds"] for s in printed["statements"] if s["id"] == "idle"] == [None]
