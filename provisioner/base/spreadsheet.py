@@ -35,8 +35,9 @@ MOST_COLUMNS = 12  #: Of a printed page.
 _MARGIN = 0.4  #: Inches.
 _PAGE_PIXELS = 1040  #: An A4 page across, between the margins.
 _LEAST_SCALE = 0.65  #: Smaller letters are not readable.
-# Names of cell types: number, text.
-_TYPE = {False: "n", True: "s"}
+_TYPE = {str: "s", int: "n", float: "n"}
+# Excel and LibreOffice write a comma then, whatever their own language.
+_FORMAT = {str: TEXT_FORMAT, int: "General", float: "[$-42A]0.00##%"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ REMARK = CellStyle(italic=True, border=False)
 
 # By sheet, since a look is places in the lists of fonts and borders of the sheet's own workbook. To look those up for
 # each cell takes ten times as long as all else that is done for it.
-_Looks = dict[tuple[CellStyle, bool], StyleArray]
+_Looks = dict[tuple[CellStyle, type], StyleArray]
 _LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
 
 
@@ -85,11 +86,14 @@ def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] =
 
 def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = BODY) -> None:
     """Write a text cell: no formula, no lost leading zero or plus."""
-    _fill_in_cell(_unmerged_cell(sheet, row, column), text, style)
+    cell = sheet.cell(row, column)
+    if not isinstance(cell, Cell):  # never: cells are merged after they are written
+        raise TypeError(cell)
+    _fill_in_cell(cell, text, style)
 
 
-def cells_of(sheet: Worksheet, row: Sequence[str | int], style: CellStyle = BODY) -> list[Cell]:
-    """Make cells of an appended row: texts stay texts, numbers numbers."""
+def cells_of(sheet: Worksheet, row: Sequence[str | float], style: CellStyle = BODY) -> list[Cell]:
+    """Make cells of an appended row: texts, counts, and floats as percentages."""
     cells = []
     for content in row:
         cell = WriteOnlyCell(sheet)
@@ -98,28 +102,19 @@ def cells_of(sheet: Worksheet, row: Sequence[str | int], style: CellStyle = BODY
     return cells
 
 
-def _unmerged_cell(sheet: Worksheet, row: int, column: int) -> Cell:
-    cell = sheet.cell(row, column)
-    if not isinstance(cell, Cell):  # never: cells are merged after they are written
-        raise TypeError(cell)
-    return cell
-
-
-def _fill_in_cell(cell: Cell, content: str | int, style: CellStyle) -> None:
-    is_text = isinstance(content, str)
+def _fill_in_cell(cell: Cell, content: str | float, style: CellStyle) -> None:
+    kind = str if isinstance(content, str) else type(content)
     line = clean(content) if isinstance(content, str) else content
     if line != "":
         cell.value = neutral(line) if isinstance(line, str) else line
-        cell.data_type = _TYPE[is_text]
+        cell.data_type = _TYPE[kind]
     looks = _LOOKS.setdefault(cell.parent, {})
-    look = looks.get((style, is_text))
+    look = looks.get((style, kind))
     if look is None:
         _apply_style(cell, style)
-        if is_text:
-            cell.number_format = TEXT_FORMAT
-            cell.quotePrefix = True
+        cell.number_format, cell.quotePrefix = _FORMAT[kind], kind is str
         # The library has no public name for a cell's look as a whole; this is how its own pages copy one.
-        look = looks[style, is_text] = cell._style  # type: ignore[attr-defined] # noqa: SLF001
+        look = looks[style, kind] = cell._style  # type: ignore[attr-defined] # noqa: SLF001
     cell._style = copy(look)  # type: ignore[attr-defined] # noqa: SLF001
 
 

@@ -17,9 +17,10 @@ from provisioner.report.tables import Page, SheetRow
 
 _MODIFIED = re.compile(rb"<dcterms:modified\b[^>]*>[^<]*</dcterms:modified>")
 _TOTAL = spreadsheet.CellStyle(bold=True, fill="F2F2F2")
+_NUMBER = replace(spreadsheet.BODY, centred=True)
 _HEADING, _BASIS = replace(spreadsheet.TITLE, wrapped=True), replace(spreadsheet.REMARK, wrapped=True)
 _LINE_POINTS = {True: 19, False: 15}  #: The height of a line: of the heading, of others.
-_LONGEST_FOOTER = 200  #: A spreadsheet program refuses a footer of more than 255 characters with its codes.
+_LONGEST_FOOTER = 215  #: A spreadsheet program refuses a footer of more than 255 characters with its codes.
 _OF_A_LINE = {True: 0.7, False: 1.0}  #: Characters in a column's unit of width, likewise.
 
 
@@ -27,7 +28,9 @@ def _print_heading(sheet: Worksheet, lines: Sequence[str]) -> None:
     heading, moment, basis = (line.replace("&", "&&") for line in lines)
     above, below = spreadsheet.page_edges(sheet)
     above.center.text, above.center.font, above.center.size = heading, "Times New Roman,Bold", 12
-    below.left.text = shorten(f"{moment}. {basis}", _LONGEST_FOOTER, placeholder=" …")
+    above.right.text = moment.removesuffix(" (giờ Việt Nam)")
+    above.right.font, above.right.size = "Times New Roman,Italic", 9
+    below.left.text = shorten(basis, _LONGEST_FOOTER, placeholder=" …")
     below.left.font, below.left.size = "Times New Roman,Italic", 9
 
 
@@ -84,7 +87,8 @@ def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
         lines_of = _lines_of(cells, widths)
         if lines_of > 1:  # LibreOffice does not fit a row without a height to its text
             sheet.row_dimensions[number].height = lines_of * _LINE_POINTS[False]
-        sheet.append(spreadsheet.cells_of(sheet, cells))
+        first = spreadsheet.cells_of(sheet, cells[:numbered], _NUMBER)
+        sheet.append([*first, *spreadsheet.cells_of(sheet, cells[numbered:])])
         sheet.row_dimensions.pop(number, None)
     sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
     if page.total:

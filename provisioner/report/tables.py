@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import jinja2
 
 TOTAL_NAME = "all"  #: The name of a row of totals.
-SheetRow = Sequence[str | int]  #: A row's cells: texts, and numbers that can be summed.
+SheetRow = Sequence[str | float]  #: A row's cells: texts, counts, and shares as floats.
 
 T = TypeVar("T")
-SheetColumn = tuple[str, int, Callable[[T], str | int]]  #: A sheet's column: header, width, and the cell of an item.
+SheetColumn = tuple[str, int, Callable[[T], str | float]]  #: A sheet's column: header, width, and the cell of an item.
 
 _MANY: Final = 5
 

@@ -94,7 +94,7 @@ _BODY: Final = ParagraphLook(first_mm=10, after=6, line=1.15)
 _LOOKS: Final = {
     official.PassageRole.CONTENT: _BODY,
     official.PassageRole.TITLE: replace(_BODY, is_bold=True, stays=True),
-    official.PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT),
+    official.PassageRole.NOTE: replace(_BODY, is_italic=True, stand=Stand.LEFT, stays=True),
     official.PassageRole.FORM: replace(_BODY, stand=Stand.LEFT),
     official.PassageRole.LAST: replace(_BODY, stays=True),
 }
@@ -202,7 +202,7 @@ def parts_of(document: official.OfficialDocument) -> Iterator[str]:
         yield paragraph("", replace(_CENTRE, points=6))
         yield bare_table(_halves(), [(_recipient_paragraphs(document), _NOTHING)])
     else:
-        yield paragraph("", replace(_CENTRE, points=6))
+        yield paragraph("", replace(_CENTRE, points=6, stays=True))
         yield bare_table(_halves(), [(_recipient_paragraphs(document), _signature(head))])
 
 

@@ -131,7 +131,7 @@ def _comparison_blocks(report: ProgressReport) -> Iterator[official.Block]:
         *(official.TableColumn(name, 25, is_centred=True) for name in names),
     )
     then, now = before.total, report.total
-    rows = [(m.label, m.count(then), m.count(now), f"{m.change(now, then):+d}") for m in MEASURES]
+    rows = [(m.label, m.count(then), m.count(now), f"{m.change(now, then):+d}".replace("+0", "0")) for m in MEASURES]
     yield official.OfficialTable(columns, rows)
 
 

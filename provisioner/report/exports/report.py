@@ -310,8 +310,9 @@ def _in_time(timeliness: Timeliness, score: CarrierScore) -> int:
     return score.timeliness[timeliness]
 
 
-def _share_cell(index: int, score: CarrierScore) -> str:
-    return _share_cells(score.share)[index].replace(".", ",")
+def _share_cell(index: int, score: CarrierScore) -> str | float:
+    shown = _share_cells(score.share)[index].removesuffix(" %")  # never rounded up to a level
+    return round(float(shown) / 100, 6) if shown else ""
 
 
 _SCORE_COLUMNS: Final[tuple[SheetColumn[CarrierScore], ...]] = (

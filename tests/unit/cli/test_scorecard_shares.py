@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from provisioner.base import spreadsheet
 from provisioner.record.availability.path_state import StoredVerdict
 from provisioner.record.state_folder import state_folder_of
+from provisioner.report.exports import REPORTS
 from tests.histories import record_verdicts
 from tests.unit.cli.test_status import NOW, Story, document, past, story
 
@@ -113,10 +115,25 @@ def test_the_spreadsheet_has_the_same_shares(nights: Story, tmp_path: Path) -> N
         assert "có hình từ 06/06/2021 00:00 đến trước 13/06/2021 00:00" in str(sheet["A3"].value)
         available, against = column(sheet, "Tỷ lệ thời gian có hình"), column(sheet, "So với mức đã thỏa thuận")
         gaps, work = column(sheet, "Tỷ lệ thời gian chưa đo"), column(sheet, "Tỷ lệ thời gian bảo trì")
-    (viettel, vnpt) = (next(name for name in available if kind in name) for kind in ("Viettel", "VNPT"))
-    assert (available[vnpt], against[vnpt], work[vnpt]) == ("100,00 %", "Đạt", "14,29 %")
-    assert (available[viettel], against[viettel]) == ("83,56 %", "Không đạt")
-    assert (available["fpt"], against["fpt"], gaps["fpt"]) == (None, "Chưa đo", "100,00 %")
+        above, below = spreadsheet.page_edges(sheet)
+    assert (available["VNPT"], against["VNPT"], work["VNPT"]) == (1, "Đạt", 0.1429)
+    assert (available["Viettel"], against["Viettel"]) == (0.8356, "Không đạt")
+    assert (available["fpt"], against["fpt"], gaps["fpt"]) == (None, "Chưa đo", 1)
+    # The printed page has the span whole, and room for the codes of fonts.
+    assert str(below.left.text).endswith(" đến trước 13/06/2021 00:00, tính trên thời gian đã đo và ngoài bảo trì")
+    assert above.right.text == "Thời điểm: 08:00 ngày 13/06/2021"
+
+
+def test_each_sheet_names_carriers_as_people_do(nights: Story, tmp_path: Path) -> None:
+    """An id stands only for a carrier that the inventory has no more."""
+    for report in REPORTS:
+        assert nights.run("export", report, "--out", str(tmp_path / f"{report}.xlsx")) == 0
+        with closing(load_workbook(tmp_path / f"{report}.xlsx")) as opened:
+            for sheet in opened.worksheets:
+                named = [cell.value for row in sheet.iter_rows(min_row=6) for cell in row]
+                assert not {"viettel", "vnpt"} & set(named), (report, sheet.title)
+                if "Doanh nghiệp" in [cell.value for cell in sheet[5]] and report != "surveys":
+                    assert {"Viettel", "VNPT"} <= set(named), (report, sheet.title)
 
 
 def test_where_no_night_is_recorded_nothing_is_100_percent(

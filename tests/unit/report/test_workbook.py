@@ -53,7 +53,7 @@ def test_a_page_is_laid_out_to_be_printed() -> None:
     assert sheet.print_area == "'Theo tỉnh'!$A$5:$C$8"
     above, below = spreadsheet.page_edges(sheet)
     assert (above.center.text, below.right.text) == ("TIẾN ĐỘ", "&P/&N")
-    assert below.left.text == "Thời điểm: 08:00 ngày 15/06/2021 (giờ Việt Nam). Căn cứ: cả nước"
+    assert (above.right.text, below.left.text) == ("Thời điểm: 08:00 ngày 15/06/2021", "Căn cứ: cả nước")
     assert book.properties.created == datetime(2021, 6, 15, 1)  # noqa: DTZ001 (the format has no zone)
 
 
@@ -116,6 +116,16 @@ def test_no_text_becomes_a_formula_and_numbers_stay_numbers(lead: str) -> None:
         "B7": (0, "n"),
         "C7": ("#N/A", "s"),
     }
+
+
+def test_a_share_is_a_percentage_that_can_be_reckoned_with_and_a_row_number_stands_in_the_middle() -> None:
+    columns = [("STT", 6), ("Tỷ lệ", 12), ("Cơ sở", 12)]
+    sheet = read(
+        workbook("TIẾN ĐỘ", "", MOMENT, [Page("Trang", columns, [(1, 0.9999, "a"), (2, 1.0, "b")])])
+    ).worksheets[0]
+    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=6)] == [[1, 0.9999, "a"], [2, 1, "b"]]
+    assert [cell.number_format for cell in sheet[7]] == ["General", "[$-42A]0.00##%", "@"]
+    assert [cell.alignment.horizontal for cell in sheet[7]] == ["center", None, None]
 
 
 def test_two_workbooks_at_once_have_looks_of_their_own() -> None:
