@@ -341,7 +341,7 @@ def test_the_spreadsheet_says_first_how_old_its_proof_is_and_which_pictures_come
         "12/06/2021 00:10",
     )
     assert claimed["Báo cáo đã kết nối từ ngày (chưa kiểm chứng)"] == "20/05/2021"
-    assert claimed["Nguồn báo cáo"] == "illustrative annex 02/PL"
+    assert claimed["Nguồn báo cáo"] == "Phụ lục 02/PL (minh họa)"
     assert (new["Tình trạng hoạt động"], new["Ngày dự kiến hoạt động"]) == ("Đang chuẩn bị", "16/06/2021")
     assert new["Cảnh báo"] == "Hoạt động sau 3 ngày, chưa kết nối"
 
@@ -393,9 +393,7 @@ def test_zones_of_the_survey_that_have_no_camera_are_named(story: Story, capsys:
 @pytest.mark.parametrize("lead", ["=", "+", "-", "@"])
 def test_a_cell_that_begins_like_a_formula_is_none(story: Story, tmp_path: Path, lead: str) -> None:
     path = EXAMPLE / "facilities/hai-duong/kcl-hd-003.yml"
-    text = path.read_text(encoding="utf-8").replace(
-        "next_action: the province", f'next_action: "{lead}HYPERLINK(A) the province'
-    )
+    text = path.read_text(encoding="utf-8").replace("next_action: UBND", f'next_action: "{lead}HYPERLINK(A) UBND')
     path.write_text(re.sub(r"(next_action: \".*)$", r'\1"', text, flags=re.MULTILINE), encoding="utf-8")
     out = tmp_path / "progress.xlsx"
     assert story.run("export", "progress", "--out", str(out)) == 0
