@@ -231,7 +231,7 @@ def contact(invocation: Invocation, name: str, day: datetime | None) -> Edited:
 @click.option("--on", "connected_on", type=DAY, help="The day of the connection, as in the source.")
 @click.option("--source", metavar="TEXT", help="The report or annex that names the connection.")
 @click.option("--carrier", metavar="ID", help="The company that made the connection.")
-@click.option("--cameras", type=click.IntRange(min=0), help="The number of cameras, as in the source.")
+@click.option("--cameras", type=click.IntRange(0, 10_000), help="The number of cameras, as in the source.")
 @click.option("--note", metavar="TEXT", help="A note.")
 @click.option("--remove", "withdrawn", is_flag=True, help="Remove the claim.")
 @edits_file

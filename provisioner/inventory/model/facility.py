@@ -266,7 +266,7 @@ class ClaimedConnection(Model):
     connected_on: Day  #: The day of the connection, as in the source.
     source: Text  #: The report or annex that names the connection; no name of a person.
     carrier: Slug | None = None  #: The company that made the connection; it need not be a carrier of this inventory.
-    cameras: Count | None = None  #: The number of cameras, as in the source.
+    cameras: Annotated[int, Field(ge=0, le=10_000)] | None = None  #: The number of cameras, as in the source.
     note: Text | None = None
 
 

@@ -76,6 +76,7 @@ def test_a_claim_is_written_changed_and_removed(root: Path, call: Call) -> None:
         (("--on", "20/5/2021"), 2, "20/5/2021"),
         (("--on", "2021-05-20", "--source", "gọi 0912345678"), 3, "a phone number"),
         ((*CLAIM, "--cameras", "-1"), 2, "-1"),
+        ((*CLAIM, "--cameras", "10001"), 2, "10001"),
     ],
 )
 def test_a_bad_claim_changes_nothing(root: Path, call: Call, words: tuple[str, ...], code: int, error: str) -> None:
