@@ -126,4 +126,4 @@ def test_a_value_of_a_cell_that_is_wrong_has_a_finding_at_the_cell(
         for p in document["problems"]
         if p["severity"] == "error" and p["column"]
     ]
-    assert (sheet, 2, place + 1) in errors
+    assert errors == [(sheet, 2, place + 1)], "the cell, and no other one"

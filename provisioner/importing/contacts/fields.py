@@ -35,24 +35,12 @@ _MOST_DIGITS = 15  #: E.164's limit, including the country code.
 _LEAST_DIGITS = 8
 
 _BETWEEN_PERSONS = re.compile(r"[/;|&+,]|\s[\u2010-\u2015-]\s|(?<!\w)(?:và|hoặc|hay)(?!\w)", re.IGNORECASE)
-_OFFICES = (
-    *(
-        "văn phòng",
-        "phòng",
-        "cục",
-        "chi cục",
-        "trung tâm",
-        "trạm",
-        "ủy ban",
-        "uỷ ban",
-        "bệnh viện",
-        "trường",
-        "công ty",
-    ),
-    *("công an", "chi nhánh", "bộ phận", "bộ chỉ huy", "tổng đài", "đường dây nóng", "trực ban", "bảo vệ", "lễ tân"),
-    *("ubnd", "bch", "bcđ", "bql", "ttyt", "hotline"),
+_OFFICE = re.compile(
+    r"(?:văn phòng|phòng|cục|chi cục|trung tâm|trạm|ủy ban|uỷ ban|bệnh viện|trường|công ty|công an|chi nhánh|bộ phận"
+    r"|bộ chỉ huy|tổng đài|đường dây nóng|trực ban|bảo vệ|lễ tân|ubnd|bch|bcđ|bql|bgh|ttyt|hotline|nhà trường"
+    r"|(?:phó )?(?:hiệu trưởng|giám đốc|chủ tịch)|hiệu phó|trưởng)(?!\w).*",
+    re.IGNORECASE,
 )
-_OFFICE = re.compile(rf"(?:{'|'.join(_OFFICES)})(?!\w).*", re.IGNORECASE)
 #: These words begin persons' names as well: only with a word in small letters, or in capitals throughout.
 _OFFICE_OR_NAME = re.compile(r"(?:ban|sở|bộ|tổ|đội|khoa)\s.*", re.IGNORECASE)
 #: Without marks only words that begin no person's name.
@@ -110,7 +98,7 @@ _EN: dict[str, Wording] = {
         "write one person a row, and the title into its own column",
     ),
     "name-office": Wording(
-        "the cell names an office, not a person", "ask who answers there, and write that person's name"
+        "the cell names an office or a title, not a person", "ask who answers there, and write that person's name"
     ),
     "phone-empty": Wording("there is no phone number", "ask for one; the list has to have it"),
     "phone-not-text": Wording("the phone number is not a text", "format the cell as text and type the number again"),
@@ -179,7 +167,7 @@ _VI: dict[str, Wording] = {
         "Ghi mỗi người một dòng; chức danh ghi ở cột Chức danh",
     ),
     "name-office": Wording(
-        "Ô ghi tên đơn vị, không phải tên người", "Hỏi đơn vị đó người phụ trách là ai rồi ghi họ tên"
+        "Ô ghi tên đơn vị hoặc chức danh, không phải tên người", "Hỏi đơn vị đó người phụ trách là ai rồi ghi họ tên"
     ),
     "phone-empty": Wording("Chưa có số điện thoại", "Bổ sung số điện thoại; danh sách bắt buộc phải có"),
     "phone-not-text": Wording("Số điện thoại không ở dạng văn bản", "Định dạng ô là Text rồi gõ lại số"),
@@ -346,7 +334,8 @@ def read_name(value: object) -> FieldReading:
     if _is_office(name):
         return FieldReading(reading.value, (warning("name-office"),))
     parts = [part for part in _BETWEEN_PERSONS.split(name) if any(c.isalpha() for c in part)]
-    return FieldReading(reading.value, (warning("name-several"),) if len(parts) > 1 else ())
+    more = len(parts) > 1 or any(map(str.isdigit, name))
+    return FieldReading(reading.value, (warning("name-several"),) if more else ())
 
 
 def _is_office(name: str) -> bool:

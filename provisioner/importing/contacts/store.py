@@ -280,7 +280,8 @@ def render_contacts(province: str, contacts: Iterable[Contact]) -> str:
     for contact in contacts:
         fields = [(name, value) for name, value in contact if value is not None]
         lines += [
-            f"  {' ' if index else '-'} {name}: {_written(value)}\n" for index, (name, value) in enumerate(fields)
+            f"  {' ' if index else '-'} {name}: {scalar(value.reveal() if isinstance(value, Secret) else str(value))}\n"
+            for index, (name, value) in enumerate(fields)
         ]
     return _HEADER + "".join(lines if len(lines) > 2 else [lines[0], "contacts: []\n"])  # noqa: PLR2004 (no contact)
 
@@ -298,10 +299,6 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _written(value: object) -> str:
-    return scalar(value.reveal() if isinstance(value, Secret) else str(value))
 
 
 @dataclass

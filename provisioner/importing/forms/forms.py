@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from provisioner.base import private_text
 from provisioner.importing.contacts.fields import read_email, read_line, read_name, read_phone
 from provisioner.importing.forms import choices, columns, values
 from provisioner.importing.forms.values import CellReading, address, network, picture_size, reading_from, rtsp_path
-from provisioner.importing.grid import Cell, question
+from provisioner.importing.grid import Cell, error, question
 
 
 def _stream(name: str, title: str) -> Iterator[columns.Column]:
@@ -134,7 +135,10 @@ def _name(cell: Cell) -> CellReading:
 
 
 def _personal_line(cell: Cell) -> CellReading:
-    return values.as_shown(cell, reading_from(read_line(values.unquoted(cell.text))))
+    text = values.unquoted(cell.text)
+    if private_text.states_login(text):
+        return CellReading(None, (error("password-in-text"),))
+    return values.as_shown(cell, reading_from(read_line(text)))
 
 
 def _bare(cell: Cell) -> object:

@@ -46,10 +46,11 @@ _NEW_SITES = frozenset({"moi", "new", "cosomoi"})
 CellValue = str | int | float | bool | list[str] | tuple[int, int]
 #: Characters that turn the order in which letters are shown.
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Units of whole numbers, and of the rate of a line; another unit would be another number.
 _UNITS = re.compile(
-    r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|mbps|mbit/s|mb/s|mb|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$",
-    re.IGNORECASE,
+    r"\s*(?:người|phòng|tầng|camera|cam|cái|chiếc|kênh|kbps|kbit/s|kb|fps|hình/giây|khung)\s*$", re.IGNORECASE
 )
+_RATES = re.compile(r"\s*(?:mbps|mbit/s|mb/s|mb)\s*$", re.IGNORECASE)
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3}){1,4}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
 _RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
 _QUOTED = re.compile(r"'+[=+\-@]")
@@ -217,9 +218,9 @@ def decimal(most: int) -> CellReader:
     """Return the reader of a positive decimal number."""
 
     def read_decimal(cell: Cell) -> CellReading:
-        if isinstance(cell.value, str) and _GROUPED.fullmatch(_UNITS.sub("", clean(cell.value)).strip()):
+        if isinstance(cell.value, str) and _GROUPED.fullmatch(_RATES.sub("", clean(cell.value)).strip()):
             return CellReading(None, (error("number-ambiguous"),))
-        number, remarks = _read_number(cell)
+        number, remarks = _read_number(cell, _RATES)
         if number is None:
             return CellReading(None, remarks)
         if not 0 < number <= most:
@@ -229,13 +230,13 @@ def decimal(most: int) -> CellReader:
     return read_decimal
 
 
-def _read_number(cell: Cell) -> tuple[float | None, tuple[Remark, ...]]:
+def _read_number(cell: Cell, units: re.Pattern[str] = _UNITS) -> tuple[float | None, tuple[Remark, ...]]:
     value = cell.value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (value, ()) if abs(value) < 10**12 else (None, (error("number-form"),))
     if not isinstance(value, str):
         return None, (error("number-day" if isinstance(value, date) else "number-form"),)
-    text = _UNITS.sub("", clean(value)).strip()
+    text = units.sub("", clean(value)).strip()
     if _RANGE.fullmatch(text):
         return None, (error("number-several"),)
     if _GROUPED.fullmatch(text):

@@ -122,7 +122,8 @@ class UnplacedRows:
         group = self.first_of(row).place
         for likely in likelies:
             similar = self._by_key[likely.key]
-            twin = not similar.facility and self.first_of(similar).place == group and not _other_ids(row, similar)
+            ids = {row.wanted_id, similar.wanted_id} - {""}
+            twin = not similar.facility and self.first_of(similar).place == group and len(ids) < 2  # noqa: PLR2004
             if likely.strong and not twin and similar.facility not in yielded:
                 yield Candidate(similar.id_for_people, *similar.identity.shown, likely.reasons, similar.record.position)
 
@@ -174,10 +175,6 @@ class UnplacedRows:
         """Yield the rows of new sites; those with an id first."""
         fresh = [row for row in self._others if row.place not in self._questioned]
         return iter(sorted(fresh, key=lambda row: not row.wanted_id))
-
-
-def _other_ids(row: Unplaced, similar: Unplaced) -> bool:
-    return bool(row.wanted_id and similar.wanted_id and row.wanted_id != similar.wanted_id)
 
 
 def _reasons_of(row: Unplaced, likely: Likely, listed: Collection[str]) -> tuple[Why, ...]:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from provisioner.base.language import Language, translator
 from provisioner.importing.contacts.fields import FIELD_SENTENCES, Wording
+from provisioner.importing.forms.forms import FORMS
 from provisioner.importing.grid import FindingLevel, Remark
 from provisioner.inventory.explanation.value_words import VALUE_WORDS
-from provisioner.inventory.model.facility import BlockOwner, BlockReason
+from provisioner.inventory.model.facility import BlockOwner, BlockReason, Operating
 
 _AS_TEXT_EN = "format the column as Text, then type the value again"
 
@@ -109,6 +110,10 @@ ENGLISH: dict[str, Wording] = {
     "comment-changes": Wording(
         "a comment on this cell may close or change the row",
         "write what it says into the row's cells, then delete the comment",
+    ),
+    "note-changes": Wording(
+        "the column is not read, and this cell may close or change the row",
+        "write what it says into the row's columns, then empty the cell",
     ),
     "comment-unread": Wording("the cell has a comment: it was not read", "if it matters, write it into a cell"),
     "text-direction": Wording(
@@ -366,6 +371,10 @@ VIETNAMESE: dict[str, Wording] = {
         "Ô có chú thích có thể làm dòng này đóng hoặc thay đổi",
         "Ghi nội dung chú thích vào các ô của dòng rồi xóa chú thích",
     ),
+    "note-changes": Wording(
+        "Cột này không đọc, nhưng ô có nội dung có thể làm dòng này đóng hoặc thay đổi",
+        "Ghi nội dung đó vào các cột của dòng rồi xóa ô này",
+    ),
     "comment-unread": Wording("Ô có chú thích: không đọc", "Nếu cần thì ghi nội dung đó vào ô"),
     "text-direction": Wording(
         "Nội dung có ký tự đảo chiều chữ: người xem thấy khác với nội dung thật", "Gõ lại, không sao chép"
@@ -535,12 +544,21 @@ OF_RULES: dict[str, Wording] = {
 }
 
 
-_OBSTACLES = {v.value: words.split(" | ")[0] for v, words in VALUE_WORDS if isinstance(v, BlockReason | BlockOwner)}
-_VALUE = re.compile(r"(?<=\()[a-z_]+(?=\))|(?<=\): )[a-z]+(?= phải xong)")
+# Keys and values of files inside the rules' sentences: a province reads the words of its sheet, and its days.
+_HEADERS = {key: column.header for form in FORMS for key, column in form.by_key.items() if "_" in key}
+_HEADERS |= {"operating": "Tình trạng hoạt động", "contact_confirmed_on": "Ngày xác nhận đầu mối"}
+_LABELS = {v.value: words.split(" | ")[0] for v, words in VALUE_WORDS if isinstance(v, BlockReason | BlockOwner)}
+_LABELS |= {v.value: f"“{words.split(' | ')[0]}”" for v, words in VALUE_WORDS if isinstance(v, Operating)}
+_VALUE = re.compile(
+    r"(?<=\()[a-z_]+(?=\))|(?<=\): )[a-z]+(?= phải xong)|(?<=operating là )[a-z]+|(?<=operating: )[a-z]+"
+)
+_KEY = re.compile(rf"(?<![\w`])(?:{'|'.join(_HEADERS)})(?!\w)")
+_DAY = re.compile(r"(?<![\w-])([0-9]{4})-([0-9]{2})-([0-9]{2})(?![\w-])")
 
 
-def _value_word(match: re.Match[str]) -> str:
-    return _OBSTACLES.get(match[0], match[0])
+def _in_words(text: str) -> str:
+    text = _VALUE.sub(lambda found: _LABELS.get(found[0], found[0]), text)
+    return _DAY.sub(r"\3/\2/\1", _KEY.sub(lambda found: _HEADERS[found[0]], text))
 
 
 CATALOGUE: Mapping[Language, Mapping[str, Wording]] = {
@@ -565,8 +583,7 @@ def wording(remark: Remark, language: Language) -> Wording:
         if language is Language.EN:
             return Wording(fills["message"], fills["hint"])
         say = translator(language)
-        # Reasons and owners of obstacles are values of files: a province reads their words.
-        fills |= {name: _VALUE.sub(_value_word, say.restated(fills[name])) for name in ("message", "hint")}
+        fills |= {name: _in_words(say.restated(fills[name])) for name in ("message", "hint")}
         translated = OF_RULES.get(remark.code, OF_RULES[""])
         return Wording(translated.message.format_map(fills), translated.hint.format_map(fills))
     template = CATALOGUE[language][remark.code]

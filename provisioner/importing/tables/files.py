@@ -188,7 +188,7 @@ def read_delimited(data: bytes) -> Grid:
         raise FileRefusedError(error("file-not-sheet"))
     first, _, rest = text.partition("\n")
     named = _NAMED_SEPARATOR.fullmatch(first.strip())
-    separator = named[1] if named else _separator(text)
+    separator = named[1] if named else max(_SEPARATORS, key=lambda one: _headers_and_columns(text, one))
     return Grid("", _read_rows(f"\n{rest}" if named else text, separator))
 
 
@@ -217,10 +217,6 @@ def _guess_encoding(data: bytes) -> str:
 def _one_byte_a_letter(data: bytes) -> str:
     """Decode as Windows does by default; keep its five undefined bytes."""
     return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in data)
-
-
-def _separator(text: str) -> str:
-    return max(_SEPARATORS, key=lambda separator: _headers_and_columns(text, separator))
 
 
 def _headers_and_columns(text: str, separator: str) -> tuple[int, int]:

@@ -55,6 +55,11 @@ _TURNING = re.compile(
     r"|nhầm|cũ|trùng|thay|chưa|đổi|hỏng|tháo|closed|deleted?|removed?|wrong|old|moved)(?!\w)",
     re.IGNORECASE,
 )
+#: Of a column that is not read, only words that end a row: notes are many, comments few.
+_ENDING = re.compile(
+    r"(?<!\w)(?:đóng|ngừng|dừng|giải thể|giải tán|x[óo][áa]|hủy|huỷ|không còn|không dùng|chuyển|trùng|tháo)(?!\w)",
+    re.IGNORECASE,
+)
 _TURNING_PLAIN = re.compile(
     r"(?:^|-)(?:da-dong|dong-cua|ngung|tam-dung|giai-the|xoa|huy|khong-con|khong-dung|chuyen-di|sai|nham|trung|chua)(?:-|$)"
 )
@@ -202,7 +207,8 @@ def _is_header(filled: FilledGrid, row: int, *, mostly: bool = False) -> bool:
         return False
     matches = [_columns(cell.text) for cell in _header_texts(filled, row)]
     least = max(LEAST_HEADERS, (len(matches) + 1) // 2 if mostly else 0)
-    return any(_count(matches, number) >= least for number in range(len(FORMS)))
+    of_forms = ({column.key for columns in matches if (column := columns[n])} for n in range(len(FORMS)))
+    return any(len(keys) >= least for keys in of_forms)
 
 
 @lru_cache(maxsize=8192)
@@ -216,10 +222,6 @@ def _header_texts(filled: FilledGrid, row: int) -> Iterator[grids.Cell]:
         cell = filled.cell(row, column)
         if isinstance(cell.value, str) and 0 < len(cell.value.strip()) <= _LONGEST_HEADER:
             yield cell
-
-
-def _count(matches: list[tuple[Column | None, ...]], number: int) -> int:
-    return len({column.key for columns in matches if (column := columns[number])})
 
 
 def _tables(filled: FilledGrid, block: list[int]) -> list[Header]:
@@ -373,8 +375,10 @@ class _TableReader:
             if remark is not None:
                 self.findings.append(grids.Finding(replace(self.position, row=number), remark))
                 self.left_out.add(number)
+                if remark.level is grids.FindingLevel.ERROR:  # "as above" would mean a row that is not read
+                    above = {}
                 continue
-            self._report_marks(number)
+            self._report_marks(number, places)
             cells = {
                 key: self._cell(number, column_number, self.header.form.by_key[key], above)
                 for key, column_number in places.items()
@@ -401,8 +405,15 @@ class _TableReader:
             return grids.note("row-section")
         return grids.warning("row-outside") if gap and len(cells) < LEAST_HEADERS else None
 
-    def _report_marks(self, number: int) -> None:
-        for column_number, remark in self.filled.marks.get(number, ()):
+    def _report_marks(self, number: int, places: Mapping[str, int]) -> None:
+        columns = self.header.form.by_key
+        read = {place for key, place in places.items() if key != "note" or columns[key].stored}
+        notes = [
+            (place, grids.question("note-changes"))
+            for place, cell in sorted(self.filled.grid.rows[number].items())
+            if place not in read and isinstance(cell.value, str) and _ENDING.search(clean(cell.value))
+        ]
+        for column_number, remark in (*self.filled.marks.get(number, ()), *notes):
             if column_number >= min(self.header.columns) and (self.right is None or column_number < self.right):
                 column = self.header.columns.get(column_number)
                 at = replace(self.position, row=number, column=column_number, header=column.header if column else "")

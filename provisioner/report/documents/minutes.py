@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from provisioner.inventory.model.devices import Camera
-from provisioner.inventory.model.facility import Blocked, BlockOwner, ConnectionPlan, Facility, Party, SignOff, Survey
+from provisioner.inventory.model.facility import Blocked, BlockOwner, ConnectionPlan, Facility, Party, Survey
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import day_label, label, mbps_label, up_label
 from provisioner.record.lifecycle.evidence import ACCEPTANCE_HOURS, Proof, ProvedAt
@@ -209,11 +209,8 @@ def _sign_off_table(plan: ConnectionPlan, letterhead: official.Letterhead, carri
         official.TableColumn("Ngày", 30, is_centred=True),
         official.TableColumn("Văn bản", 70),
     )
-    return official.OfficialTable(columns, [_sign_off(sign_off, letterhead, carrier) for sign_off in plan.sign_offs])
-
-
-def _sign_off(sign_off: SignOff, letterhead: official.Letterhead, carrier: str) -> tuple[str, str, str]:
-    return party_name(sign_off.by, letterhead, carrier), day_label(sign_off.signed_on), sign_off.source
+    rows = [(party_name(s.by, letterhead, carrier), day_label(s.signed_on), s.source) for s in plan.sign_offs]
+    return official.OfficialTable(columns, rows)
 
 
 def _proof_table(proof: Proof) -> official.OfficialTable:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from provisioner.base.language import ENGLISH, Language, Translator, translator
 from provisioner.base.text import printable
-from provisioner.inventory.model.devices import Camera, Stream, Zone
+from provisioner.inventory.model.devices import Camera, Stream
 from provisioner.inventory.model.facility import Access, ConnectionPlan, Facility, Party
 from provisioner.inventory.signed import signed_content
 from provisioner.record.labels import label
@@ -111,11 +111,8 @@ def _camera_cells(camera: Camera, say: Translator) -> tuple[str, ...]:
     prefix = "IP " if camera.ip_channel is not None else ""
     device = f"{camera.recorder}, {prefix}{channel}" if camera.recorder else make_and_model(camera)
     main = _stream(camera.streams.main) if camera.streams.main else "-"
-    return camera.id, _zone(camera.zone, say), camera.location or "", device, _stream(camera.streams.sub), main
-
-
-def _zone(zone: Zone, say: Translator) -> str:
-    return label(zone) if say.language is Language.VI else zone.value
+    zone = label(camera.zone) if say.language is Language.VI else camera.zone.value
+    return camera.id, zone, camera.location or "", device, _stream(camera.streams.sub), main
 
 
 def _stream(stream: Stream) -> str:

@@ -186,7 +186,9 @@ _OF_ONE_PROVINCE: Final = (
 def _facility_blocks(report: ProgressReport, listing: FacilityList) -> Iterator[official.Block]:
     listed = report.listed
     if len(listed) > MOST_LISTED:
-        listed = tuple(status for status in listed if _is_open(status))
+        listed = tuple(
+            status for status in listed if not status.standing.is_connected or status.pictures.is_up is not True
+        )
         few = listed[:MOST_LISTED]
         cut = f"; chỉ in {MOST_LISTED} cơ sở đầu" if len(listed) > MOST_LISTED else ""
         yield official.Passage(
@@ -198,10 +200,6 @@ def _facility_blocks(report: ProgressReport, listing: FacilityList) -> Iterator[
     alone = len(report.by_province) == 1
     rows = [_row(number, entry, listing, alone=alone) for number, entry in enumerate(listed, start=1)]
     yield official.OfficialTable(_OF_ONE_PROVINCE if alone else _LISTED, rows)
-
-
-def _is_open(status: FacilityStatus) -> bool:
-    return not status.standing.is_connected or status.pictures.is_up is not True
 
 
 def _row(number: int, status: FacilityStatus, listing: FacilityList, *, alone: bool) -> tuple[str | int, ...]:

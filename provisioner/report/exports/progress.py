@@ -37,10 +37,6 @@ from provisioner.report.tables import TOTAL_NAME, Page, SheetColumn, SheetRow, p
 _NO_PLAN = "no plan yet"
 
 
-def _count(listing: FacilityList) -> ProgressReport:
-    return progress(listing.statuses, lambda status: listing.slug(status.facility), listing.earlier)
-
-
 # --- document --------------------------------------------------------------------------------------
 class CountedRow(FacilityRow):
     """A facility of the report on progress."""
@@ -266,7 +262,7 @@ def _facility_columns(listing: FacilityList) -> list[SheetColumn[FacilityStatus]
 #: The report on progress.
 PROGRESS = Report(
     heading="TIẾN ĐỘ KẾT NỐI CAMERA CÁC CƠ SỞ CÁCH LY TẬP TRUNG",
-    count=_count,
+    count=lambda listing: progress(listing.statuses, lambda one: listing.slug(one.facility), listing.earlier),
     document=_document,
     lines=_report_lines,
     pages=_progress_pages,

@@ -13,11 +13,13 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Font
 
 from provisioner.base.errors import UsageError
+from provisioner.base.language import Language
 from provisioner.importing.forms.values import is_doubtful
 from provisioner.importing.grid import FindingLevel
 from provisioner.importing.proposal.answers import QuestionKind, answered, read_answer
 from provisioner.importing.proposal.build import propose
 from provisioner.importing.proposal.proposal import Baseline, Proposal
+from provisioner.importing.report.messages import wording
 from provisioner.importing.tables.files import grids_of, read_records, sheets_of
 from provisioner.inventory.files.yaml import parse
 from provisioner.inventory.loader.site import validated
@@ -438,6 +440,10 @@ def test_characters_that_no_one_sees_are_named_with_their_cell(name: str, level:
         ("PHONG Y TE", "name-office"),
         ("Ban chỉ huy quân sự", "name-office"),
         ("UBND xã", "name-office"),
+        ("BGH nhà trường", "name-office"),
+        ("Phó Hiệu trưởng", "name-office"),
+        ("Trần Văn Mẫu 0300000009", "name-several"),
+        ("Phó Văn Trường", ""),
         ("Ban Thị Sở", ""),
         ("Đoàn Văn Trường", ""),
         ("Trần Thị Nguyễn-Mẫu", ""),
@@ -447,6 +453,54 @@ def test_a_cell_of_two_persons_or_of_an_office_is_asked_about(name: str, code: s
     proposal = made.proposal_of(book({"Đầu mối": [made.CONTACT_HEADER, made.contact_row(name=name)]}))
     assert questions(proposal) == ([("Đầu mối!C2", code)] if code else [])
     assert [draft.new for draft in proposal.contact_drafts.values()] == ([] if code else [1])
+
+
+@pytest.mark.parametrize("header", ["Ghi chú", "Tình hình"])
+@pytest.mark.parametrize(
+    ("text", "waiting"), [("Đã giải thể từ 15/5", 1), ("không còn cách ly", 1), ("đường vào hẹp", 0), (12, 0)]
+)
+def test_a_note_that_may_end_its_row_is_a_question_though_its_column_is_not_read(
+    header: str, text: str | int, waiting: int
+) -> None:
+    rows = [
+        (*made.FACILITY_HEADER, header),
+        (*made.facility_row("Trường Một"), text),
+        made.facility_row("Trường Hai", 2),
+    ]
+    proposal = made.proposal_of(book({"Cơ sở": rows}))
+    assert questions(proposal) == [("Cơ sở!H2", "note-changes")] * waiting
+    assert (len(proposal.changed), proposal.waiting) == (2 - waiting, waiting)
+
+
+def test_as_above_below_a_row_that_is_not_read_is_an_error_and_not_the_row_above_that() -> None:
+    header = (*made.FACILITY_HEADER, "Xã/Phường")
+    wards = ("Xã Một", "Xã Hai", "nt")
+    rows = [header, *((*made.facility_row(f"Trường {n}", n), ward) for n, ward in enumerate(wards, 1))]
+
+    def hide(made_book: Workbook) -> None:
+        made_book["Cơ sở"].row_dimensions[3].hidden = True
+
+    proposal = made.proposal_of(book({"Cơ sở": rows}, hide))
+    errors = placed_codes(proposal.findings, FindingLevel.ERROR)
+    assert errors == [("Cơ sở!3", "row-hidden"), ("Cơ sở!H4", "ditto-nothing")]
+    assert not placed_codes(made.proposal_of(book({"Cơ sở": rows})).findings, FindingLevel.ERROR)
+
+
+def test_a_password_in_a_contacts_note_is_an_error() -> None:
+    rows = [(*made.CONTACT_HEADER, "Ghi chú"), (*made.contact_row(), "mk: Abc@1234")]
+    proposal = made.proposal_of(book({"Đầu mối": rows}))
+    assert ("Đầu mối!G2", "password-in-text") in placed_codes(proposal.findings, FindingLevel.ERROR)
+
+
+def test_a_rules_sentence_has_the_words_of_the_sheet_and_no_keys_of_files() -> None:
+    rows = [(*made.FACILITY_HEADER, "Ngày kết thúc"), (*made.facility_row(), "01/05/2021")]
+    proposal = made.proposal_of(book({"Cơ sở": rows}))
+    said = [
+        wording(one.remark, Language.VI).message for one in proposal.findings if one.remark.code == "dates-in-disorder"
+    ]
+    assert said == [
+        "Các ngày không đúng thứ tự (Ngày kết thúc là 01/05/2021, nhưng Tình trạng hoạt động là “Đang hoạt động”)"
+    ]
 
 
 def test_subtotals_and_lines_of_signatures_are_no_sites() -> None:

@@ -46,6 +46,8 @@ def read(reader: CellReader, value: object) -> tuple[Any, list[str]]:
         (read_day, datetime(2021, 5, 7, 8, 30), "2021-05-07"),  # noqa: DTZ001 (Excel knows no zone)
         (read_day, date(2021, 5, 7), "2021-05-07"),
         (NUMBER, "12 người", 12),
+        (NUMBER, "8 camera", 8),
+        (NUMBER, "512 kbps", 512),
         (NUMBER, 12.0, 12),
         (NUMBER, " 12 ", 12),
         (NUMBER, "\u00a012", 12),
@@ -95,6 +97,9 @@ def test_what_is_understood(reader: CellReader, value: object, taken: object) ->
         (read_day, "30/02/2021", "day-unreal"),
         (read_day, "01/01/1921", "day-unreal"),
         (NUMBER, "", "number-form"),
+        (NUMBER, "2 Mbps", "number-form"),
+        (MBPS, "512 kbps", "number-form"),
+        (MBPS, "1 Gbps", "number-form"),
         (NUMBER, "mười", "number-form"),
         (NUMBER, float("nan"), "number-form"),
         (NUMBER, float("inf"), "number-form"),
