@@ -48,6 +48,7 @@ _KINDS = ListedWord([kind.value for kind in FacilityKind])
 _BODIES = ListedWord([body.value for body in ManagingBody])
 _OPENINGS = ListedWord([one.value for one in (Operating.OPEN, Operating.PREPARING, Operating.STANDBY)])
 _PROVINCE = "The province, e.g. bac-giang."
+_of_relay = partial(click.option, default="", shell_complete=hosts_like)
 _OF_FACILITY = in_order(
     field_options(Facility)
     | {
@@ -70,7 +71,8 @@ def next_(ctx: click.Context, invocation: Invocation, name: str, *, commits: boo
     """Show the next step of a facility, and its command.
 
     In a terminal the command offers to run the step, asks for missing values, and goes on until a step needs another
-    party. Elsewhere it only shows the step.
+    party. If you know that party's answer, such as the key of a gateway, type it, and it goes on. Elsewhere it only
+    shows the step.
 
     Example: provisioner -i DIR facility next kcl-bg-003
     """
@@ -78,17 +80,17 @@ def next_(ctx: click.Context, invocation: Invocation, name: str, *, commits: boo
     if invocation.json:
         print_document(StepDocument.made_of(step, secrets_checked=not step.unchecked).plain)
         return 0
+    done: next_step.Command | None = None
     while True:
-        echo_lines(_step_lines(step, invocation.say))
-        if not step.command or not is_attended(invocation) or not click.confirm(said("Run it now?"), err=True):
+        echo_lines(map(said, _afterwards(step)) if step.command == done else _step_lines(step, invocation.say))
+        if not step.command or not is_attended(invocation):
             return 0
-        words = _filled_words(step.command)
+        done = step.command if step.command != done and click.confirm(said("Run it now?"), err=True) else None
+        if not (words := _filled_words(done) if done else _answered_words(step.afterwards)):
+            return 0
         if code := _run_command(ctx, invocation, [*words, "--commit"] if commits and _commits(ctx, words) else words):
             return code
-        before, step = step, next_step.facility_step(invocation.inventory, name, invocation.env, now())
-        if step.command == before.command:
-            echo_lines(map(said, _afterwards(step)))
-            return 0
+        step = next_step.facility_step(invocation.inventory, name, invocation.env, now())
 
 
 def _named(command: next_step.Command) -> list[str]:
@@ -152,12 +154,27 @@ def _commits(ctx: click.Context, words: Sequence[str]) -> bool:
     return command is not None and any(option.name == "commits" for option in command.params)
 
 
-def _filled_words(command: next_step.Command) -> list[str]:
-    words = (
-        click.prompt(said(f"{w.name}: {w.question}"), err=True) if isinstance(w, next_step.Placeholder) else w
-        for w in command
-    )
-    return [str(word) for word in words]
+def _filled_words(command: next_step.Command, default: str | None = None) -> list[str]:
+    """Ask for a command's unknown words; an empty answer gives none."""
+    words: list[str] = []
+    for word in command:
+        if isinstance(word, next_step.Placeholder):
+            question = said(f"{word.name}: {word.question}")
+            typed = str(click.prompt(question, default=default, show_default=False, err=True))
+            if not typed or (word.listed and Path(typed).is_file()):
+                return [*word.listed, typed] if typed else []
+            words.append(typed)
+        else:
+            words.append(word)
+    return words
+
+
+def _answered_words(command: next_step.Command) -> list[str]:
+    """Ask for another party's answer; give no words without one."""
+    if not any(isinstance(word, next_step.Placeholder) for word in command):
+        return []
+    click.echo(said("if you have it already, type it; Enter leaves it for later"), err=True)
+    return _filled_words(command, "")
 
 
 @click.group(cls=NamedGroup)
@@ -285,15 +302,9 @@ def survey(
 
 @facility.command()
 @many_options
-@click.option(
-    "--relay", default="", metavar="NAME", shell_complete=hosts_like, help="The relay. Default: the only possible one."
-)
-@click.option(
-    "--backup-relay",
-    default="",
-    metavar="NAME",
-    shell_complete=hosts_like,
-    help="Another relay of the carrier, for readers if the first one fails; `none` removes it.",
+@_of_relay("--relay", metavar="NAME", help="The relay. Default: the only possible one.")
+@_of_relay(
+    "--backup-relay", metavar="NAME", help="Another relay, for readers if the first one fails; `none` removes it."
 )
 @click.option("--lan", default="", metavar="NETWORK", help="The site's network. Default: the network of its devices.")
 @click.option("--lan-interface", default="", metavar="NAME", help="The gateway's LAN interface. Default: br-lan.")
@@ -378,7 +389,7 @@ def _day(moment: datetime | None) -> date | None:
 
 @facility.command()
 @click.argument("name", metavar="FACILITY", shell_complete=facilities_like)
-@click.option("--to", "relay", default="", metavar="RELAY", shell_complete=hosts_like, help="The new relay.")
+@_of_relay("--to", "relay", metavar="RELAY", help="The new relay.")
 @click.option("--finish", "finishes", is_flag=True, help="Make the successor the plan; the old relay stops.")
 @click.option("--unproved", is_flag=True, help="With --finish: before the successor's connection is accepted.")
 @click.option(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from provisioner.base.secret import Secret
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, printable
 from provisioner.base.vault import VaultPasswords, outside_of
+from provisioner.cli.support import texts
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, echo_lines, print_document, show, state_dir
 from provisioner.cli.support.terminal import ValidPath
@@ -69,6 +71,7 @@ _COLOURS = {
     FindingLevel.NOTE: "cyan",
 }
 _path = ValidPath()
+_of_province = partial(click.option, metavar="SLUG", shell_complete=provinces_like)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,7 @@ class _Options:
     token_file: Path | None
     to_write: bool
     partial: bool
+    commits: bool
     report: Path | None
     province: str | None
     answers: tuple[str, ...]
@@ -97,24 +101,13 @@ class _Options:
 @click.option("--token-file", type=_path, metavar="FILE", help="With --mapping: the file with the server's token.")
 @click.option("--write", "to_write", is_flag=True, help="Write the sheets' content if they have no errors.")
 @click.option("--partial", is_flag=True, help="With --write: write the correct rows even if others have errors.")
+@texts.commit_option
 @click.option("--report", type=_path, metavar="OUT.xlsx", help="Write the findings as a spreadsheet too.")
-@click.option("--province", metavar="SLUG", shell_complete=provinces_like, help="The province of rows without one.")
+@_of_province("--province", help="The province of rows without one.")
 @click.option("--answer", "answers", multiple=True, metavar="ROW=ID", help="Answer a question: ROW=ID or ROW=new.")
-@click.option(
-    "--whole-list",
-    "whole",
-    multiple=True,
-    metavar="SLUG",
-    shell_complete=provinces_like,
-    help="The sheets have all sites of their province.",
-)
+@_of_province("--whole-list", "whole", multiple=True, help="The sheets have all sites of their province.")
 @click.option("--template", type=_path, metavar="OUT.xlsx", help="Write the workbook that provinces fill in.")
-@click.option(
-    "--fill",
-    metavar="SLUG",
-    shell_complete=provinces_like,
-    help="With --template: fill in the province's data of the inventory.",
-)
+@_of_province("--fill", help="With --template: fill in the province's data of the inventory.")
 @click.option("--with-contacts", is_flag=True, help="With --fill: fill in the contacts too (personal data).")
 @click.option("--contacts", "chosen", type=_path, metavar="DIR", help="The folder of contacts.")
 @click.option("--purpose", default="import", show_default=True, metavar="TEXT", help="The purpose, for the access log.")
@@ -146,8 +139,8 @@ def _refuse_options_together(options: _Options) -> None:
         raise UsageError("name the files to read, or --mapping MAPPING.yml, or --template OUT.xlsx", hint=hint)
     if (options.mapping is None) != (options.token_file is None):
         raise UsageError("--mapping and --token-file go together", hint="put the token alone into a file of your own")
-    if options.partial and not options.to_write:
-        raise UsageError("--partial is about --write", hint="add --write, or leave --partial out")
+    if (options.partial or options.commits) and not options.to_write:
+        raise UsageError("--partial and --commit are about --write", hint="add --write, or leave them out")
     if (options.fill and options.template is None) or (options.with_contacts and not options.fill):
         raise UsageError("--fill is about --template, and --with-contacts about --fill", hint="add what is missing")
     if (options.answers or options.whole) and options.template is not None:
@@ -179,6 +172,7 @@ class _Import:
     now: datetime
 
     def run(self) -> int:
+        checkout = texts.checkout_for(self.invocation, commits=self.options.commits)
         loaded, inventory = _loaded(self.invocation, self.now)
         default = self._default(inventory)
         contacts = _contact_files(self.invocation, self.options, inventory)
@@ -193,16 +187,19 @@ class _Import:
         written: tuple[str, ...] = ()
         if self.options.to_write and (self.options.partial or not proposal.errors):
             written = write(proposal, files, contacts)
-        self._show_result(ImportResult(inputs, proposal, self.options.to_write, written))
+        committed = [Path(file) for file in written if checkout and Path(file).resolve().is_relative_to(checkout.top)]
+        texts.commit_written(self.invocation, checkout, committed, " ".join(["import", *map(str, inputs.files)]))
+        by_hand = tuple(file for file in written if Path(file) not in committed)
+        self._show_result(ImportResult(inputs, proposal, self.options.to_write, written, by_hand))
         return InventoryError.exit_code if proposal.errors or proposal.waiting else 0
 
     def _read(self) -> InputFiles:
         mapping = self.options.mapping
-        inputs = read_input_files(self.options.files) if mapping is None else self._read_dcim(mapping)
+        if mapping is None:
+            inputs = read_input_files(self.options.files)
+        else:
+            inputs = read_server(dcim_client(self.invocation, mapping, self.options.token_file))
         return replace(inputs, records=tuple(answered(inputs.records, map(read_answer, self.options.answers))))
-
-    def _read_dcim(self, path: Path) -> InputFiles:
-        return read_server(dcim_client(self.invocation, path, self.options.token_file))
 
     def _default(self, inventory: Inventory) -> Province | None:
         named = self.options.province

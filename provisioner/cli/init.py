@@ -96,7 +96,7 @@ def init(
         return 0
     if folder is None:
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
-    read = _read(ctx, answers) if answers else {}
+    read = new_inventory.read_answers(answers, sorted(_answerable(ctx))) if answers else {}
     for name, value in _converted_answers(ctx, read).items():
         if name == "vault_password":
             vault_password = Path(str(value))
@@ -107,10 +107,6 @@ def init(
     except (InventoryError, PolicyError, UsageError) as error:
         _raise_with_position(error, read)
         raise
-
-
-def _read(ctx: click.Context, file: Path) -> dict[str, new_inventory.OptionAnswer]:
-    return new_inventory.read_answers(file, sorted(_answerable(ctx)))
 
 
 def _answerable(ctx: click.Context) -> dict[str, click.Option]:

@@ -400,14 +400,16 @@ def _login_line(file: logins.LoginsFile) -> str:
 
 @secrets.command()
 @click.argument("devices", nargs=-1, required=True, metavar="FACILITY/DEVICE…", shell_complete=devices_like)
-def forget(invocation: Invocation, devices: tuple[str, ...]) -> None:
+@texts.commit_option
+def forget(invocation: Invocation, devices: tuple[str, ...], *, commits: bool) -> None:
     """Remove the old logins of devices from the vault, after their change is finished.
 
     Example: provisioner -i DIR secrets forget kcl-bg-001/nvr-1
     """
-    session = session_of(invocation)
-    env = invocation.env
+    session, checkout, env = session_of(invocation), texts.checkout_for(invocation, commits=commits), invocation.env
     files = logins.forget_old_logins(invocation.inventory, session.passwords, devices, today=today(), environment=env)
+    changed = [file.file for file in files if file.changed]
+    texts.commit_written(invocation, checkout, changed, f"logins of {named(devices)}")
     if invocation.json:
         print_document(LoginsDocument.model_validate(logins.LoginsWritten(files)).plain)
         return

@@ -87,12 +87,7 @@ def _option(text: str) -> str:
 
 
 def _synopsis(command: str, pieces: Iterable[str]) -> list[str]:
-    return [".PP", " ".join([bold(command), *_pieces(pieces)])]
-
-
-def _pieces(pieces: Iterable[str]) -> Iterator[str]:
-    for piece in pieces:
-        yield italic(piece)
+    return [".PP", " ".join([bold(command), *map(italic, pieces)])]
 
 
 _ENVIRONMENT: Final[Mapping[str, str]] = {

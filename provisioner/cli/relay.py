@@ -7,6 +7,7 @@ import click
 
 from provisioner.base.document import Known, Printed, Truth, of
 from provisioner.base.errors import UsageError
+from provisioner.base.git import Checkout
 from provisioner.base.language import ENGLISH, Translator, marked
 from provisioner.base.text import msg, printable
 from provisioner.cli.hosts import compared_key
@@ -85,7 +86,9 @@ def set_(
         values["jump"] = {"address": address, **({"inside": inside} if inside else {}), "ssh": ssh | {"host_key": key}}
     if not values:
         raise UsageError("no value is named", hint="name what changes: --address, --endpoint or --jump")
-    then = invocation.say("next: {command}", command=f"provisioner plan --limit host={relay}")
+    # Centres send to its endpoint, too.
+    limit = [] if values.keys() & {"endpoint", "endpoint_address"} else ["--limit", f"host={relay}"]
+    then = invocation.say("next: {command}", command=" ".join(["provisioner plan", *limit]))
     return relay_changed(edits, relay, values), f"{relay}: {', '.join(sorted(values))}", then
 
 
@@ -94,6 +97,7 @@ def set_(
 @click.option("--allow", "allows", multiple=True, metavar="trust=1", help="Confirm new hardware.")
 @click.option("--packages", type=ValidPath(), metavar="DIR", help="The folder for the sites' new packages.")
 @click.option("--recovery-lost", is_flag=True, help="Replace the key although it is sealed: the recovery key is lost.")
+@texts.commit_option
 @click.option("--dry-run", is_flag=True, help="Show the steps without changing anything.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def replace(
@@ -103,18 +107,21 @@ def replace(
     packages: Path | None,
     *,
     recovery_lost: bool,
+    commits: bool,
     dry_run: bool,
     yes: bool,
 ) -> None:
     """Replace a dead relay without its key: each site needs a new package.
 
-    First write the new hardware's address and SSH host key into the carrier's file. The command lists the sites that
-    are dark until their package is installed, and asks. The hardware creates new keys, which replace the former ones in
-    the lock, and the command writes the packages. Exit code 6: the relay had sealed its key; use relay restore, after
-    which no site needs a package. If the command is interrupted, run it again. Then apply.
+    First record the new hardware's address (relay set) and SSH host key (hosts scan-key). The command lists the sites
+    that are dark until their package is installed, and asks. The hardware creates new keys, which replace the former
+    ones in the lock, and the command writes the packages. Exit code 6: the relay had sealed its key; use relay restore,
+    after which no site needs a package. If the command is interrupted, run it again. Then apply.
 
     Example: provisioner -i DIR relay replace relay-viettel-1 --allow trust=1 --packages /run/user/1000/sites
     """
+    texts.refuse_both(dry_run=dry_run, commits=commits)
+    checkout = texts.checkout_for(invocation, commits=commits)
     session, allowed = session_of(invocation), parse_allowances(allows)
     if packages is not None:
         _refuse_filled(invocation, packages)
@@ -135,8 +142,15 @@ def replace(
         if packages and not dry_run and (done or replacement.is_alive)
         else {}
     )
+    _commit(invocation, checkout, relay, done.written if done else None)
     document = ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run)
     show(invocation, document, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run))
+
+
+def _commit(invocation: Invocation, checkout: Checkout | None, relay: str, written: Path | None) -> None:
+    if written:
+        texts.commit_written(invocation, checkout, [written], f"{relay}: new hardware")
+        click.echo(texts.written_line(written, checkout), err=invocation.json)
 
 
 def _record(session: Session, called: CalledHost, document: Printed) -> None:
@@ -194,8 +208,6 @@ def _replacement_ending(
         command = f"provisioner relay replace {relay}{more}"
         yield say("no changes were made; to make them: {command}", command=command)
         return
-    if done.written:
-        yield say("wrote {file}: commit it", file=done.written)
     if not done.sealed:
         yield say("its new key is in no box: the next death costs the same again; see provisioner keys recovery")
     yield from _package_lines(replacement, wrote, say)
@@ -255,14 +267,14 @@ relay.add_command(replace)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def restore(
     invocation: Invocation, relay: str, allows: tuple[str, ...], *, commits: bool, dry_run: bool, yes: bool
-) -> int:
+) -> None:
     """Restore a dead relay's tunnel key onto new hardware: no new packages.
 
-    First write the new hardware's address and SSH host key into the carrier's file. The command shows the sites that go
-    on and the paths that are cut until the next apply, and asks. It reads the private half of the recovery key, without
-    echo or from standard input, opens the box in the lock in memory, and sends the key to the hardware. The hardware
-    creates new passwords and a new identity. New hardware needs --allow trust=1. If the command is interrupted, run it
-    again. Then apply.
+    First record the new hardware's address (relay set) and SSH host key (hosts scan-key). The command shows the sites
+    that go on and the paths that are cut until the next apply, and asks. It reads the private half of the recovery key,
+    without echo or from standard input, opens the box in the lock in memory, and sends the key to the hardware. The
+    hardware creates new passwords and a new identity. New hardware needs --allow trust=1. If the command is
+    interrupted, run it again. Then apply.
 
     Exit code 3: the relay never sealed its key, or the box has another key than the lock. 12: wrong recovery key,
     damaged box, or another host's box. 6: the host belongs to another inventory, or has used a key of its own. In these
@@ -276,27 +288,19 @@ def restore(
     restoration = see_restoration(session, relay, allow=allowed)
     if not invocation.json:
         echo_lines(map(printable, _restoration_lines(restoration, invocation.say)), err=not dry_run)
-    if restoration.is_alive or dry_run:
-        return _show_restored(invocation, restoration, None, dry_run=dry_run)
-    trusted = allowed.get(TRUST, 0)
-    if restoration.is_new and not trusted:
-        raise texts.unproved_error(relay, texts.IF_NEW)
-    make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
-    done = restore_relay(
-        session, restoration, recovery_pair(invocation), trusted=trusted, actor=who_text(who(invocation.env))
-    )
-    _record(session, restoration.called, RestoreDocument.made_of(restoration, done=done, dry_run=False))
-    code = _show_restored(invocation, restoration, done, dry_run=False, commits=commits)
-    texts.commit_written(invocation, checkout, [done.written] if done.written else [], f"{relay} restored")
-    return code
-
-
-def _show_restored(
-    invocation: Invocation, restoration: Restoration, done: Restored | None, *, dry_run: bool, commits: bool = False
-) -> int:
-    lines = _restoration_ending(restoration, done, invocation.say, dry_run=dry_run, commits=commits)
-    show(invocation, RestoreDocument.made_of(restoration, done=done, dry_run=dry_run), lines)
-    return 0
+    done: Restored | None = None
+    if not (restoration.is_alive or dry_run):
+        trusted = allowed.get(TRUST, 0)
+        if restoration.is_new and not trusted:
+            raise texts.unproved_error(relay, texts.IF_NEW)
+        make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
+        pair, actor = recovery_pair(invocation), who_text(who(invocation.env))
+        done = restore_relay(session, restoration, pair, trusted=trusted, actor=actor)
+    document = RestoreDocument.made_of(restoration, done=done, dry_run=dry_run)
+    if done:
+        _record(session, restoration.called, document)
+    _commit(invocation, checkout, relay, done.written if done else None)
+    show(invocation, document, _restoration_ending(restoration, done, invocation.say, dry_run=dry_run))
 
 
 class RestoreDocument(Printed, name="relay-restore", title="A relay restored"):
@@ -348,7 +352,7 @@ def _reconnection_text(restoration: Restoration, say: Translator) -> str:
 
 
 def _restoration_ending(
-    restoration: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool, commits: bool = False
+    restoration: Restoration, done: Restored | None, say: Translator = ENGLISH, *, dry_run: bool
 ) -> tuple[str, ...]:
     relay = restoration.relay
     if restoration.is_alive:
@@ -358,8 +362,6 @@ def _restoration_ending(
         more = " --allow trust=1" if restoration.is_new else ""
         command = f"provisioner relay restore {relay}{more}"
         return (say("no changes were made; to make them: {command}", command=command),)
-    line = marked("wrote {file}") if commits else marked("wrote {file}: commit it")
-    wrote = (say(line, file=done.written),) if done.written else ()
     has = marked("{relay} has its tunnel's key again; its paths are cut until it is applied, which trusts it anew")
     command = f"provisioner apply --limit host={relay} --allow trust=1"
-    return (*wrote, say(has, relay=relay), say("next: {command}", command=command))
+    return (say(has, relay=relay), say("next: {command}", command=command))

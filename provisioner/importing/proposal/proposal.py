@@ -215,6 +215,7 @@ class ImportResult:
     proposal: Proposal
     write: bool
     written: tuple[str, ...]
+    by_hand: tuple[str, ...]  #: Written files that a person commits.
 
     @property
     def changes(self) -> bool:

@@ -112,6 +112,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "written": "files written: {files}",
         "partly": "files written: {files}, without the rows that have errors; mend them and import again",
         "commit": "commit {file}",
+        "next": "next: provisioner {command}",
         "none": "nothing was written",
     },
     Language.VI: {
@@ -137,6 +138,7 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "written": "đã ghi {files} tệp",
         "partly": "đã ghi {files} tệp, trừ các dòng có lỗi; sửa rồi nhập lại",
         "commit": "commit {file}",
+        "next": "tiếp theo: provisioner {command}",
         "none": "chưa ghi gì",
     },
 }
@@ -251,6 +253,9 @@ def summary_lines(result: ImportResult, language: Language) -> Iterator[str]:
     yield _sums(result, language)
     yield from _ending_lines(result, language)
     yield from _open_question_line(result, language)
+    if result.written and result.proposal.changed:
+        first, *others = (edit.facility for edit in result.proposal.changed)
+        yield phrases["next"].format(command="status" if others else f"facility next {first}")
 
 
 def _edit_line(edit: FacilityEdit, language: Language) -> str:
@@ -298,7 +303,7 @@ def _ending_lines(result: ImportResult, language: Language) -> Iterator[str]:
     phrases = _PHRASES[language]
     if result.written:
         yield phrases["partly" if result.proposal.errors else "written"].format(files=len(result.written))
-        yield from (phrases["commit"].format(file=file) for file in result.written)
+        yield from (phrases["commit"].format(file=file) for file in result.by_hand)
     elif result.proposal.errors:
         yield phrases["mend" if not result.write or result.changes else "none"]
     else:

@@ -54,7 +54,8 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
     folder, longest = state_folder_of(environment, settings.id), timedelta(hours=policy.longest_hours)
     limit = request.limit.by(settings.province_scheme)
     reader = _Reader(folder, longest, limit, request.by)
-    spans = (request.span, *([_before(request.span)] if request.before else []))
+    span = request.span
+    spans = (span, *([measured.Span(span.begin - (span.until - span.begin), span.begin)] if request.before else []))
     with at_stage(Stage.RECORD):
         now, *earlier = reader.records(spans)
     if request.is_strict:
@@ -70,10 +71,6 @@ def availability_of(root: Path, environment: Mapping[str, str], request: Availab
         tuple(sorted({*now.damaged, *(earlier[0].damaged if earlier else ())})),
         tuple(_not_recorded(policy, now)) if not request.limit.wanted else (),
     )
-
-
-def _before(span: measured.Span) -> measured.Span:
-    return measured.Span(span.begin - (span.until - span.begin), span.begin)
 
 
 def _total_row(

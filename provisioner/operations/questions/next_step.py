@@ -32,6 +32,7 @@ class Placeholder(NamedTuple):
 
     name: str
     question: str
+    listed: tuple[str, ...] = ()  #: The command instead, if the answer is the file of a list.
 
 
 Command = tuple["str | Placeholder", ...]
@@ -181,6 +182,9 @@ def _secrets_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
     devices = [message.removeprefix(lead).removesuffix(_HAS_NO_LOGIN) for message in messages]
     if devices:
         name = Placeholder("NAME", "the user on these devices")
+        if devices[1:]:
+            question = "the user on these devices, or the file of a list of their logins"
+            name = Placeholder("NAME", question, ("secrets", "set", "--from"))
         command: Command = ("secrets", "set", *(f"{site.id}/{device}" for device in devices), "--username", name)
         lack = f"{', '.join(devices)} {'has' if len(devices) == 1 else 'have'} no login in the vault"
         differ = "; one for all, or a list if they differ: secrets set --from FILE" if devices[1:] else ""

@@ -100,7 +100,9 @@ def record_installed(session: Session, facilities: Sequence[str], *, as_desired:
     records = read_packages(state_folder_of(session.environment, inventory.settings.id))
     documents: dict[str, Document] = {}
     for name in facilities:
-        _refuse_unknown(inventory, records, name)
+        if name not in inventory.facilities and name not in records:
+            hint = did_you_mean(name, inventory.facilities, "name the id in its file")
+            raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
         handed = records.get(name, site_packages.NO_RECORD).handed
         if not handed and not as_desired:
             hint = (
@@ -124,12 +126,6 @@ def _recorded(session: Session, operation: Operation, packages: Mapping[str, Doc
 
     document: Document = {"schema": "provisioner/site-packages", "version": 1, "packages": dict(packages)}
     return record_run(session, operation, of_facilities(packages), document, key)
-
-
-def _refuse_unknown(inventory: Inventory, records: Mapping[str, site_packages.PackageRecord], name: str) -> None:
-    if name not in inventory.facilities and name not in records:
-        hint = did_you_mean(name, inventory.facilities, "name the id in its file")
-        raise UsageError(f"there is no facility {printable(name, 80)}", hint=hint, object=name)
 
 
 def _takes_down(inventory: Inventory, name: str) -> bool:

@@ -146,6 +146,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         return HostCall(job.spec, _rollback_request(job, job.rollback, run_id, options), shares=True)
     observed, contents = observe_request(job.spec, job.files)
     contents |= {str(number): file.content for number, file in enumerate(job.files)}
+    existing = [path for path in job.touched.read if path.name not in job.touched.new]
     if job.unproved:
         # It stays on the host whatever the result; a proved host has it and does not get it again.
         contents["identity"] = identity_content(job.spec)
@@ -156,7 +157,7 @@ def first_call(job: Job, run_id: str, options: RolloutOptions) -> HostCall:
         "observe": observed,
         "expected_live_digest": job.expected,
         "lockout": _lockout(job, options),
-        "gate": _look(job, _existing(job.touched), (), _BEFORE_S) if options.gate else None,
+        "gate": _look(job, existing, (), _BEFORE_S) if options.gate else None,
         "elsewhere": _moved_parts(job, job.facts) if job.facts else [],
         "restart": [UNIT_MEDIAMTX] if job.facts and restarts_silent(job.facts, job.changes) else [],
         "lift": sorted(job.spec.lifted),
@@ -237,7 +238,9 @@ def _served_digests(job: Job, relays: Iterable[HostSpec]) -> dict[str, str]:
     relays = tuple(relays)
     sites = (peer for spec in relays for peer in spec.tunnel.peers if peer.name.startswith((SITE, NEXT)))
     served = {peer.public_key: _digest(job, peer.psk.reveal()) for peer in sites}
-    return served | {path.name: _digest(job, _source(path)) for spec in relays for path in spec.paths}
+    return served | {
+        path.name: _digest(job, str(path_settings(path)["source"])) for spec in relays for path in spec.paths
+    }
 
 
 def _wanted_digests(job: Job) -> dict[str, str]:
@@ -260,10 +263,6 @@ def _moved_parts(job: Job, facts: HostFacts) -> list[str]:
     return sorted(name for name, digest in lost.items() if served.get(name) == digest)
 
 
-def _source(path: MediaPath) -> str:
-    return str(path_settings(path)["source"])
-
-
 def _digest(job: Job, secret: str) -> str:
     return keyed_digest(job.spec.digest_key, secret.encode())
 
@@ -275,10 +274,6 @@ def _lockout(job: Job, options: RolloutOptions) -> wire.LockoutCheck:
         "ssh_port": job.spec.ssh.port,
         "networks": [str(n) for n in firewall.management_networks] if firewall else [],
     }
-
-
-def _existing(touched: Touched) -> list[MediaPath]:
-    return [path for path in touched.read if path.name not in touched.new]
 
 
 def _look(job: Job, read: Iterable[MediaPath], absent: Iterable[MediaPath], deadline_s: float) -> wire.GateRequest:

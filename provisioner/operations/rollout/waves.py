@@ -336,10 +336,6 @@ def _in_turn_by_carrier(relays: Sequence[HostSpec]) -> list[HostSpec]:
     return [spec for _, _, spec in sorted(ranked, key=lambda r: r[:2])]
 
 
-def _never() -> bool:
-    return False
-
-
 def roll_out(
     jobs: Sequence[Job],
     run_id: str,
@@ -349,7 +345,7 @@ def roll_out(
     *,
     waves: Sequence[Wave] = (),
     progress: RunProgress | None = None,
-    stop: Callable[[], bool] = _never,
+    stop: Callable[[], bool] = bool,  # never
     abort: str = "",
 ) -> Rollout:
     """Change the hosts of the jobs, wave by wave.

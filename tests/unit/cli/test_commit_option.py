@@ -4,8 +4,10 @@ import subprocess
 
 import pytest
 
+from provisioner.base.recovery_key import pair_of
 from tests.example_terminal import git
 from tests.unit.cli.test_plan import RELAY, Terminal, call  # noqa: F401 (the fixture)
+from tests.unit.cli.test_recovery import die
 
 PIPELINE = {
     "GIT_AUTHOR_NAME": "A pipeline",
@@ -22,8 +24,16 @@ WORDS = (
     ("sign-off", "kcl-bg-001", "--all-parties", "--source", "01/BB"),
     ("gateway", "set-key", "kcl-bg-001", KEY, "--replace"),
     ("secrets", "set", "kcl-bg-001/nvr-01", "--username", "another"),
+    ("secrets", "forget", "kcl-bg-001/nvr-01"),
     ("hosts", "adopt", RELAY),
+    ("relay", "restore", RELAY, "--allow", "trust=1"),
+    ("relay", "replace", RELAY, "--allow", "trust=1"),
+    ("import", "--write", "list.csv"),
 )
+LIST = """\
+Mã cơ sở;Tỉnh;Xã;Tên cơ sở;Loại cơ sở;Cơ quan quản lý;Tình trạng
+;Bắc Giang;Xã Hai;Trường THPT Ví Dụ 9;Trường học;UBND tỉnh;Đang hoạt động
+"""
 
 
 def last_commit(call: Terminal) -> tuple[str, str, list[str]]:  # noqa: F811
@@ -84,3 +94,29 @@ def test_made_keys_leave_a_clean_checkout_and_no_secret_in_the_clear(pipeline: T
     git(pipeline.root, "rm", "-q", "--cached", str(lock))
     assert pipeline("sign-off", "kcl-bg-001", "--by", "dic", "--source", "02/BB", "--commit")[0] == 0
     assert last_commit(pipeline)[2] == [f"inventories/example/{FACILITY}"], "what is staged by others stays out"
+
+
+def test_an_import_commits_the_sites_that_it_wrote_and_names_the_next_step(pipeline: Terminal) -> None:
+    (pipeline.root / "list.csv").write_text(LIST, encoding="utf-8")
+    before = pipeline.uncommitted()
+    code, out, err = pipeline("import", "list.csv", "--language", "en", "--write", "--commit")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "next: provisioner facility next kcl-bg-004"
+    assert last_commit(pipeline)[2] == ["inventories/example/facilities/bac-giang/kcl-bg-004.yml"]
+    assert pipeline.uncommitted() == before
+    assert "\ncommit " not in out, "no file is left to be committed"
+    code, _, err = pipeline("import", "list.csv", "--commit")
+    assert (code, "--commit are about --write" in err) == (2, True), "nothing would be written"
+
+
+def test_a_replaced_relay_leaves_a_clean_checkout(pipeline: Terminal) -> None:
+    host = die(pipeline)
+    host.private_key = pair_of(b"the key that new hardware makes ").private_key.reveal()
+    before = pipeline.uncommitted()
+    words = ("relay", "replace", RELAY, "--allow", "trust=1")
+    code, _, err = pipeline(*words, "--dry-run", "--commit")
+    assert (code, "exclude each other" in err) == (2, True), err
+    code, out, err = pipeline(*words, "--yes", "--commit")
+    assert (code, pipeline.uncommitted()) == (0, before), err
+    assert last_commit(pipeline)[2] == ["inventories/example/allocations.lock.yml"]
+    assert "next: provisioner apply --limit host=" in out.splitlines()[-1]

@@ -95,6 +95,34 @@ def test_three_commands_take_a_surveyed_facility_onto_its_relay(
     ]
 
 
+def test_a_sheet_and_a_key_take_a_facility_onto_its_relay_in_one_run(
+    example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The technician reads the key over the telephone, and logins are a list."""
+    logins, key = tmp_path / "logins.csv", make.public_key("nine")
+    rows = ["device,username,password", f"kcl-bg-009/nvr-01,viewer,{CANARY}", f"kcl-bg-009/cam-02,root,{CANARY}2"]
+    logins.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    package = str(tmp_path / "packages")
+    typed(monkeypatch, "y", "y", "09/BB", "y", "y", "y", str(logins), "y", package, key, "y", "y", "n")
+    code, out, err = example("facility", "next", "kcl-bg-009")
+    assert code == 0, out + err
+    assert f'+  public_key: "{key}"' in out
+    assert "1 host applied" in out
+    assert out.splitlines()[-1] == "  provisioner verify --limit facility=kcl-bg-009"
+    assert CANARY not in out + err
+
+
+def test_who_comes_back_with_the_key_makes_no_second_package(
+    example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    typed(monkeypatch, "y", "y", "09/BB", "y", "y", "y", "viewer", "y", str(tmp_path / "packages"))
+    assert example("facility", "next", "kcl-bg-009")[0] == 0
+    typed(monkeypatch, "n", make.public_key("nine"), "n")
+    code, out, err = example("facility", "next", "kcl-bg-009")
+    assert code == 0, out + err
+    assert out.splitlines()[-1] == "  provisioner apply --limit facility=kcl-bg-009"
+
+
 def next_lines(example: ExampleTerminal) -> list[str]:
     code, out, err = example("facility", "next", "kcl-bg-009")
     assert code == 0, out + err
