@@ -13,7 +13,7 @@ from provisioner.base.errors import UsageError, os_errors, raised_as
 from provisioner.base.files import read_regular
 from provisioner.base.http import HttpLimits
 from provisioner.base.secret import Secret
-from provisioner.base.text import Document, checked_url, counted
+from provisioner.base.text import Document, checked_url, counted, msg
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, show
 from provisioner.cli.support.terminal import ListedWord, ValidPath
@@ -82,7 +82,7 @@ def comment(
     """
     invocation.refuse_tracked_links(text, here=True)
     if not key.replace("-", "").replace("/", "").isalnum() or not key.isascii():
-        raise UsageError(f"{key!r} is no key of a comment", hint="write letters, digits, - and /")
+        raise UsageError(msg("{key} is no key of a comment", repr(key)), hint=msg("write letters, digits, - and /"))
     client = _client(invocation, kind, url, project)
     number = forge_client.request_number(invocation.env, request)
     posted = forge_client.post_comment(client, number, key, _comment_text(text), account)

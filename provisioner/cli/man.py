@@ -317,7 +317,7 @@ def install(ctx: click.Context, invocation: Invocation, /, shell: str | None) ->
             raise UsageError(f"{file} is another program's file", hint="move it away, then run the command again")
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, script_of(ctx.find_root().command, shell).encode(), mode=0o644)
-    lines = [f"wrote {file}: new shells complete provisioner"]
+    lines = [msg("wrote {file}: new shells complete provisioner", file)]
     if shell == "zsh":
         lines.append(f"put it above compinit in ~/.zshrc, unless it is there: fpath+=({file.parent})")
     show(invocation, CompletionDocument(shell=shell, file=file), lines)

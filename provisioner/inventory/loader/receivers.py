@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from provisioner.base.errors import RECEIVERS, Problem, Severity
 from provisioner.base.files import read_regular
 from provisioner.base.secret import Secret
+from provisioner.base.text import msg
 from provisioner.base.vault import Opener, VaultPasswords, is_encrypted, vault_id_of
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import RECEIVERS_SECRETS, File
@@ -118,7 +119,7 @@ def _missing_secret_problems(
     for index, receiver in enumerate(receivers):
         for message, content in secret_faults_of(receiver, _names_in(vault.secrets.get(receiver.id))):
             position = places.at(RECEIVERS, RECEIVERS, index)
-            hint = f"{vault.editing}: under receivers, {receiver.id}, write {content}"
+            hint = msg("{command}: write {content} below receivers, {receiver}", vault.editing, content, receiver.id)
             text = f"receivers: receiver {receiver.id}: {message}"
             yield Problem(*position, "receiver-secret-missing", text, hint, RECEIVERS)
 

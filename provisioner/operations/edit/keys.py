@@ -122,8 +122,9 @@ def with_next_key(edits: file_edit.Edits, facility: str, key: str) -> file_edit.
     opened = edits.open(facility)
     gateway = opened.site.gateway
     if gateway is None or gateway.next_key is None:
-        hint = f"begin one: provisioner keys rotate {facility}"
-        raise UsageError(f"no change of the key of {facility}'s gateway is under way", hint=hint, object=facility)
+        hint = msg("begin one: provisioner keys rotate {facility}", facility)
+        message = msg("no change of the key of the gateway of {facility} is under way", facility)
+        raise UsageError(message, hint=hint, object=facility)
     if gateway.public_key == key:
         hint = "the next one is what change-key.sh prints, not install.sh"
         raise UsageError(f"this is the key that {facility}'s gateway has now", hint=hint, object=facility)

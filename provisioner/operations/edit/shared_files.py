@@ -64,7 +64,7 @@ def window_added(
 
     Raises `UsageError` for times and objects that do not fit.
     """
-    begin, until = map(_moment, span)
+    begin, until = (moment.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M") for moment in span)
     if span[1] <= max(span[0], now):
         message = msg("a window that ends at {until} is over or never begins", until)
         raise UsageError(message, hint="name its end with --until, or its length with --for, e.g. --for 2h")
@@ -78,10 +78,6 @@ def window_added(
     changes: dict[KeyPath, object] = {("windows", count): values} if count else {("windows",): [values]}
     edit = edits.edit(loaded, f"window {count + 1}", None if is_new else text.data, text.with_values(changes))
     return edit, count + 1
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M")
 
 
 def _objects(loaded: Loaded, limit: Limit) -> Mapping[str, list[str]]:

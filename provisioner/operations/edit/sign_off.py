@@ -15,7 +15,7 @@ from provisioner.base.errors import InventoryError, UsageError
 from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.inventory.files.edit import Flow
 from provisioner.inventory.files.positions import KeyPath
 from provisioner.inventory.geography import ProvinceError
@@ -162,8 +162,9 @@ def _case_of(loaded: Loaded, agreement: Agreement) -> _Case:
     facility = facility_named(loaded, agreement.facility)
     plan = facility.successor if agreement.plan == "successor" else facility.plan
     if plan is None or loaded.frame is None:
-        hint = f"write {agreement.plan} first"
-        raise UsageError(f"facility {facility.id} has no {agreement.plan} to sign", hint=hint, object=facility.id)
+        hint = msg("write {plan} into its file first", agreement.plan)
+        message = msg("facility {facility} has no {plan} to sign", facility.id, agreement.plan)
+        raise UsageError(message, hint=hint, object=facility.id)
     if agreement.signed_on > loaded.today:
         raise UsageError(f"--on {agreement.signed_on} is a day to come", hint="name the day on which it was agreed")
     _refuse_private(agreement.source)

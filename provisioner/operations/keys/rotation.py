@@ -12,7 +12,7 @@ from typing import Protocol
 
 from provisioner.base.errors import HostError, LockedError, PolicyError, ProvisionerError, UsageError
 from provisioner.base.groups import gathered
-from provisioner.base.text import did_you_mean, named, printable
+from provisioner.base.text import did_you_mean, msg, named, printable
 from provisioner.desired.limit import Limit
 from provisioner.desired.spec import NEXT
 from provisioner.hosts.facts import HostFacts
@@ -309,8 +309,9 @@ def keep_keys(
             hint = f"go on with it: provisioner keys rotate --finish {name}"
             raise UsageError(f"the gateway of {name} has its next key already", hint=hint, object=name)
         if stage is KeyStage.NONE:
-            hint = "provisioner keys status lists those that are under way"
-            raise UsageError(f"no change of the key of {name}'s gateway is under way", hint=hint, object=name)
+            hint = msg("provisioner keys status lists those that are under way")
+            message = msg("no change of the key of the gateway of {facility} is under way", name)
+            raise UsageError(message, hint=hint, object=name)
     outcome = KeyOutcome(progress, left_out=dict(progress.left_out))
     run = _RotationRun(sessions, terms, attendant, outcome, edits, sites, session)
     judged = key_changes_taken_back(
