@@ -96,7 +96,7 @@ def plan_to_sign(
     carriers = case.frame.carriers
     carrier = carriers[case.plan.carrier].name if case.plan.carrier in carriers else case.plan.carrier
     try:
-        province = case.frame.province_today(case.facility).name
+        province = case.frame.province_today(case.facility).full_name
     except ProvinceError:
         province = case.facility.province
     return PlanToSign(case.facility, case.plan, province, carrier)
