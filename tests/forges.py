@@ -18,6 +18,7 @@ import jsonschema
 
 TOKEN: Final = "canary-forge-token-4711"
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
+GONE: Final = "4711" * 10  #: A commit that it does not have.
 NUMBER: Final = 7
 _TEXT: Final = {"type": "string", "minLength": 1}
 _BODY: Final = {"type": "object", "required": ["body"], "properties": {"body": _TEXT}, "additionalProperties": False}
@@ -163,7 +164,8 @@ class Forge:
             ("/api/user", "GET", self._user),
             (f"{top}/issues/{number}", "GET", lambda **_: (200, {"number": NUMBER})),
             (f"{top}/issues/{number}/comments", "GET", self._listed),
-            *([(rf"{top}/issues/\d+/comments", "GET", _no_such_issue)] if self.kind == "forgejo" else []),
+            *([(rf"{top}/issues/\d+/comments", "GET", _missing)] if self.kind == "forgejo" else []),
+            *([(f"{top}/statuses/{GONE}", "POST", _missing)] if self.kind == "forgejo" else []),
             (f"{top}/issues/{number}/comments", "POST", self._add),
             (rf"{top}/issues/comments/(\d+)", "PATCH", self._edit),
             (f"{top}/issues/{number}/labels", "GET", lambda **_: (200, [*map(self._label, self.labels)])),
@@ -255,9 +257,9 @@ class Forge:
         return headers.get(name) == value
 
 
-def _no_such_issue(**_: Any) -> tuple[int, Any]:
-    """Forgejo 7.0.8 lists the comments of a missing request so (seen)."""
-    return 500, {"message": "GetRawIssueByIndex: issue does not exist"}
+def _missing(**_: Any) -> tuple[int, Any]:
+    """Comments of a missing request (Forgejo 7.0.8), a missing commit's status (Gitea 1.25.4): both seen."""
+    return 500, {"message": "object does not exist"}
 
 
 @contextmanager

@@ -124,8 +124,8 @@ class ForgeClient:
             try:
                 return http.successful_answer(answer, _ADVICE)
             except http.ReachError as error:
-                if call.request and answer.status >= http.FIRST_OF_SERVER:
-                    self._refuse_missing(call.request, seconds)
+                if call.of and (answer.status == http.NOT_FOUND or answer.status >= http.FIRST_OF_SERVER):
+                    self._refuse_missing(call.of, seconds)
                 reason = f"{error.reason}{self._words_in(answer)}"
                 raise http.ReachError(reason, error.hint, lasting=error.lasting, status=error.status) from None
 
@@ -140,15 +140,12 @@ class ForgeClient:
         request = http.Request(method, f"{self.place.url}{path}", body, headers, most_bytes=_MOST_BYTES)
         return http.exchange(request, seconds=seconds, advice=_ADVICE, authorities=self._patience.authorities)
 
-    def _refuse_missing(self, request: str, seconds: float) -> None:
-        """Raise an error if the merge request is missing.
-
-        Forgejo lists the comments of a missing one with 500 (seen on 7.0.8).
-        """
-        if self._exchange("GET", request, b"", seconds).status == http.NOT_FOUND:
-            raise http.ReachError(
-                f"it has no merge request {request.rpartition('/')[2]}", "write --request NUMBER", lasting=True
-            )
+    def _refuse_missing(self, path: str, seconds: float) -> None:
+        """Raise an error if the merge request or commit is missing."""
+        # Forgejo 7.0.8 and Gitea 1.25.4 answer 500 to some calls of a missing one.
+        if self._exchange("GET", path, b"", seconds).status == http.NOT_FOUND:
+            what, name = "commit" if "/commits/" in path else "merge request", path.rpartition("/")[2]
+            raise http.ReachError(f"it has no {what} {name}", "see --request, --commit and --project", lasting=True)
 
     def _words_in(self, answer: http.HttpAnswer) -> str:
         """Return a refusal's own words, in quotes, or empty."""

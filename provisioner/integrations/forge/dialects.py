@@ -38,7 +38,7 @@ class Call:
     path: str
     document: Mapping[str, object] | None = None
     accepted: frozenset[int] = frozenset()
-    request: str = ""  #: The merge request's own path, if an error of the server may mean that there is none.
+    of: str = ""  #: The path of the merge request or commit that the call is of, to see whether it exists.
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class IssuesDialect(Dialect):
         """List all comments, oldest first."""
         del page
         request = f"{self._repository}/issues/{number}"
-        return Call("GET", f"{request}/comments", request=request)
+        return Call("GET", f"{request}/comments", of=request)
 
     def add_comment(self, number: int, body: str) -> Call:
         """Write a comment."""
@@ -121,7 +121,8 @@ class IssuesDialect(Dialect):
 
     def labels(self, number: int) -> Call:
         """List the labels."""
-        return Call("GET", f"{self._repository}/issues/{number}/labels")
+        request = f"{self._repository}/issues/{number}"
+        return Call("GET", f"{request}/labels", of=request)
 
     def change_labels(self, number: int, add: Sequence[str], remove: Sequence[str]) -> Sequence[Call]:
         """Remove labels, one call each, and add others."""
@@ -140,7 +141,8 @@ class IssuesDialect(Dialect):
             "description": cut(status.description, self.most_description),
         }
         where = {"target_url": status.url} if status.url else {}
-        return Call("POST", f"{self._repository}/statuses/{status.commit}", document | where)
+        commit = f"{self._repository}/git/commits/{status.commit}"
+        return Call("POST", f"{self._repository}/statuses/{status.commit}", document | where, of=commit)
 
 
 class Forgejo(IssuesDialect):

@@ -15,7 +15,7 @@ import pytest
 from provisioner.base import http
 from provisioner.cli.main import run
 from provisioner.integrations.forge import client
-from tests.forges import COMMIT, NUMBER, TOKEN, Forge, served_forge
+from tests.forges import COMMIT, GONE, NUMBER, TOKEN, Forge, served_forge
 from tests.hostile import MERGE_REQUEST
 
 KINDS = ("github", "gitlab", "forgejo")
@@ -199,12 +199,21 @@ def test_what_passes_is_tried_again(forge: Forge, call: Any, failing: list[int])
     assert [note.body for note in forge.notes] == [f"{MARKER}\none"]
 
 
-def test_a_merge_request_that_is_not_there_is_told_at_once(forge: Forge, call: Any) -> None:
-    code, _, err = call("forge", "comment", "-", "--request", "4711", stdin="one")
+@pytest.mark.parametrize("command", ["comment", "labels"])
+def test_a_merge_request_that_is_not_there_is_told_at_once(forge: Forge, call: Any, command: str) -> None:
+    code, _, err = call("forge", command, "-", "--request", "4711", stdin=json.dumps(document()))
     assert code == 14
     assert ("it has no merge request 4711" if forge.kind == "forgejo" else "it answers 404") in err
     assert "tried" not in err
     assert len([one for one in forge.calls if "4711" in one]) <= 2
+
+
+def test_a_commit_that_is_not_there_is_told_at_once(forge: Forge, call: Any) -> None:
+    if forge.kind != "forgejo":
+        pytest.skip("the others refuse it by themselves")
+    code, _, err = call("forge", "status", "success", "all up", "--commit", GONE)
+    assert (code, "it has no commit 47114711" in err, "tried" in err) == (14, True, False)
+    assert len(forge.calls) == 2
 
 
 @pytest.mark.parametrize(("status", "words"), [(500, "tried 4 times"), (302, "is not followed"), (422, "422")])
