@@ -64,6 +64,17 @@ def test_jobs_that_read_a_request_have_no_secret_and_those_that_have_run_nothing
             assert not unsafe or (read_only and "secrets." not in str(job) and "github.token" not in str(job))
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if "/forgejo/" in name and "request" not in name])
+def test_a_job_with_secrets_runs_to_its_end_and_leaves_none_if_it_is_killed(name: str) -> None:
+    """Gitea 1.25.4 killed a job at the next push: no trap ran, and the runner removed its folder."""
+    document = workflow(name)
+    assert document["concurrency"] == {"group": "inventory", "cancel-in-progress": False}
+    for step in (
+        step for job in document["jobs"].values() for step in job["steps"] if "SSH_KEY" in step.get("env", {})
+    ):
+        assert 'own=$(mktemp -d -p "$RUNNER_TEMP")' in step["run"]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_command_is_one_that_there_is(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
