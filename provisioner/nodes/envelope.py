@@ -163,7 +163,7 @@ class _Open:
 
 
 class Joiner:
-    """Joins parts to messages; forgets the oldest incomplete ones."""
+    """Joins one subject's parts to messages; forgets the oldest incomplete ones."""
 
     def __init__(self) -> None:
         self._open: dict[bytes, _Open] = {}

@@ -14,6 +14,7 @@ import re
 import secrets as random
 import ssl
 import threading
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +149,7 @@ class JetStreamMailbox:
             if self._refusal is not None:
                 raise self._refusal from None
             if not client.is_connected:
-                message = f"the broker {self._broker_address} is not reached"
-                raise MailboxError(message, hint=_HINT) from None
+                raise MailboxError(f"the broker {self._broker_address} is not reached", hint=_HINT) from None
             return None
         if isinstance(event, MailboxError):
             raise event
@@ -242,7 +242,7 @@ class JetStreamMailbox:
 
     async def _read(self, client: Client) -> None:
         """Receive messages while connected; report errors and retry."""
-        joiner, subscription = envelope.Joiner(), None
+        joiners, subscription = defaultdict[str, envelope.Joiner](envelope.Joiner), None
         while not client.is_closed:
             before = self._refusals
             try:
@@ -252,7 +252,7 @@ class JetStreamMailbox:
                 for message in await subscription.fetch(1, timeout=_FETCH_S):
                     self._refusal = None
                     await message.ack()
-                    if (complete := joiner.add(message.data)) is not None:
+                    if (complete := joiners[message.subject].add(message.data)) is not None:
                         self._events.put(complete)
             except TimeoutError:
                 self._refusal = self._refusal if self._refusals > before else None

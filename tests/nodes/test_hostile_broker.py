@@ -20,11 +20,21 @@ from nats.aio.msg import Msg
 from provisioner.hosts.runner import CallOutcome
 from provisioner.nodes.broker import issued, new_authority
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.envelope import API, CONTROLLER, REPORTS, UNITS, new_exchange_key, node_name
+from provisioner.nodes.envelope import (
+    API,
+    CONTROLLER,
+    DOMAIN,
+    PART_BYTES,
+    REPORTS,
+    UNITS,
+    cut,
+    new_exchange_key,
+    node_name,
+)
 from provisioner.nodes.jetstream import JetStreamMailbox, MailboxError, controller_mailbox, node_mailbox
 from tests.hostile import NODE
 from tests.lab.patience import stretched
-from tests.nodes.broker import BrokerServer, broker_of
+from tests.nodes.broker import CARRIERS, BrokerServer, broker_of
 from tests.nodes.carrying import CountingHosts, call_of, host_of
 
 CANARY: Final = "canary-of-a-camera-4242"
@@ -123,6 +133,25 @@ async def _tried(broker: BrokerServer, refused: list[str]) -> list[bytes]:
         await client.flush()
         await asyncio.sleep(WAIT_S)
     return came
+
+
+@NODE
+def test_half_messages_of_one_node_displace_no_part_of_anothers(broker: BrokerServer) -> None:
+    controller, message = controller_mailbox(broker.broker(CONTROLLER), CARRIERS), bytes(range(256)) * 5000
+    assert controller.receive(0.1) is None
+
+    async def send() -> None:
+        first, *rest = cut(message)
+        flood = [next(cut(bytes(PART_BYTES + 1))) for _ in range(40)]
+        async with dialled(broker, node_name("viettel"), []) as own, dialled(broker, node_name("vnpt"), []) as other:
+            for client, carrier, parts in (own, "viettel", [first]), (other, "vnpt", flood), (own, "viettel", rest):
+                stream = client.jetstream(domain=DOMAIN)
+                for part in parts:
+                    await stream.publish(f"provisioner.reports.{carrier}.{controller.own}", part)
+
+    asyncio.run(send())
+    assert controller.receive(20) == message
+    controller.close()
 
 
 @NODE
