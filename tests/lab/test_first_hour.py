@@ -157,9 +157,9 @@ def a_days_work(lab: Lab, desk: Desk) -> None:
     lab.camera(CAMERA.id).change_password(changed)
     typed = {"The password": changed, "The same again": changed}
     desk.types(["secrets", "set", f"{FACILITY}/cam-01", "--username", CAMERA.device.user], typed)
-    planned = desk.types(["plan", "--limit", f"facility={FACILITY}"], {})
+    planned = desk.types(["plan", "--limit", f"facility={FACILITY}", "--out", "plan.json"], {})
     assert f"path bac-ninh/{FACILITY}/cam-01/sub on {RELAY}" in planned
-    desk.types(["apply", "--limit", f"facility={FACILITY}"], {"Apply this plan?": "y"})
+    desk.types(["apply", "plan.json"], {})
     desk.types(["verify"], {})
     minutes = (time.monotonic() - begun) / 60
     assert "the path is up" in desk.screen[-1]

@@ -274,7 +274,10 @@ def _login_digest(spec: HostSpec, path: MediaPath) -> str:
 
 
 def with_quarantine(comparison: Comparison, changes: Iterator[Change]) -> Iterator[Change]:
-    """Adapt the changes of quarantined paths, which have no readers."""
+    """Adapt the changes of quarantined paths, which have no readers.
+
+    A pending change keeps its reason and impact: a reviewed plan stays valid if a path is quarantined meanwhile.
+    """
     by_name = quarantined_on(comparison.spec, comparison.facts)
     for change in changes:
         quarantined = by_name.get(change.name)
@@ -292,8 +295,4 @@ def _quarantined_change(change: Change, quarantined: Quarantined) -> Change:
         return change._replace(action=Action.UPDATE, impact=Impact.HOT, reason=reason)
     if not change.pending:
         return change._replace(reason=f"{quarantined.why}; {quarantined.next_step}")
-    if change.action is not Action.UPDATE:
-        return change._replace(reason=msg("{reason}; it is {why}", change.reason, quarantined.why), cut=NOBODY)
-    back = quarantined.renewed or quarantined.lifted
-    after = "it comes back from quarantine" if back else msg("it stays {why}", quarantined.why)
-    return change._replace(impact=Impact.HOT if back else Impact.NONE, reason=f"{change.reason}; {after}", cut=NOBODY)
+    return change._replace(cut=NOBODY)
