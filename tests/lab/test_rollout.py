@@ -153,11 +153,12 @@ def test_a_killed_controller_leaves_nothing_here_and_its_run_is_taken_up(deploym
 
 
 @pytest.mark.soak
-def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deployment) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_brings_hosts_on_their_way_to_their_end(deployment: Deployment, number: signal.Signals) -> None:
     fewer_cameras(deployment)
     with running(deployment, "apply", "--yes", *ONLY) as process:
         until(lambda: is_armed(deployment))
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         out, err = process.communicate(timeout=stretched(120))
     assert process.returncode == 130, out + err
     assert "no further host is started" in err

@@ -1,6 +1,6 @@
 """A command's inventory, environment and output, and its questions to the caller.
 
-After the first Ctrl-C or SIGTERM no further host starts to change; after the second the command ends.
+After the first Ctrl-C, SIGTERM or SIGHUP no further host starts to change; after the second the command ends.
 """
 
 import contextlib
@@ -280,7 +280,10 @@ def ended_by_signal() -> Iterator[threading.Event]:
 
 @contextlib.contextmanager
 def _signals_to(on_signal: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
     finally:

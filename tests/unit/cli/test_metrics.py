@@ -241,7 +241,7 @@ def runtime() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_a_watch_with_nothing_wrong(number: signal.Signals, tmp_path: Path, runtime: Path) -> None:
     """The real program, real Ansible, and relays that nobody can reach: it ends all the same, and leaves nothing."""
     shutil.copytree(EXAMPLE, tmp_path / "example")
