@@ -6,7 +6,7 @@ import click
 
 from provisioner.base.document import Messages, Printed
 from provisioner.base.errors import HostError, PolicyError, UsageError
-from provisioner.base.text import did_you_mean, printable
+from provisioner.base.text import did_you_mean, local_time, printable
 from provisioner.cli.support import context
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.options import RolloutChoices, limit_option, rollout_options
@@ -125,7 +125,7 @@ def _quarantined_in_limit(planned: Planned, limit: Limit) -> list[Quarantined]:
 def _ask_before_lifting(invocation: context.Invocation, planned: Planned, *, yes: bool) -> None:
     lifted = [entry for entry in planned.plan.quarantined if entry.lifted]
     for entry in lifted if not invocation.json else ():
-        text = f"{entry.device} is asked again for {entry.path}, quarantined since {entry.since_text}"
+        text = f"{entry.device} is asked again for {entry.path}, quarantined since {local_time(entry.since)}"
         click.echo(f"{entry.host}: {printable(text)}", err=True)
     if yes or planned.plan.refused:
         return

@@ -2,11 +2,13 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, replace
+from datetime import datetime
 from typing import Annotated, Final
 
 from provisioner.base.document import unprinted
-from provisioner.base.text import printable
+from provisioner.base.text import local_time, printable
 
 NOTHING: Final = "nothing"  #: A host's answer without a mark and without our files.
 
@@ -57,7 +59,10 @@ class Owner:
         text += f", {_OTHER_USES[self.shape]}" if self.shape else ""
         last = f"run {self.run}, " if self.run else ""
         by = f" by {self.who}" if self.who else ""
-        return f"{text} (last: {last}{self.at}{by})"
+        at = self.at
+        with suppress(ValueError):  # a mark's form allows a thirteenth month
+            at = local_time(datetime.fromisoformat(at))
+        return f"{text} (last: {last}{at}{by})"
 
 
 UNMARKED: Final = Owner()  #: Owner of our files without a valid mark: of an earlier version, or damaged.

@@ -16,7 +16,7 @@ from provisioner.base.errors import FrozenFacility, HostError, InventoryError, U
 from provisioner.base.files import read_regular
 from provisioner.base.git import Checkout, commit_files, committing
 from provisioner.base.language import ENGLISH, Translator, marked
-from provisioner.base.text import msg, printable
+from provisioner.base.text import local_time, msg, printable
 from provisioner.cli.support.completion import facilities_like
 from provisioner.cli.support.context import Invocation, echo_lines, print_document, problem_lines, said, spoken, today
 from provisioner.cli.support.options import limit_option
@@ -259,7 +259,7 @@ def quarantine_lines(
     ordered = sorted(paths, key=lambda entry: (entry.host, entry.device, entry.next_step, entry.path))[: most or None]
     for (host, device, step), group in groupby(ordered, key=lambda entry: (entry.host, entry.device, entry.next_step)):
         entries = list(group)
-        since = min(entry.since_text for entry in entries)
+        since = local_time(min(entry.since for entry in entries))
         head = say("{device} since {since}", device=printable(device), since=since)
         yield from terminal.below(f"  {host}: {head}", say.restated(step), 4)
         yield from (f"    {printable(entry.path)}" for entry in entries)

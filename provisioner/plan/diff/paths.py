@@ -17,7 +17,7 @@ from typing import Annotated
 from provisioner.base.document import UtcMoment, unprinted
 from provisioner.base.private_text import address_without_login
 from provisioner.base.secret import keyed_digest
-from provisioner.base.text import local_time, msg, utc_text
+from provisioner.base.text import local_time, msg
 from provisioner.desired.render.host import hub_settings, path_settings
 from provisioner.desired.render.quote import source_head
 from provisioner.desired.spec import HostSpec, HubPath, MediaPath
@@ -70,11 +70,6 @@ class Quarantined:
     def why(self) -> str:
         """The state in words."""
         return msg("quarantined since {since_text}: {device} refuses its password", local_time(self.since), self.device)
-
-    @property
-    def since_text(self) -> str:
-        """The start time as in documents."""
-        return utc_text(self.since)
 
     @property
     def needs_password(self) -> bool:
@@ -289,7 +284,7 @@ def _quarantined_change(change: Change, quarantined: Quarantined) -> Change:
     if not change.pending and quarantined.lifted:
         reason = msg(
             "its quarantine since {since_text} is lifted: {device} is asked again with the same password",
-            quarantined.since_text,
+            local_time(quarantined.since),
             quarantined.device,
         )
         return change._replace(action=Action.UPDATE, impact=Impact.HOT, reason=reason)
