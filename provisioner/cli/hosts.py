@@ -274,7 +274,7 @@ def adopt(invocation: Invocation, host: str, *, commits: bool, yes: bool) -> Non
             [path],
             f"{host} is to be taken over" if adoption.owner else f"{host}: its take-over is done",
         )
-    show(invocation, document, [_adoption_ending(adoption)])
+    show(invocation, document, _adoption_ending(adoption))
 
 
 class AdoptedDocument(Printed, name="hosts-adopt", title="A take-over"):
@@ -292,13 +292,14 @@ class ReleasedDocument(Printed, name="hosts-release", title="A released host"):
     released: bool
 
 
-def _adoption_ending(adoption: ownership.Adoption) -> str:
+def _adoption_ending(adoption: ownership.Adoption) -> tuple[str, ...]:
     host = adoption.host
     if adoption.owner is not None:
-        return f"{host} is to be taken over; nothing has changed there: see what that cuts, with provisioner plan"
+        next_step = f"next: provisioner plan --limit host={host} --allow trust=1"
+        return f"{host} is to be taken over; the plan shows what that cuts", next_step
     if adoption.is_recorded:
-        return f"{host} is this inventory's or nobody's: there is nothing to take over"
-    return f"{host} is this inventory's or nobody's: what was recorded of a take-over is spent, and went"
+        return (f"{host} is this inventory's or nobody's: there is nothing to take over",)
+    return (f"{host} is this inventory's or nobody's: what was recorded of a take-over is spent, and went",)
 
 
 @hosts.command()

@@ -143,15 +143,17 @@ def init(invocation: Invocation, allows: tuple[str, ...], *, commits: bool) -> i
     session, checkout = session_of(invocation), texts.checkout_for(invocation, commits=commits)
     made = init_keys(session, allow=parse_allowances(allows), actor=who_text(who(invocation.env)))
     document = KeysDocument.model_validate(made).plain
+    for path in made.written if not invocation.json else ():
+        click.echo(texts.written_line(path, checkout))
+    texts.commit_written(invocation, checkout, made.written, f"keys of {counted(len(made.hosts), 'host')}")
     if invocation.json:
         print_document(document)
     else:
-        _print_made_keys(made, checkout)
+        _print_made_keys(made)
     if (made.hosts or made.drawn or made.drawn_to_push) and (
         failure := record_done(session, Operation.KEYS, made.hosts, document, made.digest_key)
     ):
         print_warning(failure, UNRECORDED_HINT)
-    texts.commit_written(invocation, checkout, made.written, f"keys of {counted(len(made.hosts), 'host')}")
     failed = PolicyError if made.foreign else HostError
     return texts.code_with_frozen(failed.exit_code if made.unreadable else 0, made.held)
 
@@ -175,9 +177,7 @@ class KeysDocument(Printed, name="keys", title="Keys made"):
     held: tuple[HeldRow, ...]
 
 
-def _print_made_keys(made: KeysMade, checkout: Checkout | None) -> None:
-    for path in made.written:
-        click.echo(texts.written_line(path, checkout))
+def _print_made_keys(made: KeysMade) -> None:
     for file, vault_id in made.shut.items():
         hint = msg("a person with a password for the vault id {vault_id} runs this, too", vault_id)
         print_warning(msg("{file}.yml stayed shut, and got no new secret", file), hint)
