@@ -136,7 +136,7 @@ def record_keys(digest_key: Secret | None, environment: Mapping[str, str], inven
 def _signing_key(path: Path) -> "Ed25519PrivateKey":
     from provisioner.base.signing import private_key_in  # noqa: PLC0415
 
-    key = private_key_in(_content(path))
+    key = private_key_in(_content(path, f"the key {path} of {SIGNING_KEY}"))
     if key is None:
         raise StateError(f"{SIGNING_KEY} names {path}, which is no plain Ed25519 private key", hint=_KEY_HINT)
     return key
@@ -146,14 +146,14 @@ def public_key(path: Path) -> "Ed25519PublicKey":
     """Read a public key (OpenSSH or PEM), or raise `StateError`."""
     from provisioner.base.signing import public_key_in  # noqa: PLC0415
 
-    key = public_key_in(_content(path))
+    key = public_key_in(_content(path, f"the key {path}"))
     if key is None:
         raise StateError(f"{path} is no Ed25519 public key", hint="name the .pub file that ssh-keygen made")
     return key
 
 
-def _content(path: Path) -> bytes:
-    with os_errors(f"the key {path} cannot be read", _KEY_HINT, StateError):
+def _content(path: Path, subject: str) -> bytes:
+    with os_errors(f"{subject} cannot be read", _KEY_HINT, StateError):
         return path.read_bytes()
 
 

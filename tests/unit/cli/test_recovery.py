@@ -47,25 +47,26 @@ def paper(pair: RecoveryPair) -> str:
     return "\n".join(on_paper(pair.private_key)) + "\n"
 
 
-#: The recovery key of the inventory that `sealed` prepares: on no disk, as on paper.
-_SEALED: list[RecoveryPair] = []
+#: By the kind of inventory that `sealed` prepares, its recovery key: on no disk, as on paper.
+_SEALED: dict[str, RecoveryPair] = {}
 
 
 @pytest.fixture
 def sealed(call: Terminal) -> tuple[Terminal, RecoveryPair]:  # noqa: F811
     """An inventory with a recovery key, and a relay that has sealed its tunnel's key to it."""
+    kind = type(call).__name__  # modules that take this fixture have a `call` of their own
 
     def seal() -> None:
         for relay, pair in ((RELAY, KEPT), (OTHER, THERE)):
             call.edit(LOCK, lock(call)["relays"][relay]["public_key"], pair.public_key)
             call.hosts.hosts[relay].private_key = pair.private_key.reveal()
-        _SEALED.append(from_paper(call("keys", "recovery")[1]))
+        _SEALED[kind] = from_paper(call("keys", "recovery")[1])
         code, out, err = call("keys", "init")
         assert code == 0, out + err
         assert call("apply", "--yes", "--allow", "trust=9", "--allow", "all_impact=9", "--allow", "viewers=9")[0] == 0
 
-    prepared(call.root, call.hosts, "sealed-example", seal)
-    return call, _SEALED[0]
+    prepared(call.root, call.hosts, f"sealed-{kind}", seal)
+    return call, _SEALED[kind]
 
 
 def die(call: Terminal) -> SimulatedHost:  # noqa: F811
