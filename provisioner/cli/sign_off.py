@@ -243,7 +243,7 @@ def _report_agreements(invocation: Invocation, agreements: Sequence[Agreement], 
     for agreement, one in zip(agreements, signed, strict=True):
         of_file = {"file": one.path, "content": one.content, "key": one.key or None}
         rows.append(SignOffDocument.made_of(agreement, agreed=one.agreed, **of_file))
-        by = ", ".join(agreement.parties) + (f" with {one.key}" if one.key else "")
+        by = ", ".join(Party(party).words for party in agreement.parties) + (f" ({one.key})" if one.key else "")
         lines.append(
             msg("{file}: {plan} signed by {parties} on {day}", one.path, agreement.plan, by, agreement.signed_on)
         )
@@ -252,9 +252,8 @@ def _report_agreements(invocation: Invocation, agreements: Sequence[Agreement], 
                 msg("all three have signed: the {plan} of {facility} is agreed", agreement.plan, agreement.facility)
             )
         if one.missing:
-            lines.append(
-                msg("still to sign what {facility} says now: {parties}", agreement.facility, ", ".join(one.missing))
-            )
+            names = ", ".join(Party(party).words for party in one.missing)
+            lines.append(msg("still to sign what {facility} says now: {parties}", agreement.facility, names))
     if len(rows) == 1:
         show(invocation, rows[0], [*lines, f"next: provisioner facility next {agreements[0].facility}"])
     else:

@@ -30,7 +30,7 @@ def test_a_new_agreement_takes_the_place_of_the_old_one(tmp_path: Path, capsys: 
     (root / SITE).write_text(text, encoding="utf-8")
     assert run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", "health", "--source", "13/BB"], {}) == 0
     assert codes(root) == ["sign-off-stale"]
-    assert "still to sign what kcl-bg-001 says now: dic, carrier" in capsys.readouterr().out
+    assert "still to sign what kcl-bg-001 says now: the DIC, the carrier" in capsys.readouterr().out
     signed = load(root, today=make.TODAY).partial
     assert signed
     plan = signed.facilities["kcl-bg-001"].plan
@@ -66,3 +66,12 @@ def test_what_cannot_be_signed_is_refused_and_changes_nothing(tmp_path: Path, ar
 def test_a_file_with_errors_is_not_signed(tmp_path: Path) -> None:
     root = make.write_inventory(tmp_path, {SITE: make.facility(colour="red")})
     assert run(["-i", str(root), "sign-off", "kcl-bg-001", *ALL], {}) == 3
+
+
+def test_the_parties_have_their_vietnamese_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make.write_inventory(tmp_path, {SITE: unsigned()})
+    command = ["-i", str(root), "--language", "vi", "sign-off", "kcl-bg-001", "--source", "12/BB"]
+    assert run([*command, "--by", "dic", "--by", "health", "--on", "2021-05-08"], {}) == 0
+    out = capsys.readouterr().out
+    assert "Sở TT&TT, Sở Y tế đã ký phương án" in out
+    assert "nội dung hiện nay của kcl-bg-001: doanh nghiệp viễn thông" in out
