@@ -51,7 +51,7 @@ _USUAL = ScrapePlaces()
     help="The address of an agent's metrics. May be repeated.",
 )
 @click.option("--pages-url", "pages", type=PageAddress(), help="The address of serve, for a link on the dashboard.")
-@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option("--force", is_flag=True, help="Write beside other files, and overwrite existing ones.")
 def monitoring(
     invocation: Invocation,
     /,
@@ -122,13 +122,14 @@ def _checked_endpoint(text: str) -> str:
 
 
 def _write_kit(folder: Path, files: dict[str, str], *, force: bool) -> None:
-    """Write all files; one with other content raises `UsageError` first."""
-    conflicts = [name for name, text in files.items() if (folder / name).exists() and not _holds(folder / name, text)]
-    if conflicts and not force:
-        hint = msg("name another folder, or overwrite with --force")
-        raise UsageError(f"{folder / conflicts[0]} is there already, and is another one", hint=hint)
+    """Write all files; any other file in the folder raises `UsageError` first."""
     with os_errors(f"{folder} cannot be written", "make room, or name a folder that you can write to"):
         folder.mkdir(parents=True, exist_ok=True)
+        found = sorted(path.name for path in folder.iterdir())
+        conflicts = [name for name in found if name not in files or not _holds(folder / name, files[name])]
+        if conflicts and not force:
+            hint = msg("name another folder, or overwrite with --force")
+            raise UsageError(f"{folder / conflicts[0]} is there already, and is another one", hint=hint)
         for name, text in files.items():
             replace_file(folder / name, text.encode(), mode=0o644)
 

@@ -16,7 +16,7 @@ COMMANDS = {
     "monitoring": ("monitoring", "DIR"),
     "man": ("man", "--out", "DIR"),
 }
-REPLACES = {"monitoring", "man"}  #: Writes files of its own names beside others, and refuses one that is another's.
+REPLACES = {"man"}  #: Writes files of its own names beside others, and refuses one that is another's.
 
 
 @pytest.fixture
