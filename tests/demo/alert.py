@@ -129,7 +129,7 @@ def alert_scene(deployment: Deployment, screen: Screen, camera: str) -> Iterator
         """Between verifications a watch looks at each path again and again. Its metrics go to Prometheus, and alerts to
         an Alertmanager: both are Debian's, and run here by the files that provisioner writes for them."""
     )
-    with watching(deployment, folder, *_EVERY) as watch:
+    with watching(deployment, deployment.lab.directory, *_EVERY) as watch:
         screen.command(f"{watch.line} &")
         screen.output(watch.printed)
         with alarms_by(write, folder, watch.port) as heard:
