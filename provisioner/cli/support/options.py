@@ -49,7 +49,7 @@ class MomentWord(click.ParamType[datetime]):
         moment = _parsed_moment(str(value))
         if moment is None:
             text = printable(str(value), _SHOWN_MOMENT)
-            self.fail(f"{text!r} is not a time: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", param, ctx)
+            self.fail(msg("{text} is not a time: write YYYY-MM-DD or YYYY-MM-DDTHH:MM", repr(text)), param, ctx)
         return moment
 
 
