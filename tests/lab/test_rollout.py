@@ -48,7 +48,9 @@ def fewer_cameras(deployment: Deployment) -> None:
 @contextmanager
 def running(deployment: Deployment, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Run a command beside the test; it is ended with the test."""
-    argv = [str(Path(sys.executable).with_name("provisioner")), "--output", "json", *words]
+    # A test that runs under nohup would hand on that SIGHUP is ignored.
+    program = str(Path(sys.executable).with_name("provisioner"))
+    argv = ["env", "--default-signal=HUP", program, "--output", "json", *words]
     with subprocess.Popen(
         argv,
         env=deployment.environment,

@@ -143,7 +143,7 @@ def test_no_word_of_an_inventory_is_obeyed(
 @MERGE_REQUEST
 def test_no_word_of_an_inventory_reaches_a_real_terminal(inventory: Path) -> None:
     spoil(inventory, "a file's name")
-    written = on_a_terminal("-i", str(inventory), "validate")
+    written = on_a_terminal("-q", "-i", str(inventory), "validate")
     assert OURS.search(written), "somebody watches, so that there are colours"
     assert_harmless(written)
     assert "owned" in written
