@@ -67,7 +67,8 @@ class HostChange:
         # A gate that has failed stays so: whoever looks again may see another picture.
         gate_failed = f"{_GATE}{before.gate_failed}" if before is not None and before.gate_failed else ""
         # Why it returns, and whether without a fault of its own.
-        self._cause, self._taken_back = gate_failed or abort, bool(abort and not gate_failed)
+        self._cause, self._is_by_hand = gate_failed or abort, bool(abort and not gate_failed)
+        self._taken_back = self._is_by_hand
         #: What it waits for; `TABLE` has the transitions.
         self.state = State.START if before is None else State.STATUS
         if self._cause:
@@ -358,6 +359,6 @@ class HostChange:
             taken_back=self._taken_back,
         )
         detail = {"cause": cause, "seconds": seconds, "wave": self.wave, "refusal": refusal.value if refusal else ""}
-        if self._taken_back:
+        if self._taken_back and not self._is_by_hand:  # a resumed run takes a return by hand for a failure
             detail["taken_back"] = True
         return [JournalStep(self.host, "end", outcome.value, detail)]

@@ -125,10 +125,12 @@ def test_a_host_that_returns_by_hand_has_failed_only_if_its_gate_had(gate_failed
     died_after(controller, "armed", "done")
     started = {ODD: StartedHost(armed=True, gate_failed=gate_failed)}
     progress = replace(controller.progress("run-2"), started=started)
-    options = controller.options()
-    done = roll_out([job], "run-2", controller.hosts, options, MemoryJournal(), progress=progress, abort="by hand")
+    options, journal = controller.options(), MemoryJournal()
+    done = roll_out([job], "run-2", controller.hosts, options, journal, progress=progress, abort="by hand")
     (result,) = done.results
     assert (result.outcome, result.is_failure) == (HostOutcome.ROLLED_BACK, bool(gate_failed)), result
+    ends = [step for step in journal.steps if step.step == "end"]
+    assert [step.detail.get("taken_back") for step in ends] == [None], "a resumed run takes it for a failure"
 
 
 @RELAY
