@@ -49,7 +49,7 @@ def apply_made(
 ) -> Applied:
     """Show a new plan, ask, and apply it."""
     if not invocation.json:
-        terminal = stderr_of(invocation.env, color=invocation.color)
+        terminal = stderr_of(invocation.env)
         terminal.print(plan_lines(planned.plan, terminal, say=invocation.say))
         terminal.print(plan_ending_lines(planned.plan, terminal, say=invocation.say))
     planned.refuse_foreign()

@@ -138,7 +138,7 @@ def config(invocation: Invocation) -> None:
         settings = [SettingRow(setting=name, value=value, from_=source) for name, value, source in rows]
         print_document(ConfigDocument(file=file or None, exists=chosen.file is not None, settings=settings).plain)
         return
-    say, terminal = invocation.say, stdout_of(invocation.env, color=invocation.color)
+    say, terminal = invocation.say, stdout_of(invocation.env)
     terminal.print([_config_head(say, file, exists=chosen.file is not None)])
     width = max(map(len, SETTINGS))
     for name, value, source in rows:

@@ -16,6 +16,7 @@ from provisioner.cli.support import context
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.completion import runs_like
 from provisioner.cli.support.context import Invocation, make_sure, now, print_document, print_warning
+from provisioner.cli.support.options import DAMAGED_HINT
 from provisioner.cli.support.session import session_of
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.inventory.model.policy import Retention
@@ -36,7 +37,6 @@ from provisioner.report.tables import text_table
 
 _FAULTY = 1
 _ENTRY = re.compile("[0-9]{1,9}")
-_DAMAGED_HINT = msg("see all that is wrong: provisioner history verify")
 _UNFINISHED_HINT = msg(
     "provisioner apply --resume goes on with the last one, apply --abort ends it; one that was killed is ended by the"
     " next apply or rollback that reads all of its hosts, once none of them waits for it"
@@ -198,7 +198,7 @@ def _lost_entries(text: str) -> range:
 def _show_run(invocation: Invocation, runs: PastRuns, name: str) -> None:
     past = runs.run(name)
     if past.damaged:
-        print_warning(past.damaged, _DAMAGED_HINT)
+        print_warning(past.damaged, DAMAGED_HINT)
     if invocation.json:
         more = {"document": runs.document(name), "steps": [_event_row(event) for event in past.events]}
         print_document(RunDocument.made_of(past, command="run", **more).plain)
@@ -245,7 +245,7 @@ def _show_runs(invocation: Invocation, runs: PastRuns, number: int) -> None:
         if past.recorded.finished is None and not past.damaged:
             print_warning(msg("run {run} has not ended", past.recorded.run.id), _UNFINISHED_HINT)
     for entry in damaged:
-        print_warning(msg("entry {entry} cannot be read, and is not shown", entry), _DAMAGED_HINT)
+        print_warning(msg("entry {entry} cannot be read, and is not shown", entry), DAMAGED_HINT)
 
 
 class RecordedInventory(Row):

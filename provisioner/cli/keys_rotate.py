@@ -239,7 +239,7 @@ class StepTerminal:
 
     def _show_plan(self, planned: Planned) -> None:
         if not self._invocation.json:
-            terminal = stderr_of(self._invocation.env, color=self._invocation.color)
+            terminal = stderr_of(self._invocation.env)
             terminal.print(plan_lines(planned.plan, terminal, say=self._invocation.say))
             terminal.print(plan_ending_lines(planned.plan, terminal, say=self._invocation.say))
 

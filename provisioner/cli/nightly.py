@@ -10,7 +10,7 @@ import click
 from provisioner.base.document import Printed
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.base.processes import program_path, small_environment
-from provisioner.base.text import msg, printable
+from provisioner.base.text import printable
 from provisioner.cli.plan_text import plan_lines
 from provisioner.cli.support.attendance import FirstAnswerClock
 from provisioner.cli.support.context import Invocation, echo_lines, now, print_document, print_warning, problem_lines
@@ -48,7 +48,7 @@ class _Terminal:
 
     def compared(self, planned: Planned) -> None:
         if not self._invocation.json:
-            terminal = stdout_of(self._invocation.env, color=self._invocation.color)
+            terminal = stdout_of(self._invocation.env)
             click.echo("\n" + self._say("DRIFT"))
             terminal.print(plan_lines(planned.plan, terminal, say=self._say))
 
@@ -221,7 +221,5 @@ def notify(invocation: Invocation, *, test: str | None, is_dry: bool, receivers:
                 click.echo("\n".join(map(printable, sending.notice.text.splitlines())))
     for sending in sendings:
         if sending.is_bad:
-            print_warning(
-                msg("receiver {id} was not told: {message}", sending.receiver.id, sending.message), sending.hint
-            )
+            print_warning(sending.failure, sending.hint)
     return NoticeError.exit_code if any(sending.is_bad for sending in sendings) else 0

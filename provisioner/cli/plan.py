@@ -136,7 +136,7 @@ def _show_check(invocation: Invocation, result: saved_plan.PlanCheck) -> None:
         )
         print_document(document.plain)
         return
-    terminal = stdout_of(invocation.env, color=invocation.color)
+    terminal = stdout_of(invocation.env)
     frozen = [site.facility for site in planned.plan.frozen_in_limit]
     terminal.print(frozen_lines(frozen, say=invocation.say))
     if result.same:
@@ -177,7 +177,7 @@ def diff(invocation: Invocation, first: Path, second: Path) -> int:
     elif invocation.markdown:
         click.echo(markdown.between_comment(compared, invocation.say), nl=False)
     else:
-        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal = stdout_of(invocation.env)
         terminal.print(between_lines(compared, terminal, invocation.say))
     return 0 if compared.is_same else StalePlanError.exit_code
 
@@ -378,7 +378,7 @@ def _show_plan(invocation: Invocation, plan: Plan, *, details: bool, everything:
     elif invocation.markdown:
         click.echo(markdown.plan_comment(plan, invocation.say), nl=False)
     else:
-        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal = stdout_of(invocation.env)
         terminal.print(plan_lines(plan, terminal, details=details, everything=everything, say=invocation.say))
 
 
@@ -429,6 +429,6 @@ def _show_planned(
         return
     for _, error in sorted(planned.unreadable.items()):
         print_error(error, "  ")
-    terminal = stdout_of(invocation.env, color=invocation.color)
+    terminal = stdout_of(invocation.env)
     terminal.print(older_lines(packages or (), invocation.say))
     terminal.print(plan_ending_lines(planned.plan, terminal, judged=model is PlanDocument, say=invocation.say))

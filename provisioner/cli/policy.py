@@ -64,7 +64,7 @@ def test(invocation: Invocation) -> int:
         rules = [file.path for file in files if not file.is_test]
         print_document(PolicyTestDocument(ok=not failed, files=rules, tests=tests).plain)
     else:
-        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal = stdout_of(invocation.env)
         terminal.print(_test_lines(files, tests, terminal, invocation.say))
     return _FAILED if failed else 0
 

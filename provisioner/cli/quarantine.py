@@ -53,7 +53,7 @@ def list_(invocation: context.Invocation, limits: tuple[str, ...]) -> int:
     if invocation.json:
         context.print_document(QuarantineDocument(quarantined=paths, unreadable=planned.unreadable).plain)
     else:
-        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal = stdout_of(invocation.env)
         terminal.print(quarantine_lines(paths, terminal, apart=False))
         for _, error in sorted(planned.unreadable.items()):
             context.print_error(error, "  ")

@@ -131,9 +131,7 @@ def replace(
     done: Replaced | None = None
     if not (replacement.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
-        if replacement.is_new and not trusted:
-            raise texts.unproved_error(relay, texts.IF_NEW)
-        make_sure(invocation, "Replace it?", "whether to do it", yes=yes)
+        _confirm(invocation, replacement, trusted, marked("Replace it?"), yes=yes)
         done = replace_relay(session, replacement, trusted=trusted, actor=who_text(who(invocation.env)))
         document = ReplaceDocument.made_of(replacement, done=done, packages={}, dry_run=False)
         _record(session, replacement.called, document)
@@ -145,6 +143,13 @@ def replace(
     _commit(invocation, checkout, relay, done.written if done else None)
     document = ReplaceDocument.made_of(replacement, done=done, packages=wrote, dry_run=dry_run)
     show(invocation, document, _replacement_ending(replacement, done, wrote, invocation.say, dry_run=dry_run))
+
+
+def _confirm(invocation: Invocation, new: Replacement | Restoration, trusted: int, asked: str, *, yes: bool) -> None:
+    """Ask before new hardware gets a key; refuse it without its allowance."""
+    if new.is_new and not trusted:
+        raise texts.unproved_error(new.relay, texts.IF_NEW)
+    make_sure(invocation, asked, "whether to do it", yes=yes)
 
 
 def _commit(invocation: Invocation, checkout: Checkout | None, relay: str, written: Path | None) -> None:
@@ -291,9 +296,7 @@ def restore(
     done: Restored | None = None
     if not (restoration.is_alive or dry_run):
         trusted = allowed.get(TRUST, 0)
-        if restoration.is_new and not trusted:
-            raise texts.unproved_error(relay, texts.IF_NEW)
-        make_sure(invocation, "Restore it?", "whether to do it", yes=yes)
+        _confirm(invocation, restoration, trusted, marked("Restore it?"), yes=yes)
         pair, actor = recovery_pair(invocation), who_text(who(invocation.env))
         done = restore_relay(session, restoration, pair, trusted=trusted, actor=actor)
     document = RestoreDocument.made_of(restoration, done=done, dry_run=dry_run)

@@ -352,7 +352,7 @@ def approve(
 
 def _confirmed_key(invocation: Invocation, plan: "WrittenPlan", chosen: _Chosen) -> Path:
     if not invocation.json:
-        terminal = stdout_of(invocation.env, color=invocation.color)
+        terminal = stdout_of(invocation.env)
         terminal.print(_plan_lines(plan, terminal, invocation.say))
     make_sure(invocation, "Approve this plan?", "whether to approve this plan", yes=chosen["yes"])
     key = chosen["key"]

@@ -102,11 +102,6 @@ class Invocation:
             )
             raise UsageError(message, hint="keep the file outside of the checkout, and take this one out of Git")
 
-    @property
-    def color(self) -> bool | None:
-        """Click's colour option: never with NO_COLOR, else by terminal."""
-        return False if self.env.get("NO_COLOR") else None
-
 
 def now() -> datetime:
     """Return the time in Vietnam."""

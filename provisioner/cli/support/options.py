@@ -30,6 +30,7 @@ _SHOWN_MOMENT = 80
 _SSH_PORT: Final = "22"
 _WEEK = timedelta(days=7)
 _MOST_DAMAGED = 5
+DAMAGED_HINT = msg("see all that is wrong: provisioner history verify")
 C = TypeVar("C", bound=Callable[..., object])
 _SHORTEST_DEADLINE_S: Final = 15
 _LONGEST_DEADLINE_S: Final = 86_400
@@ -108,7 +109,7 @@ def warn_of_damage(damaged: Sequence[str]) -> None:
         named = ", ".join(damaged[:_MOST_DAMAGED])
         records = counted(len(damaged), "record")
         message = msg("{records} cannot be read, and counts as not measured: {named}", records, named)
-        print_warning(message, msg("see all that is wrong: provisioner history verify"))
+        print_warning(message, DAMAGED_HINT)
 
 
 def rollout_options(command: C) -> C:

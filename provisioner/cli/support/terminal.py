@@ -68,11 +68,11 @@ class Terminal:
     stream: TextIO
 
     @classmethod
-    def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None) -> "Terminal":
+    def of(cls, stream: TextIO, env: Mapping[str, str], *, color: bool | None = None) -> "Terminal":
         """Return the terminal of a stream, or a substitute for a file."""
         watched = stream.isatty()
         width = max(_NARROWEST, shutil.get_terminal_size().columns) if watched else None
-        never = color is False or env.get("TERM") == "dumb"
+        never = color is False or env.get("NO_COLOR") or env.get("TERM") == "dumb"
         return cls(width, getattr(stream, "encoding", None) or "utf-8", False if never else None, stream)
 
     def print(self, lines: Iterable[str]) -> None:
@@ -251,14 +251,14 @@ def size_of(stream: TextIO) -> os.terminal_size:
     return os.terminal_size((size.columns or usual.columns, size.lines or usual.lines))
 
 
-def stdout_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+def stdout_of(env: Mapping[str, str]) -> Terminal:
     """Return standard output as it is now."""
-    return Terminal.of(sys.stdout, env, color=color)
+    return Terminal.of(sys.stdout, env)
 
 
-def stderr_of(env: Mapping[str, str], *, color: bool | None) -> Terminal:
+def stderr_of(env: Mapping[str, str]) -> Terminal:
     """Return standard error as it is now."""
-    return Terminal.of(sys.stderr, env, color=color)
+    return Terminal.of(sys.stderr, env)
 
 
 def outlive_readers() -> None:

@@ -64,6 +64,11 @@ class Sending:
         return self.outcome in {SendOutcome.FAILED, SendOutcome.FAULTY}
 
     @property
+    def failure(self) -> str:
+        """The sentence for people if the receiver lacks its notice."""
+        return msg("receiver {id} was not told: {message}", self.receiver.id, self.message)
+
+    @property
     def row(self) -> "SendingRow":
         """Its document row, without addresses."""
         return SendingRow.made_of(self, of=next(iter(self.receiver.of.values()), ""))
@@ -300,7 +305,5 @@ def problem_of(sendings: Sequence[Sending]) -> errors.ProvisionerError | None:
     if not bad:
         return None
     first = bad[0]
-    message = msg("receiver {id} was not told: {message}", first.receiver.id, first.message)
-    if bad[1:]:
-        message = msg("{message} (and {count} more)", message, len(bad) - 1)
+    message = msg("{message} (and {count} more)", first.failure, len(bad) - 1) if bad[1:] else first.failure
     return errors.NoticeError(message, hint=f"{first.hint}; {_LATER}", object=first.receiver.id)
