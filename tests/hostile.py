@@ -23,10 +23,22 @@ CENTRE: Final = pytest.mark.hostile("centre")
 RELAY: Final = pytest.mark.hostile("relay")
 #: The node of another carrier, the broker between, or somebody who has its disk.
 NODE: Final = pytest.mark.hostile("node")
+#: Another carrier's controller, or whoever has its key, against the ministry's view.
+CONTROLLER: Final = pytest.mark.hostile("controller")
 #: Somebody with an account on the controller's machine or on a host, who is neither the engineer nor root.
 LOCAL_USER: Final = pytest.mark.hostile("local user")
 
-ATTACKERS: Final = ("merge request", "gateway", "camera", "viewer", "centre", "relay", "node", "local user")
+ATTACKERS: Final = (
+    "merge request",
+    "gateway",
+    "camera",
+    "viewer",
+    "centre",
+    "relay",
+    "node",
+    "controller",
+    "local user",
+)
 _ROOT: Final = Path(__file__).parents[1]
 
 

@@ -101,6 +101,7 @@ class Request:
     most_bytes: int = 64 * 1024  #: Limit of the answer; the rest is not read.
     #: Hosts that may have any address, if the inventory names the server; `None` allows any address.
     named: Collection[str] | None = None
+    certificate: tuple[str, str] | None = None  #: Files of our certificate and its key, for a server that asks.
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _exchange_at(request: Request, address: str, seconds: float, advice: Advice,
             else None,
             timeout=seconds,
             verify=authorities or True,
+            cert=request.certificate,
             allow_redirects=False,
             stream=True,
         ) as answer:

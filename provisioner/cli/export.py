@@ -1,4 +1,4 @@
-"""`provisioner export` and `provisioner report`: counts, official documents, pages."""
+"""`provisioner export`: counts and official documents."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +13,13 @@ from provisioner.base.processes import without_collector
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import counted, local_time, msg
 from provisioner.cli.support import options
-from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, echo_lines, now, print_document
+from provisioner.cli.support.context import Invocation, echo_lines, print_document
 from provisioner.cli.support.session import overview_of, week_before, write_report, write_tree
-from provisioner.cli.support.terminal import ListedWord, PageAddress, ValidPath
+from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
-from provisioner.operations.questions.overview import Overview, document_of, overview
+from provisioner.operations.questions.overview import Overview, document_of
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.state import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -312,36 +311,3 @@ def _workbook(
     )
     source = f"{view.inventory.settings.id}, {view.loaded.digest}; runs: {view.evidence.runs}"
     return workbook(heading, "; ".join(filter(None, parts)), view.now, pages, source)
-
-
-@click.group(cls=NamedGroup)
-def report() -> None:
-    """Write web pages of all provinces and facilities."""
-
-
-@report.command()
-@click.argument("folder", type=ValidPath(), metavar="DIR")
-@click.option(
-    "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
-)
-def html(invocation: Invocation, folder: Path, dashboard: str | None) -> None:
-    """Write the pages of `serve` as files, in both languages.
-
-    There is one page a province and one a facility, with the content of the engineer's role: DIR and its files are
-    readable by their owner only. The pages have no personal data. DIR is new, empty, or a folder that this command
-    wrote; then it is updated.
-
-    Example: provisioner -i DIR report html pages
-    """
-    invocation.refuse_tracked_links(folder)
-    invocation.refuse_inside(folder)
-    # Only pages need these libraries.
-    from provisioner.operations.questions.work import read_changes, read_work  # noqa: PLC0415
-    from provisioner.web import source, static  # noqa: PLC0415
-
-    recorded = source.RecordedSource(
-        lambda: overview(invocation.inventory, invocation.env, now()), now, read_work, read_changes
-    )
-    board = source.as_of(recorded.load(), now())
-    number = static.write_pages(folder, board, recorded.past, now(), dashboard or "")
-    click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")

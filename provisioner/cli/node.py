@@ -103,8 +103,16 @@ def node_key(invocation: Invocation, file: Path, *, makes: bool) -> None:
     show_default=True,
     help="The validity of new certificates in days.",
 )
+@click.option("--reports", is_flag=True, help="Let controllers send reports to the ministry's view over it.")
 def node_broker(
-    invocation: Invocation, /, folder: Path, places: tuple[str, ...], carriers: tuple[str, ...], **chosen: int
+    invocation: Invocation,
+    /,
+    folder: Path,
+    places: tuple[str, ...],
+    carriers: tuple[str, ...],
+    *,
+    reports: bool,
+    **chosen: int,
 ) -> None:
     """Write the broker's configuration and the certificates of its clients.
 
@@ -118,7 +126,7 @@ def node_broker(
     if unsound := [carrier for carrier in carriers if not is_carrier(carrier)]:
         hint = "write ids of the inventory, e.g. vnpt"
         raise UsageError(f"{printable(unsound[0], 80)} is no carrier's id", hint=hint)
-    request = BrokerRequest(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"])
+    request = BrokerRequest(folder, places, tuple(sorted(set(carriers))), chosen["port"], chosen["days"], reports)
     written = write_broker_folder(request, now())
     lines = (f"written: {folder / name}{'' if '.' in name else '.pem and .key'}" for name in written)
     show(invocation, BrokerDocument(written=written), lines)

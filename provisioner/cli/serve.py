@@ -1,7 +1,9 @@
 """`provisioner serve`."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
@@ -14,44 +16,61 @@ from provisioner.web import server
 from provisioner.web.app import ServedPages
 from provisioner.web.readers import HeaderIdentification, LocalIdentification, read_trusted_networks
 from provisioner.web.sign_in import open_sign_in
-from provisioner.web.source import Feed, RecordedSource
+from provisioner.web.source import Feed, RecordedSource, Source
 
 _PORT = 8300
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=_PORT,
-    show_default=True,
-    help="The port to listen on; 0 takes a free one.",
+class PageOptions(TypedDict):
+    """The options of a server of pages."""
+
+    host: str
+    port: int
+    names: tuple[str, ...]
+    trusted: tuple[str, ...]
+    sign_in: Path | None
+    certificate: Path | None
+    key: Path | None
+    dashboard: str | None
+
+
+def page_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a server of pages."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on."),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=_PORT,
+        show_default=True,
+        help="The port to listen on; 0 takes a free one.",
+    ),
+    click.option(
+        "--name", "names", multiple=True, metavar="HOST", help="A host name that readers use, e.g. the proxy's."
+    ),
+    click.option(
+        "--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that names the reader in a header."
+    ),
+    click.option("--sign-in", type=ValidPath(), metavar="FILE", help="Require a sign-in (OpenID Connect)."),
+    click.option("--certificate", type=ValidPath(), metavar="FILE", help="The TLS certificate with its chain."),
+    click.option("--key", type=ValidPath(), metavar="FILE", help="The certificate's private key."),
+    click.option(
+        "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
+    ),
 )
-@click.option("--name", "names", multiple=True, metavar="HOST", help="A host name that readers use, e.g. the proxy's.")
-@click.option("--trust", "trusted", multiple=True, metavar="ADDRESS", help="A proxy that names the reader in a header.")
-@click.option("--sign-in", type=ValidPath(), metavar="FILE", help="Require a sign-in (OpenID Connect).")
-@click.option("--certificate", type=ValidPath(), metavar="FILE", help="The TLS certificate with its chain.")
-@click.option("--key", type=ValidPath(), metavar="FILE", help="The certificate's private key.")
+
+
+@click.command()
+@page_options
 @click.option(
     "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
 )
-@click.option(
-    "--dashboard-url", "dashboard", type=PageAddress(), help="The address of Grafana's dashboard, to link it."
-)
-def serve(
-    invocation: Invocation,
-    *,
-    host: str,
-    port: int,
-    names: tuple[str, ...],
-    trusted: tuple[str, ...],
-    sign_in: Path | None,
-    certificate: Path | None,
-    key: Path | None,
-    purpose: str | None,
-    dashboard: str | None,
-) -> None:
+def serve(invocation: Invocation, /, *, purpose: str | None, **options: Unpack[PageOptions]) -> None:
     """Serve the web pages: incidents, facilities, provinces.
 
     The server is read-only. It shows recorded runs, loads each run once, and updates open pages. On loopback every
@@ -60,9 +79,17 @@ def serve(
 
     Example: provisioner -i DIR serve
     """
+    source = RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now, read_work, read_changes)
+    serve_pages(invocation, source, purpose, **options)
+
+
+def serve_pages(invocation: Invocation, source: Source, purpose: str | None, **options: Unpack[PageOptions]) -> None:
+    """Serve a source's pages until a signal; or raise `UsageError`."""
+    sign_in, certificate, key = options["sign_in"], options["certificate"], options["key"]
+    trusted, names, dashboard = options["trusted"], options["names"], options["dashboard"]
     invocation.refuse_tracked_links(sign_in, certificate, key)
     networks = read_trusted_networks(trusted)
-    place = server.ServerAddress(host, port, certificate, key, names, networks)
+    place = server.ServerAddress(options["host"], options["port"], certificate, key, names, networks)
     server.refuse_open(place, trusts=bool(networks), signs_in=sign_in is not None)
     server.refuse_certificate(place)
     signing_in = None
@@ -71,9 +98,7 @@ def serve(
         # A sign-in at loopback comes through a proxy.
         proxies = server.LOOPBACK if place.is_loopback else ()
         place = replace(place, names=(*names, signing_in.host), proxies=proxies)
-    feed = Feed(
-        RecordedSource(lambda: overview(invocation.inventory, invocation.env, now()), now, read_work, read_changes)
-    )
+    feed = Feed(source)
     feed.load()
     listener = server.listen(place)
     bound = listener.getsockname()[1]

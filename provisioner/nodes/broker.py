@@ -64,6 +64,7 @@ class BrokerRequest:
     carriers: tuple[str, ...]  #: Carriers with a node.
     port: int  #: Its port.
     days: int  #: Validity of new certificates.
+    reports: bool = False  #: Whether controllers send reports to a view over it.
 
 
 def new_authority(now: datetime) -> CertifiedKey:
@@ -156,7 +157,7 @@ def certificate_end(pem: str) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: str) -> str:
+def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: str, *, reports: bool = False) -> str:
     """Return the broker's configuration file; `listen` is `ADDRESS:PORT`."""
     users = [
         _user(envelope.CONTROLLER, _controller_publishes(carriers), [f"{envelope.inbox_of(envelope.CONTROLLER)}.>"])
@@ -175,6 +176,13 @@ def broker_configuration(carriers: Sequence[str], files: BrokerFiles, listen: st
         )
         for carrier in carriers
     ]
+    if reports:
+        users += [
+            _user(name, [f"{envelope.BUNDLES_SUBJECT}.{carrier}"], [f"{envelope.inbox_of(name)}.>"])
+            for carrier in carriers
+            for name in (envelope.reporter_name(carrier),)
+        ]
+        users.append(_user(envelope.VIEW, _view_publishes(), [f"{envelope.inbox_of(envelope.VIEW)}.>"]))
     lines = [
         "# The broker between a controller and the nodes of carriers. Written by `provisioner node broker`.",
         f"listen: {_quoted(listen)}",
@@ -229,6 +237,12 @@ def _controller_publishes(carriers: Sequence[str]) -> list[str]:
     ]
 
 
+def _view_publishes() -> list[str]:
+    stream = envelope.BUNDLES
+    subjects = (f"STREAM.CREATE.{stream}", f"CONSUMER.CREATE.{stream}.>", f"CONSUMER.MSG.NEXT.{stream}.*")
+    return [*(form for subject in subjects for form in _api_forms(subject)), f"$JS.ACK.{stream}.>"]
+
+
 def _api_forms(subject: str) -> tuple[str, str]:
     """Return an API subject with and without domain: the broker maps both."""
     return f"{envelope.API}.{subject}", f"$JS.API.{subject}"
@@ -258,7 +272,7 @@ def _write_broker_files(request: BrokerRequest, now: datetime) -> Iterator[str]:
             yield name
     absolute = folder.absolute()
     files = BrokerFiles(str(absolute / "ca.pem"), str(absolute / "broker.pem"), str(absolute / "broker.key"), _STORE)
-    text = broker_configuration(request.carriers, files, f"[::]:{request.port}")
+    text = broker_configuration(request.carriers, files, f"[::]:{request.port}", reports=request.reports)
     write_atomic(folder / CONFIGURATION, text, mode=0o600)
     yield CONFIGURATION
 
@@ -282,6 +296,9 @@ def _ends(request: BrokerRequest) -> Iterator[tuple[str, Sequence[str]]]:
     yield _BROKER, request.places
     yield envelope.CONTROLLER, ()
     yield from ((envelope.node_name(carrier), ()) for carrier in request.carriers)
+    if request.reports:
+        yield envelope.VIEW, ()
+        yield from ((envelope.reporter_name(carrier), ()) for carrier in request.carriers)
 
 
 def _issued_by(

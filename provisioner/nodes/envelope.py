@@ -36,9 +36,12 @@ from provisioner.base.text import Document, canonical_json
 
 UNITS: Final = "provisioner-units"  #: The stream of units.
 REPORTS: Final = "provisioner-reports"  #: The stream of reports.
+BUNDLES: Final = "provisioner-bundles"  #: The stream of controllers' reports to the ministry.
 
 UNITS_SUBJECT: Final = "provisioner.units"
 REPORTS_SUBJECT: Final = "provisioner.reports"
+BUNDLES_SUBJECT: Final = "provisioner.bundles"
+VIEW: Final = "view"
 CONTROLLER: Final = "controller"
 
 DOMAIN: Final = "provisioner"  #: The broker's domain, also reachable through carriers' brokers (leaf nodes).
@@ -65,7 +68,6 @@ PART_BYTES: Final = 512 * 1024  #: Limit for a part of a message: brokers accept
 
 MOST_PARTS: Final = 1024
 _MOST_OPEN: Final = 16
-_MOST_HELD: Final = (MOST_PARTS + _MOST_OPEN) * PART_BYTES
 _REMEMBERED: Final = 4096
 
 
@@ -165,7 +167,8 @@ class _Open:
 class Joiner:
     """Joins one subject's parts to messages; forgets the oldest incomplete ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PARTS) -> None:
+        self._most = most  #: Parts of a message.
         self._open: dict[bytes, _Open] = {}
         self._done: dict[bytes, None] = {}
 
@@ -174,7 +177,7 @@ class Joiner:
         if len(part) < _PART_HEAD.size or len(part) > _PART_HEAD.size + PART_BYTES:
             return None
         name, number, count = _PART_HEAD.unpack(part[: _PART_HEAD.size])
-        if not 0 < count <= MOST_PARTS or number >= count or name in self._done:
+        if not 0 < count <= self._most or number >= count or name in self._done:
             return None
         message = self._open.setdefault(name, _Open(count))
         if message.count != count:
@@ -194,7 +197,8 @@ class Joiner:
 
     def _forget(self) -> None:
         while len(self._open) > _MOST_OPEN or (
-            len(self._open) > 1 and sum(message.size for message in self._open.values()) > _MOST_HELD
+            len(self._open) > 1
+            and sum(message.size for message in self._open.values()) > (self._most + _MOST_OPEN) * PART_BYTES
         ):
             del self._open[next(iter(self._open))]
 
@@ -207,6 +211,11 @@ def is_carrier(text: str) -> bool:
 def node_name(carrier: str) -> str:
     """Return the name of a carrier's node and its consumer."""
     return f"node-{carrier}"
+
+
+def reporter_name(carrier: str) -> str:
+    """Return the name of a controller that reports for a carrier."""
+    return f"report-{carrier}"
 
 
 def inbox_of(end: str) -> str:

@@ -54,6 +54,7 @@ _HINT: Final = "see whether the broker runs, and whether the certificates and th
 #: The broker's errors about a full disk or a limit of its file.
 _FULL: Final = re.compile("no space left|error creating store|storage resources|maximum bytes|limits exceeded")
 
+_MOST_KEPT: Final = 64  #: Parts of bundles that the broker keeps of a carrier.
 _ROOM: Final = "make room for 3 GiB in the folder that store_dir of its file names, and let max_file_store allow them"
 _OUT_OF_TIME: Final = (9, 10)  #: OpenSSL's codes of a certificate that is not valid yet, and of one that has ended.
 _CLOCK: Final = "see whether this machine's clock is right; if it is, write new certificates: provisioner node broker"
@@ -101,6 +102,7 @@ class _End:
     stream: str  #: The stream that it reads.
     subject_of: Callable[[str], str]  #: Returns the subject of messages to an end.
     prepare: Callable[[JetStreamContext], Awaitable[None]]  #: Creates missing streams and consumers.
+    most_parts: int = envelope.MOST_PARTS  #: Parts of a message that it receives.
 
 
 class JetStreamMailbox:
@@ -227,7 +229,8 @@ class JetStreamMailbox:
         except BaseException:
             await client.close()
             raise
-        self._reader = self._loop.create_task(self._read(client))
+        if self._end.own:
+            self._reader = self._loop.create_task(self._read(client))
         return client
 
     def _tls_context(self) -> ssl.SSLContext | None:
@@ -242,7 +245,7 @@ class JetStreamMailbox:
 
     async def _read(self, client: Client) -> None:
         """Receive messages while connected; report errors and retry."""
-        joiners, subscription = defaultdict[str, envelope.Joiner](envelope.Joiner), None
+        joiners, subscription = defaultdict[str, envelope.Joiner](lambda: envelope.Joiner(self._end.most_parts)), None
         while not client.is_closed:
             before = self._refusals
             try:
@@ -373,3 +376,36 @@ def node_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
     return JetStreamMailbox(
         broker, _End(name, name, envelope.UNITS, lambda to: f"{envelope.REPORTS_SUBJECT}.{carrier}.{to}", prepare)
     )
+
+
+def reporter_mailbox(broker: Broker, carrier: str) -> JetStreamMailbox:
+    """Return the sending end of a controller that reports for a carrier."""
+
+    async def prepare(_: JetStreamContext) -> None:
+        return
+
+    subject = f"{envelope.BUNDLES_SUBJECT}.{carrier}"
+    return JetStreamMailbox(
+        broker, _End(envelope.reporter_name(carrier), "", envelope.BUNDLES, lambda _: subject, prepare)
+    )
+
+
+def view_mailbox(broker: Broker, most_parts: int) -> JetStreamMailbox:
+    """Return a view's end; it gets all kept bundles at each start."""
+    consumer = f"{envelope.VIEW}-{random.token_hex(8)}"
+
+    async def prepare(stream: JetStreamContext) -> None:
+        await stream.add_stream(
+            StreamConfig(
+                name=envelope.BUNDLES,
+                subjects=[f"{envelope.BUNDLES_SUBJECT}.*"],
+                retention=RetentionPolicy.LIMITS,
+                storage=StorageType.FILE,
+                discard=DiscardPolicy.OLD,
+                max_msgs_per_subject=_MOST_KEPT,
+                max_bytes=_MOST_LYING,
+            )
+        )
+        await _make_consumer(stream, envelope.BUNDLES, consumer, f"{envelope.BUNDLES_SUBJECT}.*", lasts=False)
+
+    return JetStreamMailbox(broker, _End(envelope.VIEW, consumer, envelope.BUNDLES, lambda to: to, prepare, most_parts))

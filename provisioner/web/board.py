@@ -96,7 +96,7 @@ class FacilityRow:
     counts: Mapping[str, int] = field(default_factory=dict)
     worst: str = ""  #: The worst verdict of its paths; empty if no host carries it.
     since: datetime | None = None  #: Since when its worst path has that verdict.
-    paths: tuple[BoardPath, ...] = ()
+    paths: tuple[BoardPath, ...] = ()  #: Empty if only counts are known.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,12 @@ class IncidentRow(PlacedFinding):
     verdict: str = ""  #: The worst of its paths; `WARNING` without paths.
     since: datetime | None = None  #: The earliest of its paths.
     by_watch: bool = False  #: Whether only a watch knows of it.
+    unnamed: int = 0  #: The number of its paths that no name is known of.
+
+    @property
+    def number(self) -> int:
+        """The number of its paths."""
+        return len(self.paths) or self.unnamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,8 @@ class Board:
     watched: int = 0  #: Paths that a watch covers now.
     by_watch: int = 0  #: Those that the watch sees worse than their last verification.
     unread_reports: tuple[str, ...] = ()  #: Files of watches that cannot be read.
+    #: Of a view over several controllers, the id, state and last report of each; empty otherwise.
+    sources: tuple[tuple[str, str, str], ...] = ()
     work: Work = NO_WORK
 
     @cached_property
@@ -231,6 +239,8 @@ def by_carrier(
     carrying: Counter[str] = Counter()
     for facility in facilities:
         carrying.update(facility.carriers)
+        if facility.counts and not facility.paths:
+            counts.setdefault(facility.carriers[0], Counter()).update(facility.counts)
         for path in facility.paths:
             counts.setdefault(path.carrier, Counter())[path.verdict] += 1
     touched = Counter(carrier for incident in incidents for carrier in incident.carriers)

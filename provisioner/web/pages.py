@@ -124,7 +124,8 @@ class PageWords:
         """Return how many paths are up, in words."""
         number = sum(counts.values())
         numbers = {verdict: self.number(counts.get(verdict, 0)) for verdict in ("up", OLD)}
-        if counts.get("up", 0) == number:
+        is_whole = all(state == "current" for _, state, _ in self.board.sources)
+        if counts.get("up", 0) == number and is_whole:
             return self.t("All {paths} are up", paths=self.paths(number))
         if OLD in counts:
             return self.t(
@@ -346,6 +347,13 @@ def overview_page(sheet: PageSheet) -> str:
         incidents_total=len(board.incidents),
         tiles=[(tile, board.provinces.get(tile.slug)) for tile in placed.values()],
         elsewhere=[group for slug, group in board.provinces.items() if slug not in placed],
+        current=sum(state == "current" for _, state, _ in board.sources),
+        source_words={
+            "current": words.t("current"),
+            "silent": words.t("silent: unknown"),
+            "never reported": words.t("never reported"),
+            "doubted": words.t("not trusted now: unknown"),
+        },
     )
 
 

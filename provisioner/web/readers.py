@@ -184,7 +184,7 @@ def _facility_in_scope(facility: FacilityRow, scope: ReaderScope) -> FacilityRow
         for path in visible
     )
     own_carrier = (scope.of,) if scope.of in facility.carriers else facility.carriers
-    return replace(with_paths(facility, paths), carriers=own_carrier)
+    return replace(with_paths(facility, paths) if facility.paths else facility, carriers=own_carrier)
 
 
 def _findings_in_scope(board: Board, scope: ReaderScope) -> Iterator[IncidentRow]:

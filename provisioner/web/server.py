@@ -12,6 +12,7 @@ from time import monotonic
 from typing import ClassVar, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from provisioner.base.errors import UsageError, raised_as
@@ -264,9 +265,16 @@ def address_of(address: ServerAddress, port: int) -> str:
 def make_server(
     served: ServedPages, address: ServerAddress, listener: Listener, ready: Callable[[], None]
 ) -> uvicorn.Server:
-    """Return a server for a socket; call `ready` once it answers."""
+    """Return the pages' server for a socket; call `ready` once it answers."""
+    return server_of(make_app(served), address, listener, ready)
+
+
+def server_of(
+    app: ASGIApp, address: ServerAddress, listener: Listener, ready: Callable[[], None], clients: Path | None = None
+) -> uvicorn.Server:
+    """Return a server; `clients` is the authority of required client certificates."""
     config = uvicorn.Config(
-        make_app(served),
+        app,
         # Another loop would accept past the listener.
         loop="asyncio",
         http=type("_BoundedProtocol", (_Protocol,), {"listener": listener}),
@@ -281,6 +289,8 @@ def make_server(
         timeout_graceful_shutdown=2,
         ssl_certfile=str(address.certificate) if address.certificate else None,
         ssl_keyfile=str(address.key) if address.key else None,
+        ssl_ca_certs=str(clients) if clients else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if clients else ssl.CERT_NONE,
     )
     return _Server(config, listener, ready)
 

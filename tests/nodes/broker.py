@@ -14,7 +14,7 @@ from typing import Final
 from provisioner.hosts.identity import HostKeyScans
 from provisioner.nodes.broker import BrokerFiles, CertifiedKey, broker_configuration, issued, new_authority
 from provisioner.nodes.controller import NodePace, NodeRunner
-from provisioner.nodes.envelope import CONTROLLER, make_exchange_key, new_exchange_key, node_name
+from provisioner.nodes.envelope import CONTROLLER, VIEW, make_exchange_key, new_exchange_key, node_name, reporter_name
 from provisioner.nodes.jetstream import Broker, JetStreamMailbox, controller_mailbox, node_mailbox
 from tests.nodes.carrying import CountingHosts, Working, node_at_work
 from tests.processes import free_port
@@ -57,14 +57,14 @@ class BrokerServer:
         self.authority = new_authority(now)
         (folder / "ca.pem").write_text(self.authority.certificate)
         self.write("broker", issued(self.authority, "broker", [place, "localhost"], now, 4))
-        for name in (CONTROLLER, *map(node_name, CARRIERS)):
+        for name in (CONTROLLER, VIEW, *map(node_name, CARRIERS), *map(reporter_name, CARRIERS)):
             self.write(name, issued(self.authority, name, [], now, 4))
         self.port = free_port()
         files = BrokerFiles(
             str(folder / "ca.pem"), str(folder / "broker.pem"), str(folder / "broker.key"), str(self.store)
         )
         self.configuration = folder / "nats.conf"
-        self.configuration.write_text(broker_configuration(CARRIERS, files, f"{place}:{self.port}"))
+        self.configuration.write_text(broker_configuration(CARRIERS, files, f"{place}:{self.port}", reports=True))
         self._process: subprocess.Popen[bytes] | None = None
 
     def write(self, name: str, one: CertifiedKey) -> None:

@@ -286,7 +286,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
     "Account for it": {
         "availability": ("status", "availability", "Show the share of time in which paths were up."),
         "export": ("export", "export", "Count progress; write the ministry's documents."),
-        "report": ("export", "report", "Write HTML pages of all provinces and facilities."),
+        "report": ("report", "report", "Write HTML pages; publish the signed report to the ministry."),
         "history": ("history", "history", "Show runs with author, outcome and steps; verify the record."),
         "retention": ("history", "retention", "Show the documents in the history; delete expired ones."),
     },
@@ -295,6 +295,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "notify": ("nightly", "notify", "Send the last verification to receivers."),
         "agent": ("agent", "agent", "Follow a Git branch and apply its signed commits."),
         "serve": ("serve", "serve", "Serve the web pages, read-only."),
+        "view": ("view", "view", "Status, export, serve, take reports of several controllers."),
         "node": ("node", "node", "Run a node in a carrier's network; set up its key and broker."),
         "metrics": ("monitoring", "metrics", "Write Prometheus metrics of the last verification."),
         "monitoring": ("monitoring", "monitoring", "Write alert rules, routes and a dashboard."),

@@ -26,6 +26,7 @@ DOOR = PACKAGE / "base/processes.py"
 FORK = "hosts/ansible/child.py"
 # Threads and one loop of events; no process begins by them.
 THREADS = {
+    "ministry/receive.py": {"asyncio"},
     "nodes/jetstream.py": {"asyncio"},
     "hosts/identity.py": {"concurrent.futures"},
     "operations/nightly/notices.py": {"concurrent.futures"},

@@ -1,0 +1,261 @@
+"""`provisioner view`: several controllers' reports as pages, counts and documents."""
+
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from pathlib import Path
+from typing import Unpack
+
+import click
+
+from provisioner.base.document import Count, Moment, Printed, Row, Said
+from provisioner.base.text import counted, local_time, printable
+from provisioner.cli.serve import PageOptions, page_options, serve_pages
+from provisioner.cli.support.commands import NamedGroup
+from provisioner.cli.support.context import Invocation, echo_lines, ended_by_signal, log, now, show, state_dir
+from provisioner.cli.support.session import write_report
+from provisioner.cli.support.terminal import ValidPath
+from provisioner.ministry.country import Country
+from provisioner.ministry.receive import Receiver, receiving_server, take_from_broker
+from provisioner.ministry.transports import ReportFolder
+from provisioner.ministry.trust import Doubt, ReportState
+from provisioner.ministry.view import CountrySource, View
+from provisioner.nodes.jetstream import Broker
+from provisioner.report.documents import REPORT_LETTERS
+from provisioner.report.documents.minutes import DocumentBasis
+from provisioner.report.documents.official import Letterhead
+from provisioner.report.exports import REPORTS
+from provisioner.report.status import freshness_label, freshness_line
+from provisioner.web import server
+
+_PORT = 8310
+_NAME = "ministry"
+_MOST_FINDINGS = 100
+
+
+@click.group(cls=NamedGroup)
+def view() -> None:
+    """Show several controllers' signed reports as one country.
+
+    Each carrier's controller signs reports (`report publish`). The view reads them from a folder and calls no
+    controller. A controller without a report in its agreed time is unknown.
+    """
+
+
+def _of_reports(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Add the options that name the reports, and pass on a view."""
+
+    @click.option(
+        "--reports", type=ValidPath(file_okay=False), required=True, metavar="DIR", help="The reports' folder."
+    )
+    @click.option(
+        "--keys",
+        "trusted_keys",
+        type=ValidPath(dir_okay=False),
+        required=True,
+        metavar="FILE",
+        help="The trusted keys.",
+    )
+    @click.option(
+        "--memory",
+        type=ValidPath(dir_okay=False),
+        metavar="FILE",
+        help="The file with the newest report shown of each.",
+    )
+    @wraps(command)
+    def run(
+        invocation: Invocation, /, reports: Path, trusted_keys: Path, memory: Path | None, **options: object
+    ) -> int | None:
+        shown = View(ReportFolder(reports), trusted_keys, memory or state_dir(invocation.env) / "view.json")
+        return command(invocation, shown, **options)
+
+    return run
+
+
+class ControllerRow(Row):
+    """A controller of a view."""
+
+    inventory: Said
+    standing: ReportState
+    sequence: Count | None  #: The number of its last report; null without one.
+    at: Moment | None  #: The time of its last report.
+    facilities: Count
+
+
+class FindingRow(Row):
+    """A finding about reports."""
+
+    kind: Doubt
+    controller: str  #: Empty if unknown.
+    subject: str  #: A facility or a file; empty if it is about the controller.
+    text: str
+    others: tuple[str, ...]  #: The controllers of the other side.
+
+
+class ViewDocument(Printed, name="view-status", title="Reports of controllers"):
+    """Output of `provisioner view status --output json`."""
+
+    as_of: Moment
+    controllers: tuple[ControllerRow, ...]
+    current: Count  #: The number of controllers whose words count now.
+    facilities: Count  #: Each counted once.
+    paths: dict[str, Count]  #: By verdict.
+    findings: tuple[FindingRow, ...]
+
+
+def _document(country: Country) -> ViewDocument:
+    return ViewDocument(
+        as_of=country.now,
+        controllers=[
+            ControllerRow(
+                inventory=one.controller.inventory,
+                standing=one.standing,
+                sequence=one.last.report.sequence if one.last else None,
+                at=one.last.report.at if one.last else None,
+                facilities=len(one.content.rows),
+            )
+            for one in country.standings
+        ],
+        current=country.current,
+        facilities=len(country.facilities),
+        paths=dict(country.board(_NAME, "").counts),
+        findings=[
+            FindingRow(kind=one.doubt, controller=one.controller, subject=one.subject, text=one.text, others=one.others)
+            for one in country.findings
+        ],
+    )
+
+
+def _status_lines(country: Country) -> Iterator[str]:
+    for one in country.standings:
+        last = f"report {one.last.report.sequence} of {local_time(one.last.report.at)}" if one.last else "no report"
+        yield f"{one.controller.inventory}: {one.standing}, {last}, {counted(len(one.content.rows), 'facility')}"
+    paths = ", ".join(f"{number} {verdict}" for verdict, number in country.board(_NAME, "").counts.items())
+    yield f"{counted(len(country.facilities), 'facility')}; paths: {paths or 'none'}"
+    yield f"{country.current} of {counted(len(country.standings), 'controller')} current"
+    for finding in country.findings[:_MOST_FINDINGS]:
+        sides = " and ".join(filter(None, (finding.controller, *finding.others)))
+        about = f" {finding.subject}" if finding.subject else ""
+        yield f"finding: {finding.doubt}: {sides}{about}: {finding.text}"
+    if len(country.findings) > _MOST_FINDINGS:
+        yield f"and {counted(len(country.findings) - _MOST_FINDINGS, 'finding')} more"
+
+
+@view.command("status")
+@_of_reports
+def view_status(invocation: Invocation, shown: View) -> int:
+    """Print each controller's state and age, the totals and the findings.
+
+    Exit code 1: a controller is not current, or there is a finding.
+
+    Example: provisioner view status --reports /srv/reports --keys keys.toml
+    """
+    country = shown.country(now())
+    show(invocation, _document(country), _status_lines(country))
+    return 1 if country.findings or country.current < len(country.standings) else 0
+
+
+@view.command("export")
+@_of_reports
+@click.option("--out", type=ValidPath(), metavar="FILE.xlsx", help="Write a spreadsheet too.")
+@click.option("--docx", type=ValidPath(), metavar="FILE", help="Write an official document too.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx: Path | None, force: bool) -> None:
+    """Count the progress over all controllers, as `export progress` does for one.
+
+    Cameras and paths of a controller that is not current are unknown. Free texts of files are not in reports, and are
+    missing in the list of facilities.
+
+    Example: provisioner view export --reports /srv/reports --keys keys.toml --out progress.xlsx
+    """
+    country, report = shown.country(now()), REPORTS["progress"]
+    listing, proof = country.listing, country.freshness
+    counts = report.count(listing)
+    of = f"{country.current}/{len(country.standings)}"
+    source = ", ".join(
+        f"{one.controller.inventory} {one.head.sequence if one.head else '-'}" for one in country.standings
+    )
+    echo_lines([freshness_line(proof), f"{of} controllers current", "", *report.lines(counts)])
+    if out is not None:
+        # Only spreadsheets need this library.
+        from provisioner.report.sheets import workbook  # noqa: PLC0415
+
+        basis = f"{freshness_label(proof)}; theo báo cáo của {of} đơn vị"
+        book = workbook(report.heading, basis, country.now, report.pages(counts, listing), source)
+        write_report(out, book, force=force)
+        click.echo(f"\nwrote {out}")
+    if docx is not None:
+        from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
+
+        document = DocumentBasis(
+            country.now,
+            proof,
+            sum(one.last.report.runs for one in country.standings if one.last),
+            source,
+            Letterhead(),
+            (),
+        )
+        content = official_docx(REPORT_LETTERS["progress"](listing, document), country.now)
+        write_report(docx, content, force=force)
+        click.echo(f"wrote {docx}")
+
+
+@view.command("serve")
+@_of_reports
+@page_options
+def view_serve(invocation: Invocation, shown: View, **options: Unpack[PageOptions]) -> None:
+    """Serve the web pages over all controllers, read-only.
+
+    The pages, roles and languages are those of `serve`. A facility's page has counts and causes, without single paths.
+
+    Example: provisioner view serve --reports /srv/reports --keys keys.toml
+    """
+    serve_pages(invocation, CountrySource(shown, now, _NAME), None, **options)
+
+
+@view.command("take")
+@_of_reports
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=_PORT, show_default=True, help="The port to listen on.")
+@click.option(
+    "--certificate", type=ValidPath(), required=True, metavar="FILE", help="The TLS certificate with its chain."
+)
+@click.option("--key", type=ValidPath(), required=True, metavar="FILE", help="The certificate's private key.")
+@click.option(
+    "--clients", type=ValidPath(), required=True, metavar="FILE", help="The authority of client certificates."
+)
+def view_take(
+    _invocation: Invocation, shown: View, *, host: str, port: int, certificate: Path, key: Path, clients: Path
+) -> None:
+    """Take reports over HTTPS (PUT) into the folder.
+
+    Controllers need a client certificate. Reports of unknown keys are refused. The command runs until you interrupt it.
+
+    Example: provisioner view take --reports DIR --keys FILE --certificate C --key K --clients CA
+    """
+    address = server.ServerAddress(host, port, certificate, key)
+    server.refuse_certificate(address)
+    receiver = Receiver(shown.folder.folder, lambda: shown.trust)
+    receiver.trust()
+    listener = server.listen(address)
+    at = server.address_of(address, listener.getsockname()[1])
+    ready = partial(click.echo, printable(f"taking reports at {at}reports/ (end it with Ctrl-C)"))
+    receiving_server(receiver, address, clients, listener, ready).run(sockets=[listener])
+
+
+@view.command("take-broker")
+@_of_reports
+@click.option("--broker", "url", required=True, metavar="URL", help="The broker: tls://HOST:PORT.")
+@click.option("--ca", type=ValidPath(), required=True, metavar="FILE", help="The authority of the broker.")
+@click.option("--certificate", type=ValidPath(), required=True, metavar="FILE", help="The view's certificate.")
+@click.option("--key", type=ValidPath(), required=True, metavar="FILE", help="The certificate's private key.")
+def view_take_broker(_invocation: Invocation, shown: View, *, url: str, ca: Path, certificate: Path, key: Path) -> None:
+    """Take reports from a broker into the folder, until a signal.
+
+    The broker keeps the last reports of each carrier (`node broker --reports`).
+
+    Example: provisioner view take-broker --reports DIR --keys FILE --broker URL --ca CA --certificate C --key K
+    """
+    receiver = Receiver(shown.folder.folder, lambda: shown.trust)
+    receiver.trust()
+    with ended_by_signal() as stop:
+        take_from_broker(receiver, Broker(url, ca, certificate, key), log, stop)

@@ -1,0 +1,1 @@
+"""The ministry's view: signed reports of several controllers."""

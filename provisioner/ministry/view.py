@@ -1,0 +1,212 @@
+"""The view over a folder of reports: files, shown heads, boards.
+
+A file is opened once. Of the reports before the last whole one only their place in the chain stays in memory. The heads
+stand in one file, and only rise, so that a view that was started anew sees a sequence that goes back.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from provisioner.base.errors import HostError, StateError, UsageError
+from provisioner.base.files import make_own_folder, read_regular, replace_file
+from provisioner.base.text import local_time, printable
+from provisioner.ministry.bundle import BundleError, Link, OpenedReport, opened
+from provisioner.ministry.country import Country, country_of
+from provisioner.ministry.transports import ReportFolder, StoredBundle, read_bundle
+from provisioner.ministry.trust import ControllerState, Doubt, Head, ReportFinding, Trust, read_trust, state_of
+from provisioner.record.availability.measured import Measured, Span
+from provisioner.record.availability.path_state import WorstOfDay
+from provisioner.verify.work import HostChanges, RunRow
+from provisioner.web.board import Board
+
+_HEADS: Final = TypeAdapter(dict[str, Head])
+_MOST_FILE: Final = 4 * 2**20
+_MOST_TOLD: Final = 200  #: Findings about files of unknown controllers; a folder may be filled with such files.
+_LONGEST_NAME: Final = 80
+
+
+@dataclass
+class _Read:
+    """A file that was opened: its link, or why it is none."""
+
+    link: Link | None = None
+    report: OpenedReport | None = field(default=None, repr=False)  #: `None` if only its link is needed.
+    finding: ReportFinding | None = None
+
+
+@dataclass
+class View:
+    """A folder of reports with the file of keys."""
+
+    folder: ReportFolder
+    keys: Path
+    memory: Path  #: The file of heads.
+    _files: dict[StoredBundle, _Read] = field(default_factory=dict, repr=False)
+    _keys: bytes = b""
+    _trust: Trust | None = None
+
+    @property
+    def trust(self) -> Trust:
+        """The file of keys as it is now, or raise `UsageError`."""
+        try:
+            text = read_regular(self.keys, most=_MOST_FILE)
+            decoded = text.decode()
+        except (OSError, UnicodeDecodeError):
+            hint = "name the file that says whose reports count"
+            raise UsageError(f"the file of keys {self.keys} cannot be read", hint=hint) from None
+        if self._trust is None or text != self._keys:
+            self._trust, self._keys = read_trust(decoded, str(self.keys)), text
+            self._files.clear()
+        return self._trust
+
+    def country(self, now: datetime) -> Country:
+        """Return the country at a moment, and remember the heads.
+
+        Raises `StateError` or `UsageError`.
+        """
+        trust = self.trust
+        stored = list(self.folder.bundles())
+        kept = self._files
+        self._files = {one: kept.get(one) or _read(one, trust) for one in stored}
+        heads = self._read_heads()
+        standings = [self._standing(name, trust, heads.get(name), now) for name in trust.controllers]
+        self._forget(standings)
+        self._keep_heads(heads, standings)
+        told = [one.finding for one in self._files.values() if one.finding]
+        return country_of(trust, standings, now, told[:_MOST_TOLD])
+
+    def _standing(self, name: str, trust: Trust, head: Head | None, now: datetime) -> ControllerState:
+        own = {
+            one.link.hash: (stored, one)
+            for stored, one in self._files.items()
+            if one.link and one.link.inventory == name
+        }
+
+        def load(hash_: str) -> OpenedReport:
+            stored, one = own[hash_]
+            return one.report or opened(read_bundle(stored), trust.keys)
+
+        links = [one.link for _, one in own.values() if one.link]
+        return state_of(trust.controllers[name], links, load, head, now)
+
+    def _forget(self, standings: Sequence[ControllerState]) -> None:
+        needed = frozenset[str]().union(*(standing.needed for standing in standings))
+        for one in self._files.values():
+            if one.link and one.link.hash not in needed:
+                one.report = None
+
+    def _read_heads(self) -> Mapping[str, Head]:
+        try:
+            return _HEADS.validate_json(read_regular(self.memory, most=_MOST_FILE))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StateError(f"{self.memory} cannot be read: {error.strerror}", hint="see that it is yours") from None
+        except ValidationError:
+            hint = "take it away, and ask each controller for the number of its last report"
+            raise StateError(f"{self.memory} is damaged: which reports were shown is not known", hint=hint) from None
+
+    def _keep_heads(self, heads: Mapping[str, Head], standings: Sequence[ControllerState]) -> None:
+        risen = dict(heads)
+        for standing in standings:
+            name, head = standing.controller.inventory, standing.head
+            if head and (name not in risen or head.sequence > risen[name].sequence):
+                risen[name] = head
+        if risen == heads:
+            return
+        try:
+            make_own_folder(self.memory.parent)
+            replace_file(self.memory, _HEADS.dump_json(risen))
+        except OSError as error:
+            hint = "give yourself the folder, or name another file with --memory"
+            raise StateError(f"{self.memory} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _read(stored: StoredBundle, trust: Trust) -> _Read:
+    """Open a file; what is wrong with it is a finding."""
+    name = printable(stored.file.name, _LONGEST_NAME)
+    try:
+        report = opened(read_bundle(stored), trust.keys)
+    except (BundleError, HostError) as error:
+        doubt = Doubt.UNKNOWN_KEY if "not known here" in str(error) else Doubt.UNREADABLE
+        return _Read(finding=ReportFinding(doubt, "", name, str(error)))
+    owner = trust.owners[report.key]
+    if report.report.inventory != owner.inventory:
+        text = f"it is signed by {owner.inventory}, and says that it is of {report.report.inventory}"
+        return _Read(finding=ReportFinding(Doubt.FOREIGN, owner.inventory, name, text, (report.report.inventory,)))
+    return _Read(report.link, report)
+
+
+# --- boards -----------------------------------------------------------------------------------------
+class NoPast:
+    """The path history of a view, which has none."""
+
+    def nights(self, _prefix: str, _last: date, _number: int) -> Mapping[str, Sequence[WorstOfDay]]:
+        """Return no nights."""
+        return {}
+
+    def measured(self, _prefix: str, _span: Span) -> Mapping[str, Measured]:
+        """Return no times."""
+        return {}
+
+    def changes(self, _run: RunRow) -> Mapping[str, HostChanges]:
+        """Return no changes."""
+        return {}
+
+
+@dataclass
+class CountrySource:
+    """Boards of a view, for pages."""
+
+    view: View
+    clock: Callable[[], datetime]
+    name: str  #: The view's name on pages.
+
+    _until: datetime | None = None  #: The time at which the next controller becomes silent.
+
+    def mark(self) -> str:
+        """Return a text that changes with each report, key, hour and silence."""
+        files = sorted(f"{one.file} {one.size} {one.changed}" for one in self.view.folder.bundles())
+        with suppress(OSError):
+            files.append(str(self.view.keys.stat().st_mtime_ns))
+        now = self.clock()
+        is_over = self._until is not None and now > self._until
+        return hashlib.sha256(repr([files, f"{now:%Y%m%d%H}", is_over]).encode()).hexdigest()[:16]
+
+    def load(self) -> Board:
+        """Return the board, or raise `UsageError` or `StateError`."""
+        mark, country = self.mark(), self.view.country(self.clock())
+        current = [one for one in country.standings if one.is_current and one.last]
+        self._until = min((one.last.report.at + one.controller.longest for one in current if one.last), default=None)
+        states = "".join(one.standing for one in country.standings)
+        board = country.board(self.name, hashlib.sha256(f"{mark}{states}".encode()).hexdigest()[:16])
+        return replace(board, sources=tuple(source_lines(country)))
+
+    def joined(self, recorded: Board, shown: Board | None) -> Board:  # noqa: ARG002 (as the protocol's)
+        """Return the board: silence changes the mark."""
+        return recorded
+
+    @property
+    def past(self) -> NoPast:
+        """The path history."""
+        return NoPast()
+
+
+def source_lines(country: Country) -> Sequence[tuple[str, str, str]]:
+    """Return each controller's id, state and last report, current ones last."""
+    rows = [
+        (
+            standing.controller.inventory,
+            standing.standing.value,
+            local_time(standing.last.report.at) if standing.last else "",
+        )
+        for standing in country.standings
+    ]
+    return sorted(rows, key=lambda row: (row[1] == "current", row[0]))

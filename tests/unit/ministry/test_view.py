@@ -1,0 +1,296 @@
+"""A view over a folder of reports: states, totals, findings, documents, pages, and heads that were shown."""
+
+import io
+import json
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from provisioner.base.errors import StateError, UsageError
+from provisioner.cli.main import run
+from provisioner.ministry import bundle
+from provisioner.ministry import view as view_module
+from provisioner.ministry.transports import FolderTransport, ReportFolder
+from provisioner.ministry.trust import Doubt, ReportState
+from provisioner.ministry.view import CountrySource, View
+from provisioner.web.app import ServedPages
+from provisioner.web.readers import HeaderIdentification, read_trusted_networks
+from provisioner.web.source import Feed
+from tests.boards import HOSTILE
+from tests.hostile import CONTROLLER
+from tests.ministry import HOUR, NOW, Reporter, facility, public_line
+from tests.unit.web.clients import HOST, PROXY, PageClient
+
+SOUTH: dict[str, Any] = {"carrier": "vnpt", "carriers": ("vnpt",), "province": "quang-nam"}
+
+
+@dataclass
+class Ministry:
+    """A folder of two carriers' reports, a file of keys, and a clock."""
+
+    folder: Path
+    now: datetime = NOW
+
+    def __post_init__(self) -> None:
+        self.reports, self.keys = self.folder / "reports", self.folder / "keys.toml"
+        self.reports.mkdir()
+        self.keys.write_text(
+            f"""
+scheme = "gso-2021"
+[controllers.north]
+keys = ["{public_line("north")}"]
+provinces = {{ viettel = ["bac-giang", "hai-duong"] }}
+[controllers.south]
+keys = ["{public_line("south")}"]
+provinces = {{ vnpt = ["quang-nam"] }}
+"""
+        )
+        self.north, self.south = Reporter(), Reporter("south", "vnpt")
+        self.view = View(ReportFolder(self.reports), self.keys, self.folder / "memory/heads.json")
+
+    def send(self, *bundles: bytes) -> None:
+        """Put bundles into the folder."""
+        for made in bundles:
+            FolderTransport(self.reports).send(made)
+
+    def both(self) -> None:
+        """A night of both carriers: a camera of the north is unplugged."""
+        self.send(self.north.report([facility(), facility("kcl-bg-002", up=3, down=1)]))
+        self.send(self.south.report([facility("kcl-qn-001", **SOUTH)]))
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run a command of the view."""
+        out, err = io.StringIO(), io.StringIO()
+        group, *options = words
+        command = ["view", group, "--reports", str(self.reports), "--keys", str(self.keys), *options]
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run(command, {"XDG_STATE_HOME": str(self.folder / "state"), "NO_COLOR": "1", "PATH": "/usr/bin"})
+        return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def ministry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ministry:
+    """A ministry whose commands have its clock."""
+    one = Ministry(tmp_path)
+    monkeypatch.setattr("provisioner.cli.view.now", lambda: one.now)
+    return one
+
+
+def test_two_carriers_are_one_country(ministry: Ministry) -> None:
+    ministry.both()
+    code, out, _ = ministry.run("status")
+    assert code == 0, out
+    assert "3 facilities; paths: 1 down, 11 up" in out
+    assert "2 of 2 controllers current" in out
+
+
+def test_the_half_of_a_carrier_that_is_silent_turns_unknown(ministry: Ministry) -> None:
+    ministry.both()
+    ministry.now = NOW + timedelta(hours=20)
+    ministry.send(ministry.south.report([facility("kcl-qn-001", **SOUTH, checked_at=ministry.now)], ministry.now))
+    ministry.now += timedelta(hours=10)
+    code, out, _ = ministry.run("status")
+    assert (code, "paths: 8 unknown, 4 up" in out, "1 of 2 controllers current" in out) == (1, True, True), out
+    assert "north: silent" in out
+    ministry.now += timedelta(days=30)
+    code, out, _ = ministry.run("export")
+    assert "0/2 controllers current" in out
+    assert "unknown" in out
+    assert out.count("unknown") >= 8, "in each group"
+
+
+def test_the_document_of_status_fits_its_schema(ministry: Ministry) -> None:
+    ministry.both()
+    code, out, _ = ministry.run("status", "--output", "json")
+    document = json.loads(out)
+    assert (code, document["current"], document["paths"]) == (0, 2, {"down": 1, "up": 11})
+    assert [one["standing"] for one in document["controllers"]] == ["current", "current"]
+
+
+def test_the_progress_of_both_is_one_report_and_one_spreadsheet(ministry: Ministry) -> None:
+    row = facility("kcl-bg-003", name='=HYPERLINK("http://x")')
+    ministry.both()
+    ministry.send(ministry.north.report([facility(), row]))
+    out, docx = ministry.folder / "progress.xlsx", ministry.folder / "progress.docx"
+    code, text, err = ministry.run("export", "--out", str(out), "--docx", str(docx))
+    assert code == 0, err
+    assert "viettel" in text
+    assert "vnpt" in text
+    book = load_workbook(out)
+    cells = [cell for sheet in book for line in sheet.iter_rows() for cell in line]
+    assert not [cell for cell in cells if cell.data_type == "f"], "a name became a formula"
+    assert any(cell.value == 3 for cell in cells)
+    assert docx.stat().st_size > 1000
+
+
+def pages_of(ministry: Ministry, role: str = "noc") -> PageClient:
+    """The pages of a view, as a role gets them from the proxy."""
+    feed = Feed(CountrySource(ministry.view, lambda: ministry.now, "ministry"))
+    door = HeaderIdentification(read_trusted_networks([PROXY]))
+    client = PageClient(ServedPages(feed, door, [HOST], lambda: ministry.now), PROXY)
+    client.headers["X-Provisioner-Role"] = role
+    return client
+
+
+@CONTROLLER
+def test_pages_show_names_as_texts_and_every_facility(ministry: Ministry) -> None:
+    ministry.both()
+    ministry.send(ministry.north.report([facility(), facility("kcl-bg-002", name=HOSTILE, up=3, down=1)]))
+    pages = pages_of(ministry, "ministry")
+    for language in ("en", "vi"):
+        overview = pages.get(f"/{language}/")
+        assert overview.status_code == 200
+        for page in (
+            "facilities",
+            "incidents",
+            "facilities/bac-ninh.kcl-bg-002",
+            "provinces/bac-giang",
+            "facilities/da-nang.kcl-qn-001",
+        ):
+            got = pages.get(f"/{language}/{page}")
+            assert got.status_code == 200, page
+            assert "<script>alert" not in got.text
+    assert "11 of 12 paths are up" in pages.get("/en/").text
+    assert "3/4" in pages.get("/en/facilities").text
+    assert "2 of 2 current" in pages.get("/en/").text
+
+
+def test_a_role_sees_its_own_part_of_the_country(ministry: Ministry) -> None:
+    ministry.both()
+    of_dic = pages_of(ministry, "dic:quang-nam")
+    assert of_dic.get("/en/facilities/da-nang.kcl-qn-001").status_code == 200
+    assert of_dic.get("/en/facilities/bac-ninh.kcl-bg-001").status_code == 404
+    of_carrier = pages_of(ministry, "carrier:viettel")
+    assert "7 of 8 paths are up" in of_carrier.get("/en/").text
+
+
+def test_pages_of_a_silent_country_are_not_green(ministry: Ministry) -> None:
+    ministry.send(ministry.north.report([facility()]), ministry.south.report([facility("kcl-qn-001", **SOUTH)]))
+    assert "All 8 paths are up" in pages_of(ministry).get("/en/").text
+    ministry.now += timedelta(hours=27)
+    page = pages_of(ministry).get("/en/").text
+    assert "All 8 paths" not in page
+    assert "silent: unknown" in page
+    assert "0 of 2 current" in page
+
+
+def test_all_up_of_one_controller_is_not_all_up_of_the_country(ministry: Ministry) -> None:
+    ministry.send(ministry.north.report([facility()]))
+    page = pages_of(ministry).get("/en/").text
+    assert "All 4 paths are up" not in page
+    assert "never reported" in page
+
+
+def test_a_feed_follows_new_reports_and_silence(ministry: Ministry) -> None:
+    ministry.both()
+    feed = Feed(CountrySource(ministry.view, lambda: ministry.now, "ministry"))
+    assert feed.board.counts["down"] == 1
+    assert not feed.refresh()
+    ministry.send(ministry.north.report([facility(), facility("kcl-bg-002")]))
+    assert feed.refresh()
+    assert feed.board.counts == {"up": 12}
+    ministry.now += timedelta(hours=27)
+    assert feed.refresh()
+    assert feed.board.counts == {"unknown": 12}
+
+
+@CONTROLLER
+def test_reports_that_were_taken_away_are_missed_by_a_view_that_starts_anew(ministry: Ministry) -> None:
+    first, second = ministry.north.report([facility()]), ministry.north.report([facility(up=1, down=3)])
+    ministry.send(first, second)
+    assert ministry.view.country(NOW).standings[0].is_current
+    (ministry.reports / bundle.bundle_name(second)).unlink()
+    again = View(ministry.view.folder, ministry.keys, ministry.view.memory).country(NOW)
+    assert again.standings[0].standing is ReportState.DOUBTED
+    assert Doubt.WENT_BACK in {finding.doubt for finding in again.findings}
+
+
+def test_old_reports_may_be_taken_away(ministry: Ministry) -> None:
+    made = [ministry.north.report([facility(up=number)], NOW - HOUR * (9 - number)) for number in range(6)]
+    ministry.send(*made)
+    before = ministry.view.country(NOW).standings[0]
+    for old in made[:4]:
+        (ministry.reports / bundle.bundle_name(old)).unlink()
+    again = View(ministry.view.folder, ministry.keys, ministry.view.memory).country(NOW).standings[0]
+    assert (again.is_current, again.head) == (before.is_current, before.head)
+
+
+@CONTROLLER
+@pytest.mark.parametrize(
+    ("made", "doubt"),
+    [
+        (lambda _: Reporter(key="stranger").report([facility()]), Doubt.UNKNOWN_KEY),
+        (lambda one: one.south.report([facility()], inventory="north"), Doubt.FOREIGN),
+        (lambda _: b"PVR1", Doubt.UNREADABLE),
+        (lambda _: bytes(1000), Doubt.UNREADABLE),
+        (lambda one: one.north.report([facility()])[:-3], Doubt.UNREADABLE),
+    ],
+)
+def test_a_file_that_is_none_is_a_finding_and_changes_nothing(
+    ministry: Ministry, made: Callable[[Ministry], bytes], doubt: Doubt
+) -> None:
+    ministry.both()
+    before = ministry.view.country(NOW)
+    (ministry.reports / "x.report").write_bytes(made(ministry))
+    after = ministry.view.country(NOW)
+    assert {one.doubt for one in after.findings} == {doubt}
+    assert [(one.id, one.row) for one in after.facilities] == [(one.id, one.row) for one in before.facilities]
+    assert all(standing.is_current for standing in after.standings)
+
+
+@CONTROLLER
+def test_a_folder_full_of_strangers_files_is_told_in_bounds(
+    ministry: Ministry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_module, "_MOST_TOLD", 5)
+    ministry.both()
+    for number in range(20):
+        (ministry.reports / f"{number}.report").write_bytes(b"x" * number)
+    country = ministry.view.country(NOW)
+    assert len(country.findings) == 5
+    assert country.current == 2
+
+
+@CONTROLLER
+def test_a_damaged_memory_or_file_of_keys_is_an_error_and_no_green(ministry: Ministry) -> None:
+    ministry.both()
+    ministry.view.country(NOW)
+    ministry.view.memory.write_text("{")
+    with pytest.raises(StateError):
+        View(ministry.view.folder, ministry.keys, ministry.view.memory).country(NOW)
+    for text in ("", "scheme = 'gso-1999'", "scheme = 'gso-2021'\n[controllers.x]\nkeys = []", "x = ["):
+        ministry.keys.write_text(text)
+        with pytest.raises(UsageError) as caught:
+            ministry.view.country(NOW)
+        assert caught.value.hint
+
+
+def test_a_key_that_is_withdrawn_while_a_view_runs_counts_at_once(ministry: Ministry) -> None:
+    ministry.both()
+    assert ministry.view.country(NOW).current == 2
+    text, key = ministry.keys.read_text(), public_line("south")
+    ministry.keys.write_text(text.replace(f'["{key}"]', f'["{public_line("new")}"]\nwithdrawn = ["{key}"]'))
+    country = ministry.view.country(NOW)
+    assert country.current == 1
+    assert country.board("x", "").counts == {"unknown": 4, "down": 1, "up": 7}
+    other = replace(ministry.south, key="new")
+    ministry.send(other.report([facility("kcl-qn-001", **SOUTH)]))
+    assert ministry.view.country(NOW).current == 2
+
+
+def test_a_report_that_is_missing_is_told_by_its_number_and_shown_once_it_is_there(ministry: Ministry) -> None:
+    made = [ministry.north.report([facility(up=number)], NOW - HOUR * (5 - number)) for number in range(1, 5)]
+    ministry.send(made[0])
+    assert ministry.view.country(NOW).standings[0].head
+    ministry.send(*made[2:])
+    told = [finding.text for finding in ministry.view.country(NOW).findings if finding.doubt is Doubt.SKIPPED]
+    assert told == ["missing before number 3: 1 report", "not shown after number 3: 1 report"]
+    assert ministry.view.country(NOW).board("x", "").counts == {"up": 1}
+    ministry.send(made[1])
+    assert ministry.view.country(NOW).board("x", "").counts == {"up": 4}
