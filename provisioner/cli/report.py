@@ -10,7 +10,7 @@ from provisioner.base.document import Count, Moment, Printed, Row, Said
 from provisioner.base.errors import NoticeError
 from provisioner.base.text import counted, local_time
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, now, print_warning, show
+from provisioner.cli.support.context import Invocation, now, print_warning, said, show
 from provisioner.cli.support.terminal import PageAddress, ValidPath
 from provisioner.operations.questions.overview import overview
 
@@ -48,7 +48,7 @@ def html(invocation: Invocation, folder: Path, dashboard: str | None) -> None:
     )
     board = source.as_of(recorded.load(), now())
     number = static.write_pages(folder, board, recorded.past, now(), dashboard or "")
-    click.echo(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}")
+    click.echo(said(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}"))
 
 
 class SentRow(Row):

@@ -8,10 +8,10 @@ from typing import Unpack
 import click
 
 from provisioner.base.document import Count, Moment, Printed, Row, Said
-from provisioner.base.text import counted, local_time, printable
+from provisioner.base.text import counted, local_time
 from provisioner.cli.serve import PageOptions, page_options, serve_pages
 from provisioner.cli.support.commands import NamedGroup
-from provisioner.cli.support.context import Invocation, echo_lines, ended_by_signal, log, now, show, state_dir
+from provisioner.cli.support.context import Invocation, echo_lines, ended_by_signal, log, now, said, show, state_dir
 from provisioner.cli.support.session import write_report
 from provisioner.cli.support.terminal import ValidPath
 from provisioner.ministry.country import Country
@@ -174,7 +174,7 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
     source = ", ".join(
         f"{one.controller.inventory} {one.head.sequence if one.head else '-'}" for one in country.standings
     )
-    echo_lines([freshness_line(proof), f"{of} controllers current", "", *report.lines(counts)])
+    echo_lines([freshness_line(proof), said(f"{of} controllers current"), "", *report.lines(counts)])
     if out is not None:
         # Only spreadsheets need this library.
         from provisioner.report.sheets import workbook  # noqa: PLC0415
@@ -182,7 +182,7 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
         basis = f"{freshness_label(proof)}; theo báo cáo của {of} đơn vị"
         book = workbook(report.heading, basis, country.now, report.pages(counts, listing), source)
         write_report(out, book, force=force)
-        click.echo(f"\nwrote {out}")
+        click.echo(said(f"wrote {out}"))
     if docx is not None:
         from provisioner.report.documents.docx import official_docx  # noqa: PLC0415
 
@@ -196,7 +196,7 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
         )
         content = official_docx(REPORT_LETTERS["progress"](listing, document), country.now)
         write_report(docx, content, force=force)
-        click.echo(f"wrote {docx}")
+        click.echo(said(f"wrote {docx}"))
 
 
 @view.command("serve")
@@ -238,7 +238,7 @@ def view_take(
     receiver.trust()
     listener = server.listen(address)
     at = server.address_of(address, listener.getsockname()[1])
-    ready = partial(click.echo, printable(f"taking reports at {at}reports/ (end it with Ctrl-C)"))
+    ready = partial(click.echo, said(f"taking reports at {at}reports/ (end it with Ctrl-C)"))
     receiving_server(receiver, address, clients, listener, ready).run(sockets=[listener])
 
 

@@ -27,7 +27,9 @@ VI = translator(Language.VI)
 _VERBS = ("are", "were")
 # Where an English word is meant in another sense, or is said without its word.
 _OTHER_SENSES = {
-    "carrier": {"the carrier: the line's MTU"},
+    "carrier": {"the carrier: the line's MTU", "write carrier, {of_broker} too"},
+    "order": {"a facility stands twice, or is out of order"},
+    "province": {"it has keys, provinces, withdrawn, hours and begins"},
     "host": {"{network} has host bits set"},
     "inventory": {
         "the camera: restart it; then its settings, and the port in the inventory",
@@ -50,6 +52,10 @@ _OTHER_SENSES = {
         ),
     },
     "key": {
+        "it has keys, provinces, withdrawn, hours and begins",
+        'e.g. [controllers.north] with keys = ["ssh-ed25519 AAAA…"]',
+        'e.g. key = "report.key" and folder = "/srv/reports"',
+        "{file}: key is missing",
         "{again} of {keys} key pictures are repetitions, byte for byte",
         "{known} of {keys} key pictures came before, byte for byte",
     },
@@ -75,7 +81,7 @@ _OTHER_SENSES = {
 _OTHER_WORDS = {"head", "level", "lock", "record", "run", "zone"}
 #: Terms that no message has.
 _OF_COMMANDS_AND_DOCS = {
-    "availability", "broker", "dead man's switch", "frozen facility", "guard", "journal", "lease", "mark",
+    "availability", "dead man's switch", "frozen facility", "guard", "journal", "lease", "mark",
     "measurement", "notice", "path gate", "quarantined path", "receipt", "transaction", "wanted",
 }  # fmt: skip
 
