@@ -169,7 +169,7 @@ def _read_memory(place: StateFolder) -> _Memory:
         return _Memory.model_validate(document)
     except ValidationError:
         hint = "ask the view for the number of the last report; then: provisioner report publish FILE --after NUMBER"
-        raise StateError(f"what was reported last is damaged in {place.text}", hint=hint) from None
+        raise StateError(f"the memory of the last report is damaged in {place.text}", hint=hint) from None
 
 
 def _keep(place: StateFolder, memory: _Memory, now: datetime) -> None:
