@@ -273,6 +273,8 @@ NOT_SAID = frozenset(
         *("connection refused", "timed out", "host bits", "cannot start any token", "mapping values", "control api"),
         *("has no user provisioner-probe", "readers ended before", "said too much", "tcp timeout", "request timed out"),
         *("host key verification failed", "too many authentication failures", "centre reads"),
+        *("1 if the controller's reports count now.", "Findings about reports.", "Time of its last report."),  # metrics
+        *("Paths of all controllers by verdict.", "Time of these metrics."),
         *("not known here", "{freshness_label}; theo báo cáo của {of} đơn vị"),
         # nftables', WireGuard's and the vault's own
         *("element cameras {element}", "table inet {table}", "chain {name}", "element {name} {element}"),

@@ -72,6 +72,12 @@ class _Terminal:
     metavar="FILE.prom",
     help="Write metrics for a node exporter at the end, like `metrics --out`.",
 )
+@click.option(
+    "--publish",
+    type=ValidPath(dir_okay=False),
+    metavar="FILE",
+    help="Sign and send a report to the ministry after the verification, like `report publish FILE`.",
+)
 @deadline_option("The time limit of the verification; paths not reached are unknown.")
 @picture_option(Looks.DUE)
 @fail_on_option("Paths count in the exit code only if they are this bad or worse.")
@@ -91,6 +97,7 @@ def nightly(
     report: Path | None,
     *,
     metrics: Path | None,
+    publish: Path | None,
     deadline: int | None,
     picture: str,
     fail_on: str,
@@ -103,16 +110,16 @@ def nightly(
 
     An inventory has one night at a time: a second one ends with 9 and names the owner of the first. Every step runs,
     whatever the result of the others. The exit code is the worst one: 13 the verification was not recorded, 5 a host
-    was not read, 14 a receiver was not notified, 15 a report or the metrics were not written, 3 a facility is held, 10
-    drift, 1 a path is not up. The verification is recorded before all other steps.
+    was not read, 14 a receiver was not notified or a report was not sent, 15 a report or the metrics were not written,
+    3 a facility is held, 10 drift, 1 a path is not up. The verification is recorded before all other steps.
 
     Example: provisioner -i DIR nightly --report /var/lib/provisioner/reports
     """
-    invocation.refuse_tracked_links(report, metrics)
+    invocation.refuse_tracked_links(report, metrics, publish)
     refuse_unread_metrics(metrics)
     session = session_of(invocation)
     if unit is not None:
-        return _print_unit(session, unit, time, user, metrics)
+        return _print_unit(session, unit, time, user, metrics=metrics, publish=publish)
     outlive_readers()
     expect_hosts(session, parse_limits(limits))
     say = invocation.say
@@ -127,6 +134,7 @@ def nightly(
         fail_on=Verdict(fail_on),
         report=report,
         tells=not is_silent,
+        publish=_publishing(invocation, publish) if publish else None,
         metrics=_metrics_into(metrics, invocation.env) if metrics else None,
     )
     night = run_night(session, options, _Terminal(invocation))
@@ -141,7 +149,9 @@ def nightly(
     return night.code
 
 
-def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path | None) -> int:
+def _print_unit(
+    session: Session, unit: str, time: str, user: str, *, metrics: Path | None, publish: Path | None
+) -> int:
     try:
         program = program_path(_PROGRAM, small_environment(session.environment))
     except FileNotFoundError:
@@ -154,11 +164,27 @@ def _print_unit(session: Session, unit: str, time: str, user: str, metrics: Path
             user=user,
             time=time,
             metrics=PurePosixPath(metrics.absolute()) if metrics else None,
+            publish=PurePosixPath(publish.absolute()) if publish else None,
         )
     except ValueError as error:
         raise UsageError(str(error), hint="correct the option, or call the inventory by another path") from None
     click.echo(units.service if unit == "service" else units.timer, nl=False)
     return 0
+
+
+def _publishing(invocation: Invocation, file: Path) -> Callable[[], tuple[str, ...]]:
+    """Return a night's publication, with settings read now."""
+    # Only reports need these libraries.
+    from provisioner.ministry.publish import publish as publish_report  # noqa: PLC0415
+    from provisioner.ministry.transports import read_publish_settings  # noqa: PLC0415
+
+    settings = read_publish_settings(file)
+
+    def publish() -> tuple[str, ...]:
+        published = publish_report(invocation.inventory, invocation.env, settings, now())
+        return tuple(f"{result.message}; {result.hint}" for result in published.ways if result.message)
+
+    return publish
 
 
 def _metrics_into(file: Path, environment: Mapping[str, str]) -> Callable[[str], None]:

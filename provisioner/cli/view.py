@@ -8,24 +8,28 @@ from typing import Unpack
 import click
 
 from provisioner.base.document import Count, Moment, Printed, Row, Said
+from provisioner.base.errors import os_errors
 from provisioner.base.text import counted, local_time
 from provisioner.cli.serve import PageOptions, page_options, serve_pages
 from provisioner.cli.support.commands import NamedGroup
 from provisioner.cli.support.context import Invocation, echo_lines, ended_by_signal, log, now, said, show, state_dir
-from provisioner.cli.support.session import write_report
+from provisioner.cli.support.session import refuse_unread_metrics, write_report
 from provisioner.cli.support.terminal import ValidPath
+from provisioner.integrations.alerting.metric_catalogue import exposition
 from provisioner.ministry.country import Country
 from provisioner.ministry.receive import Receiver, receiving_server, take_from_broker
 from provisioner.ministry.transports import ReportFolder
 from provisioner.ministry.trust import Doubt, ReportState
-from provisioner.ministry.view import CountrySource, View
+from provisioner.ministry.view import CountrySource, View, country_metrics
 from provisioner.nodes.jetstream import Broker
+from provisioner.operations.questions.metrics import write_metrics
 from provisioner.report.documents import REPORT_LETTERS
 from provisioner.report.documents.minutes import DocumentBasis
 from provisioner.report.documents.official import Letterhead
 from provisioner.report.exports import REPORTS
 from provisioner.report.status import freshness_label, freshness_line
 from provisioner.web import server
+from provisioner.web.static import write_pages
 
 _PORT = 8310
 _NAME = "ministry"
@@ -117,7 +121,7 @@ def _document(country: Country) -> ViewDocument:
         ],
         current=country.current,
         facilities=len(country.facilities),
-        paths=dict(country.board(_NAME, "").counts),
+        paths=dict(country.path_counts),
         findings=[
             FindingRow(kind=one.doubt, controller=one.controller, subject=one.subject, text=one.text, others=one.others)
             for one in country.findings
@@ -129,7 +133,7 @@ def _status_lines(country: Country) -> Iterator[str]:
     for one in country.standings:
         last = f"report {one.last.report.sequence} of {local_time(one.last.report.at)}" if one.last else "no report"
         yield f"{one.controller.inventory}: {one.standing}, {last}, {counted(len(one.content.rows), 'facility')}"
-    paths = ", ".join(f"{number} {verdict}" for verdict, number in country.board(_NAME, "").counts.items())
+    paths = ", ".join(f"{number} {verdict}" for verdict, number in country.path_counts.items())
     yield f"{counted(len(country.facilities), 'facility')}; paths: {paths or 'none'}"
     yield f"{country.current} of {counted(len(country.standings), 'controller')} current"
     for finding in country.findings[:_MOST_FINDINGS]:
@@ -142,14 +146,19 @@ def _status_lines(country: Country) -> Iterator[str]:
 
 @view.command("status")
 @_of_reports
-def view_status(invocation: Invocation, shown: View) -> int:
+@click.option("--metrics", type=ValidPath(), metavar="FILE.prom", help="Write metrics for a node exporter too.")
+def view_status(invocation: Invocation, shown: View, *, metrics: Path | None) -> int:
     """Print each controller's state and age, the totals and the findings.
 
-    Exit code 1: a controller is not current, or there is a finding.
+    Run it from a timer: exit code 1 says that a controller is not current, or that there is a finding. An alarm on the
+    metrics says it, too.
 
     Example: provisioner view status --reports /srv/reports --keys keys.toml
     """
+    refuse_unread_metrics(metrics)
     country = shown.country(now())
+    if metrics is not None:
+        write_metrics(metrics, exposition(country_metrics(country)))
     show(invocation, _document(country), _status_lines(country))
     return 1 if country.findings or country.current < len(country.standings) else 0
 
@@ -210,6 +219,42 @@ def view_serve(invocation: Invocation, shown: View, **options: Unpack[PageOption
     Example: provisioner view serve --reports /srv/reports --keys keys.toml
     """
     serve_pages(invocation, CountrySource(shown, now, _NAME), None, **options)
+
+
+@view.command("html")
+@_of_reports
+@click.argument("folder", type=ValidPath(), metavar="DIR")
+def view_html(invocation: Invocation, shown: View, folder: Path) -> None:
+    """Write the pages of `view serve` as files, in both languages.
+
+    DIR is new, empty, or a folder that this command wrote; then it is updated. Its files are readable by their owner
+    only.
+
+    Example: provisioner view html --reports /srv/reports --keys keys.toml pages
+    """
+    invocation.refuse_tracked_links(folder)
+    source = CountrySource(shown, now, _NAME)
+    number = write_pages(folder, source.load(), source.past, now(), "")
+    click.echo(said(f"wrote {counted(number, 'file')}: open {folder / 'index.html'}"))
+
+
+@view.command("prune")
+@_of_reports
+@click.option("--dry-run", "is_dry", is_flag=True, help="Count the files, without removing them.")
+def view_prune(_invocation: Invocation, shown: View, *, is_dry: bool) -> None:
+    """Remove reports that no page needs any more.
+
+    The last two whole reports of each controller and all later ones stay. Of a controller that is not current all stay:
+    they are evidence.
+
+    Example: provisioner view prune --reports /srv/reports --keys keys.toml
+    """
+    old = shown.superseded(now())
+    for one in () if is_dry else old:
+        with os_errors(f"{one.file} cannot be removed", "give yourself its folder"):
+            one.file.unlink(missing_ok=True)
+    size = f"{counted(len(old), 'report')}, {sum(one.size for one in old) // 1024} KiB"
+    click.echo(said(f"would remove {size}" if is_dry else f"removed {size}"))
 
 
 @view.command("take")

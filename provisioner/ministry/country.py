@@ -91,6 +91,11 @@ class Country:
         return sum(standing.is_current for standing in self.standings)
 
     @cached_property
+    def path_counts(self) -> Mapping[str, int]:
+        """The number of paths by verdict."""
+        return boards.total(one.counts(self.now) for one in self.facilities)
+
+    @cached_property
     def statuses(self) -> tuple[FacilityStatus, ...]:
         """The facilities' states, as of one inventory."""
         orders = {standing.controller.inventory: _orders_of(standing) for standing in self.standings}

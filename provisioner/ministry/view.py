@@ -5,19 +5,22 @@ stand in one file, and only rise, so that a view that was started anew sees a se
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import Metric as Family
+from prometheus_client.metrics_core import GaugeMetricFamily
 from pydantic import TypeAdapter, ValidationError
 
 from provisioner.base.errors import HostError, StateError, UsageError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import local_time, printable
-from provisioner.ministry.bundle import BundleError, Link, OpenedReport, opened
+from provisioner.ministry.bundle import BundleError, Link, OpenedReport, ReportKind, opened
 from provisioner.ministry.country import Country, country_of
 from provisioner.ministry.transports import ReportFolder, StoredBundle, read_bundle
 from provisioner.ministry.trust import ControllerState, Doubt, Head, ReportFinding, Trust, read_trust, state_of
@@ -30,6 +33,7 @@ _HEADS: Final = TypeAdapter(dict[str, Head])
 _MOST_FILE: Final = 4 * 2**20
 _MOST_TOLD: Final = 200  #: Findings about files of unknown controllers; a folder may be filled with such files.
 _LONGEST_NAME: Final = 80
+_KEPT_WHOLES: Final = 2
 
 
 @dataclass
@@ -81,6 +85,23 @@ class View:
         self._keep_heads(heads, standings)
         told = [one.finding for one in self._files.values() if one.finding]
         return country_of(trust, standings, now, told[:_MOST_TOLD])
+
+    def superseded(self, now: datetime) -> Sequence[StoredBundle]:
+        """Return files from before each current controller's last two whole reports.
+
+        Those of a doubted controller are evidence, and stay.
+        """
+        ahead = {one.controller.inventory: one.head for one in self.country(now).standings if one.is_current}
+        read = [(stored, one.link) for stored, one in self._files.items() if one.link]
+        begins: dict[str, int] = {}
+        for name, head in ahead.items():
+            wholes = sorted(
+                link.sequence
+                for _, link in read
+                if link.inventory == name and link.kind is ReportKind.WHOLE and head and link.sequence <= head.sequence
+            )
+            begins[name] = wholes[-_KEPT_WHOLES] if len(wholes) >= _KEPT_WHOLES else 0
+        return [stored for stored, link in read if link.sequence < begins.get(link.inventory, 0)]
 
     def _standing(self, name: str, trust: Trust, head: Head | None, now: datetime) -> ControllerState:
         own = {
@@ -210,3 +231,26 @@ def source_lines(country: Country) -> Sequence[tuple[str, str, str]]:
         for standing in country.standings
     ]
     return sorted(rows, key=lambda row: (row[1] == "current", row[0]))
+
+
+def country_metrics(country: Country) -> Iterator[Family]:
+    """Yield a view's metrics."""
+    current = GaugeMetricFamily(
+        "provisioner_controller_current", "1 if the controller's reports count now.", labels=("controller",)
+    )
+    reported = GaugeMetricFamily(
+        "provisioner_controller_report_timestamp_seconds", "Time of its last report.", labels=("controller",)
+    )
+    findings = GaugeMetricFamily("provisioner_view_findings", "Findings about reports.", labels=("kind",))
+    for one in country.standings:
+        current.add_metric([one.controller.inventory], one.is_current)
+        if one.last:
+            reported.add_metric([one.controller.inventory], one.last.report.at.timestamp())
+    for kind, number in Counter(finding.doubt.value for finding in country.findings).items():
+        findings.add_metric([kind], number)
+    paths = GaugeMetricFamily("provisioner_view_paths", "Paths of all controllers by verdict.", labels=("verdict",))
+    for verdict, number in country.path_counts.items():
+        paths.add_metric([verdict], number)
+    written = GaugeMetricFamily("provisioner_view_timestamp_seconds", "Time of these metrics.")
+    written.add_metric([], country.now.timestamp())
+    yield from (current, reported, findings, paths, written)

@@ -103,17 +103,22 @@ class NightUnits:
     vault: PurePosixPath = _VAULT  #: The file with the vault's password, readable by root alone.
     key: PurePosixPath = _KEY  #: The file with the SSH key, likewise.
     metrics: PurePosixPath | None = None  #: The file of metrics that the night writes, if any.
+    publish: PurePosixPath | None = None  #: The settings of reports to the ministry, if any.
 
     def __post_init__(self) -> None:
         if not _USER.fullmatch(self.user):
             raise ValueError(f"{self.user!r} is no name of a user")
         if not _TIME.fullmatch(self.time):
             raise ValueError(f"{self.time!r} is no time of day: write HH:MM, in Vietnam's time")
-        for path in (self.folder, self.program, self.vault, self.key, *self._written):
+        for path in (self.folder, self.program, self.vault, self.key, *self._read, *self._written):
             if not path.is_absolute() or not str(path).isprintable():
                 raise ValueError(f"{str(path)!r} is no absolute path that a unit can hold")
         if any(path.is_relative_to(private) for path in self._written for private in _OWN):
             raise ValueError(f"{str(self.metrics)!r} is a path of the service alone, where no exporter sees a file")
+
+    @property
+    def _read(self) -> tuple[PurePosixPath, ...]:
+        return () if self.publish is None else (self.publish,)
 
     @property
     def _written(self) -> tuple[PurePosixPath, ...]:
@@ -129,7 +134,8 @@ class NightUnits:
         """The text of the service."""
         arguments = ["-i", str(self.folder), "nightly", "--report", f"{_STATE}/reports/{self.inventory}"]
         arguments += [argument for file in self._written for argument in ("--metrics", str(file))]
-        places = (self.folder, self.program, *self._written)
+        arguments += ["--publish", str(self.publish)] if self.publish else []
+        places = (self.folder, self.program, *self._read, *self._written)
         is_at_home = any(path.is_relative_to(home) for path in places for home in _AT_HOME)
         return _SERVICE.format(
             file=f"/etc/systemd/system/{self.name}.service",

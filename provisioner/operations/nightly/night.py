@@ -51,6 +51,7 @@ class NightStep(StrEnum):
     DRIFT = "drift"
     REPORT = "report"
     NOTIFY = "notify"
+    PUBLISH = "publish"
     METRICS = "metrics"
 
 
@@ -100,6 +101,7 @@ class NightOptions:
     fail_on: Verdict = Verdict.DEGRADED
     report: Path | None = None
     tells: bool = True
+    publish: Callable[[], tuple[str, ...]] | None = None  #: Reports to the ministry; returns failed ways with reasons.
     metrics: Callable[[str], None] | None = None
 
     @property
@@ -306,6 +308,7 @@ def run_night(session: Session, options: NightOptions, watcher: NightWatcher) ->
             (NightStep.DRIFT, lambda: _compare_hosts(session, night, watcher)),
             (NightStep.REPORT, lambda: _write_reports(night)),
             (NightStep.NOTIFY, lambda: _notify_receivers(session, night, watcher)),
+            (NightStep.PUBLISH, lambda: _publish(night)),
         )
         for step, work in steps:
             _run_step(night, step, work)
@@ -401,6 +404,13 @@ def _notify_receivers(session: Session, night: NightRun, watcher: NightWatcher) 
     if problem := night_notices.problem_of(night.sendings):
         raise problem
     return StepOutcome() if night.sendings else _SKIPPED
+
+
+def _publish(night: NightRun) -> StepOutcome:
+    if night.options.publish is None:
+        return _SKIPPED
+    failed = night.options.publish()
+    return StepOutcome(errors.NoticeError.exit_code, failed, StepState.FAILED) if failed else StepOutcome()
 
 
 def _write_metrics(session: Session, night: NightRun) -> StepOutcome:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -186,7 +187,7 @@ def test_a_webhook_that_fails_loses_nothing_and_is_told_after_the_next_night(nig
     assert night["exit_code"] == 14
     assert outcomes(night) == {"noc": "failed", "viettel": "sent"}
     done = dict.fromkeys(("verify", "record", "drift", "report"), "done")
-    assert states(night) == done | {"notify": "failed", "metrics": "skipped"}
+    assert states(night) == done | {"notify": "failed", "publish": "skipped", "metrics": "skipped"}
     assert night["verify"]["summary"]["down"] == 1
     assert nights.recorded() == 1
     assert night["ending"][0].startswith("notify: receiver noc was not told")
@@ -338,6 +339,25 @@ def test_a_file_that_no_exporter_reads_is_refused_before_any_work(nights: Nights
 
 
 # --- the lease ------------------------------------------------------------------------------------
+def test_a_night_reports_to_the_ministry_and_a_way_that_fails_loses_nothing(nights: Nights) -> None:
+    folder = nights.controller.folder
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "report.key"], check=True)
+    settings = folder / "report.toml"
+    settings.write_text('key = "report.key"\nfolder = "out"\n', encoding="utf-8")
+    night = nights.document("--publish", str(settings))
+    assert (night["exit_code"], states(night)["publish"]) == (14, "failed")
+    assert [line for line in night["ending"] if line.startswith("publish: ") and "report is sent again" in line]
+    (folder / "out").mkdir()
+    night = nights.document("--publish", str(settings))
+    assert (night["exit_code"], states(night)["publish"]) == (0, "done")
+    assert len(list((folder / "out").iterdir())) == 2, "the report of the first night, too"
+    assert states(nights.document())["publish"] == "skipped"
+    assert nights.recorded() == 3
+    settings.write_text("", encoding="utf-8")
+    assert nights.run("--publish", str(settings)).code == 2
+    assert nights.recorded() == 3, "wrong settings are refused before any work"
+
+
 def test_a_second_night_is_refused_with_who_runs_the_first_and_since_when(nights: Nights) -> None:
     holder = LeaseHolder("noc@relay-1 (gitlab:noc#7)", "4711", "2021-05-20 01:30:00 +07:00")
     with night_lease(nights.controller.place, holder):
@@ -535,6 +555,10 @@ def test_a_unit_is_printed_and_nothing_else_is_done(nights: Nights) -> None:
     measured = nights.controller.run(*words).out
     assert " --metrics /var/lib/prometheus/node-exporter/example.prom\n" in measured
     assert "\nReadWritePaths=-/var/lib/prometheus/node-exporter\n" in measured
+    reporting = nights.controller.run(
+        "nightly", "--publish", "/etc/provisioner/report.toml", "--print-units", "service"
+    )
+    assert " --publish /etc/provisioner/report.toml\n" in reporting.out
     own = nights.controller.run("nightly", "--metrics", "/var/tmp/example.prom", "--print-units", "service")  # noqa: S108
     assert (own.code, "where no exporter sees a file" in own.err) == (2, True)
     assert not (nights.controller.state / "night.json").exists()

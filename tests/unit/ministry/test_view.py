@@ -2,8 +2,11 @@
 
 import io
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +19,7 @@ from provisioner.base.errors import StateError, UsageError
 from provisioner.cli.main import run
 from provisioner.ministry import bundle
 from provisioner.ministry import view as view_module
+from provisioner.ministry.receive import Receiver
 from provisioner.ministry.transports import FolderTransport, ReportFolder
 from provisioner.ministry.trust import Doubt, ReportState
 from provisioner.ministry.view import CountrySource, View
@@ -103,6 +107,108 @@ def test_the_half_of_a_carrier_that_is_silent_turns_unknown(ministry: Ministry) 
     assert "0/2 controllers current" in out
     assert "unknown" in out
     assert out.count("unknown") >= 8, "in each group"
+
+
+def test_silence_is_in_the_metrics_of_a_view(ministry: Ministry, tmp_path: Path) -> None:
+    ministry.both()
+    ministry.now = NOW + timedelta(hours=20)
+    ministry.send(ministry.south.report([facility("kcl-qn-001", **SOUTH, checked_at=ministry.now)], ministry.now))
+    ministry.now += timedelta(hours=10)
+    file = tmp_path / "view.prom"
+    assert ministry.run("status", "--metrics", str(file))[0] == 1
+    lines = {line for line in file.read_text().splitlines() if not line.startswith("#")}
+    assert {
+        'provisioner_controller_current{controller="north"} 0.0',
+        'provisioner_controller_current{controller="south"} 1.0',
+        'provisioner_view_findings{kind="silent"} 1.0',
+        'provisioner_view_paths{verdict="unknown"} 8.0',
+        'provisioner_view_paths{verdict="up"} 4.0',
+    } <= lines
+    assert ministry.run("status", "--metrics", str(tmp_path / "view.txt"))[0] == 2
+
+
+def test_pages_of_a_view_are_files_too(ministry: Ministry, tmp_path: Path) -> None:
+    ministry.both()
+    code, out, err = ministry.run("html", str(tmp_path / "pages"))
+    assert code == 0, err
+    pages = [file.read_text(encoding="utf-8") for file in (tmp_path / "pages").rglob("*.html")]
+    assert any("Trường THPT kcl-bg-002" in page for page in pages)
+    assert any("Trường THPT kcl-qn-001" in page for page in pages)
+    assert f"{tmp_path / 'pages' / 'index.html'}" in out
+    assert ministry.run("html", str(tmp_path / "pages"))[0] == 0, "it is updated"
+
+
+def test_old_reports_are_pruned_and_nothing_shown_changes(ministry: Ministry) -> None:
+    for number in range(1, 5):
+        at = NOW - HOUR * (10 - 2 * number)
+        ministry.send(ministry.north.report([facility(up=number)], at))
+        ministry.send(ministry.north.report([facility(up=number + 4)], at + HOUR, changes=True))
+        ministry.send(ministry.south.report([facility("kcl-qn-001", **SOUTH)], at))
+    before = ministry.view.country(NOW)
+    assert "would remove 6 reports" in ministry.run("prune", "--dry-run")[1]
+    assert len(list(ministry.reports.iterdir())) == 12
+    ministry.now = NOW + timedelta(days=3)
+    assert "removed 0 reports" in ministry.run("prune")[1], "of silent controllers all stay"
+    ministry.now = NOW
+    assert "removed 6 reports" in ministry.run("prune")[1]
+    for view in ministry.view, View(ministry.view.folder, ministry.keys, ministry.folder / "new.json"):
+        after = view.country(NOW)
+        assert after.findings == ()
+        assert [(one.id, one.row) for one in after.facilities] == [(one.id, one.row) for one in before.facilities]
+        assert [one.head for one in after.standings] == [one.head for one in before.standings]
+
+
+def test_two_views_behind_one_address_show_the_same(ministry: Ministry) -> None:
+    other = CountrySource(View(ReportFolder(ministry.reports), ministry.keys, ministry.view.memory), lambda: NOW, "x")
+    own = CountrySource(ministry.view, lambda: NOW, "x")
+    ministry.both()
+    assert own.load() == other.load()
+    before = set(ministry.reports.iterdir())
+    ministry.send(ministry.north.report([facility(up=1)], NOW))
+    (newest,) = set(ministry.reports.iterdir()) - before
+    assert own.mark() == other.mark()
+    first, second = own.load(), other.load()
+    assert first == second
+    assert first.counts == {"up": 5}
+    newest.unlink()
+    assert own.load() == other.load(), "both miss what one of them has shown"
+
+
+_STORES = """
+import sys
+from pathlib import Path
+from provisioner.ministry.receive import Receiver
+from provisioner.ministry.trust import read_trust
+folder, keys, made = map(Path, sys.argv[1:])
+trust = read_trust(keys.read_text(), "keys")
+receiver, bundle = Receiver(folder, lambda: trust), made.read_bytes()
+print("ready", flush=True)
+while True:
+    name = receiver.store(bundle)
+    (folder / name.partition("-")[0] / name).unlink()
+"""
+
+
+@CONTROLLER
+def test_a_view_that_is_killed_while_it_takes_a_report_leaves_none_or_a_whole_one(
+    ministry: Ministry, tmp_path: Path
+) -> None:
+    facilities = [facility(f"kcl-bg-{number:05}") for number in range(2000)]
+    made = ministry.north.report(facilities)
+    (tmp_path / "made").write_bytes(made)
+    words = [sys.executable, "-c", _STORES, str(ministry.reports), str(ministry.keys), str(tmp_path / "made")]
+    for attempt in range(8):
+        taking = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert taking.stdout
+        with taking, closing(taking.stdout):
+            assert taking.stdout.readline() == "ready\n"
+            time.sleep(0.003 * attempt)
+            taking.kill()
+        assert {one.file.read_bytes() for one in ministry.view.folder.bundles()} <= {made}
+        assert not [one for one in ministry.view.country(NOW).findings if one.doubt is Doubt.UNREADABLE]
+    receiver = Receiver(ministry.reports, lambda: ministry.view.trust)
+    receiver.store(made)
+    assert len(ministry.view.country(NOW).facilities) == 2000
 
 
 def test_the_document_of_status_fits_its_schema(ministry: Ministry) -> None:
