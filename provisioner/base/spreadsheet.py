@@ -4,9 +4,10 @@ import io
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -65,6 +66,8 @@ REMARK = CellStyle(italic=True, border=False)
 # each cell takes ten times as long as all else that is done for it.
 _Looks = dict[tuple[CellStyle, type], StyleArray]
 _LOOKS: Final[WeakKeyDictionary[object, _Looks]] = WeakKeyDictionary()
+_STYLES: Final[WeakKeyDictionary[object, dict[tuple[CellStyle, type], int]]] = WeakKeyDictionary()
+_LONGEST_TEXT: Final = 32_767  #: Characters of a cell, by the format.
 
 
 def steady_zip(content: bytes, changes: Mapping[str, Callable[[bytes], bytes]] = _UNCHANGED) -> bytes:
@@ -92,18 +95,50 @@ def put(sheet: Worksheet, row: int, column: int, text: str, style: CellStyle = B
     _fill_in_cell(cell, text, style)
 
 
-def cells_of(sheet: Worksheet, row: Sequence[str | float], style: CellStyle = BODY) -> list[Cell]:
-    """Make cells of an appended row: texts, counts, and floats as percentages."""
-    cells = []
-    for content in row:
+@dataclass(slots=True)
+class _StreamedCell:
+    """A cell as the library's writer reads it."""
+
+    _value: str | float | None
+    data_type: str
+    style_id: int
+    coordinate: str
+    has_style = True
+    _comment = hyperlink = None
+
+
+def append_row(
+    sheet: Worksheet, row: Sequence[str | float], style: CellStyle = BODY, first: CellStyle | None = None
+) -> None:
+    """Append a row to a sheet: texts, counts, and floats as percentages."""
+    # The library's own way makes three cells of each, and fails with each once. A country's sheet has millions.
+    sheet._values_to_row = _streamed  # type: ignore[attr-defined] # noqa: SLF001
+    looks = chain([first or style], repeat(style))
+    sheet.append([(content, _style_id(sheet, look, _kind(content))) for content, look in zip(row, looks, strict=False)])
+
+
+def _streamed(row: Iterable[tuple[str | float, int]], number: int) -> Iterator[_StreamedCell]:
+    for column, (content, style) in enumerate(row, start=1):
+        value = neutral(clean(content))[:_LONGEST_TEXT] if isinstance(content, str) else content
+        kind = int if value == "" else _kind(value)
+        yield _StreamedCell(None if value == "" else value, _TYPE[kind], style, f"{get_column_letter(column)}{number}")
+
+
+def _style_id(sheet: Worksheet, style: CellStyle, kind: type) -> int:
+    known = _STYLES.setdefault(sheet, {})
+    if (style, kind) not in known:
         cell = WriteOnlyCell(sheet)
-        _fill_in_cell(cell, content, style)
-        cells.append(cell)
-    return cells
+        _fill_in_cell(cell, "x" if kind is str else kind(0), style)
+        known[style, kind] = cell.style_id
+    return known[style, kind]
+
+
+def _kind(content: str | float) -> type:
+    return str if isinstance(content, str) else type(content)
 
 
 def _fill_in_cell(cell: Cell, content: str | float, style: CellStyle) -> None:
-    kind = str if isinstance(content, str) else type(content)
+    kind = _kind(content)
     line = clean(content) if isinstance(content, str) else content
     if line != "":
         cell.value = neutral(line) if isinstance(line, str) else line

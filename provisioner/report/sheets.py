@@ -78,18 +78,17 @@ def _write_page(sheet: Worksheet, page: Page, lines: Sequence[str]) -> None:
         # No program fits the height of merged cells to their text.
         height = -(-len(line) // int(sum(widths[:first_page]) * _OF_A_LINE[row == 1])) * _LINE_POINTS[row == 1]
         sheet.row_dimensions[row].height = height
-        sheet.append(spreadsheet.cells_of(sheet, [line], _HEADING if row == 1 else _BASIS))
+        spreadsheet.append_row(sheet, [line], _HEADING if row == 1 else _BASIS)
         sheet.merged_cells.add(f"A{row}:{right}{row}")
     sheet.append([])
     sheet.row_dimensions[header].height = _header_points(page.columns)
-    sheet.append(spreadsheet.cells_of(sheet, [name for name, _ in page.columns], spreadsheet.HEADER))
+    spreadsheet.append_row(sheet, [name for name, _ in page.columns], spreadsheet.HEADER)
     for number, cells in enumerate(page.rows, start=header + 1):
         lines_of = _lines_of(cells, widths)
         if lines_of > 1:  # LibreOffice does not fit a row without a height to its text
             sheet.row_dimensions[number].height = lines_of * _LINE_POINTS[False]
-        first = spreadsheet.cells_of(sheet, cells[:numbered], _NUMBER)
-        sheet.append([*first, *spreadsheet.cells_of(sheet, cells[numbered:])])
+        spreadsheet.append_row(sheet, cells, first=_NUMBER if numbered else None)
         sheet.row_dimensions.pop(number, None)
     sheet.auto_filter.ref = f"A{header}:{last}{header + len(page.rows)}"
     if page.total:
-        sheet.append(spreadsheet.cells_of(sheet, page.total, _TOTAL))
+        spreadsheet.append_row(sheet, page.total, _TOTAL)

@@ -157,7 +157,7 @@ def choose_facilities(board: boards.Board, choice: Filters) -> Sequence[boards.F
         if (not choice.province or facility.province == choice.province)
         and (not choice.carrier or choice.carrier in facility.carriers)
         and (not choice.verdict or facility.worst == verdict)
-        and all(term in facility.key for term in terms)
+        and (not terms or all(term in facility.key for term in terms))
     ]
     return sorted(chosen, key=_ORDERS[choice.sort]) if choice.sort in _ORDERS else chosen
 

@@ -134,7 +134,7 @@ def test_two_workbooks_at_once_have_looks_of_their_own() -> None:
     for book, styles in ((first, (spreadsheet.TITLE, spreadsheet.BODY)), (second, (spreadsheet.BODY,))):
         sheet = book.create_sheet("a")
         for style in styles:
-            sheet.append(spreadsheet.cells_of(sheet, ["x"], style))
+            spreadsheet.append_row(sheet, ["x"], style)
     sizes = [[row[0].font.size for row in read(spreadsheet.saved(book))["a"].iter_rows()] for book in (first, second)]
     assert sizes == [[14, 11], [11]]
 
