@@ -253,6 +253,10 @@ class BundleError(ValueError):
     """A damaged, forged or too large bundle; the text says why."""
 
 
+class UnknownKeyError(BundleError):
+    """A bundle signed with another key than the known ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A report's place in its controller's chain."""
@@ -339,7 +343,7 @@ def verified(bundle: bytes, keys: Mapping[str, Ed25519PublicKey]) -> bytes:
     """Return a bundle's packed JSON if its signature fits, or raise `BundleError`."""
     name = key_of(bundle)
     if name not in keys:
-        raise BundleError(f"its key {name} is not known here")
+        raise UnknownKeyError(f"its key {name} is not known here")
     signature, packed = bundle[_HEAD - _SIGNATURE : _HEAD], bundle[_HEAD:]
     if not is_signed_by(keys[name], signature, _LABEL + bytes.fromhex(name) + packed):
         raise BundleError("its signature does not fit: it is cut, altered or forged")

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from provisioner.base.errors import HostError, StateError, UsageError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import local_time, printable
-from provisioner.ministry.bundle import BundleError, Link, OpenedReport, ReportKind, opened
+from provisioner.ministry.bundle import BundleError, Link, OpenedReport, ReportKind, UnknownKeyError, opened
 from provisioner.ministry.country import Country, country_of
 from provisioner.ministry.transports import ReportFolder, StoredBundle, read_bundle
 from provisioner.ministry.trust import ControllerState, Doubt, Head, ReportFinding, Trust, read_trust, state_of
@@ -156,7 +156,7 @@ def _read(stored: StoredBundle, trust: Trust) -> _Read:
     try:
         report = opened(read_bundle(stored), trust.keys)
     except (BundleError, HostError) as error:
-        doubt = Doubt.UNKNOWN_KEY if "not known here" in str(error) else Doubt.UNREADABLE
+        doubt = Doubt.UNKNOWN_KEY if isinstance(error, UnknownKeyError) else Doubt.UNREADABLE
         return _Read(finding=ReportFinding(doubt, "", name, str(error)))
     owner = trust.owners[report.key]
     if report.report.inventory != owner.inventory:
