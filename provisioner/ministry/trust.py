@@ -43,7 +43,7 @@ class _Written(BaseModel):
 
     keys: list[str] = Field(min_length=1)
     withdrawn: list[str] = []
-    hours: int = Field(_HOURS, ge=1, le=_MOST_HOURS)
+    hours: float = Field(_HOURS, ge=1 / 60, le=_MOST_HOURS)
     begins: int = Field(0, ge=0)
     provinces: dict[Slug, list[Slug]] = Field(min_length=1)
 
@@ -314,8 +314,9 @@ def _judged(
         text = msg("report {n} is of {time}, which is yet to come", number, local_time(at))
         return ReportState.DOUBTED, _finding(Doubt.CLOCK_AHEAD, controller, text)
     if now - at > controller.longest:
-        hours = controller.longest // timedelta(hours=1)
-        text = msg("the last report is of {time}; one every {hours} is agreed", local_time(at), counted(hours, "hour"))
+        hours, minutes = divmod(round(controller.longest / timedelta(minutes=1)), 60)
+        span = counted(60 * hours + minutes, "minute") if minutes else counted(hours, "hour")
+        text = msg("the last report is of {time}; one every {hours} is agreed", local_time(at), span)
         return ReportState.SILENT, _finding(Doubt.SILENT, controller, text)
     return ReportState.CURRENT, None
 

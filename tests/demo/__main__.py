@@ -16,6 +16,7 @@ from tests.nodes.broker import server_program
 
 from .carriers import LACKING, CarriersStory
 from .errors import DemoError
+from .ministry import MinistryStory
 from .screen import Screen, line
 from .story import OUT, Story, what_next, where_the_site_is
 
@@ -29,10 +30,11 @@ def main() -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave lab and pages running, say what to try next")
     parser.add_argument("--carriers", action="store_true", help="show a carrier that only its node reaches, instead")
+    parser.add_argument("--ministry", action="store_true", help="show the ministry's view of two carriers, instead")
     chosen = parser.parse_args()
-    keep, carriers = bool(chosen.keep), bool(chosen.carriers)
-    if keep and carriers:
-        parser.error("--keep and --carriers do not go together")
+    other = CarriersStory if chosen.carriers else MinistryStory if chosen.ministry else None
+    if chosen.keep + chosen.carriers + chosen.ministry > 1:
+        parser.error("--keep, --carriers and --ministry do not go together")
     # A shell's background jobs inherit an ignored SIGINT: here both mean "clean up and end".
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _as_interrupt)
@@ -40,10 +42,10 @@ def main() -> int:
     try:
         daemon = DockerDaemon.ensure()
         try:
-            if carriers:
-                _demo_of_carriers(screen)
+            if other:
+                _other_demo(screen, other)
             else:
-                _demo(screen, keep=keep)
+                _demo(screen, keep=bool(chosen.keep))
         finally:
             _end(daemon)
     except (DemoError, LabError) as error:
@@ -94,8 +96,8 @@ def _demo(screen: Screen, *, keep: bool) -> None:
             lab.stop()
 
 
-def _demo_of_carriers(screen: Screen) -> None:
-    if not server_program():
+def _other_demo(screen: Screen, kind: type[CarriersStory | MinistryStory]) -> None:
+    if kind is CarriersStory and not server_program():
         raise DemoError(LACKING)
     engine = find_engine()
     _tell_engine(engine)
@@ -103,7 +105,7 @@ def _demo_of_carriers(screen: Screen) -> None:
         image()
     with screen.waiting("booting seven hosts"):
         lab = Lab.start()
-    story = CarriersStory(lab, engine, screen)
+    story = kind(lab, engine, screen)
     try:
         line(f"lab {lab.run} is up after {screen.seconds:.0f} s")
         story.tell()

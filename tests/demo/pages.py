@@ -116,16 +116,21 @@ class PageParser(HTMLParser):
 
 @dataclass
 class PageServer:
-    """`provisioner serve`, on a port of its own."""
+    """`provisioner serve` or `view serve`, on a port of its own."""
 
     process: subprocess.Popen[bytes]  #: Its process.
     log: Path
     address: str = field(default="")  #: Where its first page is.
 
     @classmethod
-    def start(cls, deployment: Deployment, log: Path, *, outlives: bool) -> PageServer:
+    def start(cls, deployment: Deployment, log: Path, *command: str, outlives: bool) -> PageServer:
         """Serve the pages of a deployment; `outlives` says whether they stay when this process has ended."""
-        words: list[str | Path] = [Path(sys.executable).with_name("provisioner"), "serve", "--port", "0"]
+        words: list[str | Path] = [
+            Path(sys.executable).with_name("provisioner"),
+            *(command or ("serve",)),
+            "--port",
+            "0",
+        ]
         return cls(started(words, log, environment=deployment.environment, outlives=outlives), log)
 
     def wait(self) -> None:

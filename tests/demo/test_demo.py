@@ -125,6 +125,27 @@ def test_a_carrier_that_lets_nobody_in_is_changed_and_proved_by_its_node() -> No
     assert_nothing_is_left_of(run_of(done.stdout))
 
 
+@pytest.mark.soak
+def test_the_ministry_sees_both_carriers_and_believes_no_stopped_controller() -> None:
+    demo = [*DEMO, "--ministry"]
+    done = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, timeout=stretched(SECONDS), check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    told = [
+        r"^4 facilities; paths: 24 up$",
+        r"; paths: 2 down, 22 up$",
+        r"^2 of 2 controllers current$",
+        r"^vnpt: silent, report 2 of ",
+        r"; paths: 2 down, 4 unknown, 18 up$",
+        r"^1 of 2 controllers current$",
+        r"^demo: all as it should be, \d+ s in total$",
+    ]
+    places = [[match.start() for match in re.finditer(one, done.stdout, re.MULTILINE)] for one in told]
+    assert all(places), [one for one, found in zip(told, places, strict=True) if not found]
+    assert [found[-1] for found in places] == sorted(found[-1] for found in places)
+    assert all((ROOT / f"out/demo/progress.{kind}").stat().st_size for kind in ("docx", "xlsx"))
+    assert_nothing_is_left_of(run_of(done.stdout))
+
+
 @pytest.mark.parametrize(
     ("kind", "at"),
     [
