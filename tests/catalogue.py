@@ -275,7 +275,7 @@ NOT_SAID = frozenset(
         *("host key verification failed", "too many authentication failures", "centre reads"),
         *("1 if the controller's reports count now.", "Findings about reports.", "Time of its last report."),  # metrics
         *("Paths of all controllers by verdict.", "Time of these metrics."),
-        "{freshness_label}; theo báo cáo của {of} đơn vị",
+        *("theo báo cáo của {of} đơn vị", "chưa rõ: {late}"),
         # nftables', WireGuard's and the vault's own
         *("element cameras {element}", "table inet {table}", "chain {name}", "element {name} {element}"),
         *("set {name}", "keepalive {keepalive_s} → {keepalive_s_2}", "endpoint {endpoint} → {endpoint_2}"),

@@ -183,12 +183,14 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
     source = ", ".join(
         f"{one.controller.inventory} {one.head.sequence if one.head else '-'}" for one in country.standings
     )
+    late = ", ".join(one.controller.inventory for one in country.standings if not one.is_current)
+    reports = f"theo báo cáo của {of} đơn vị" + (f", chưa rõ: {late}" if late else "")
     echo_lines([freshness_line(proof), said(f"{of} controllers current"), "", *report.lines(counts)])
     if out is not None:
         # Only spreadsheets need this library.
         from provisioner.report.sheets import workbook  # noqa: PLC0415
 
-        basis = f"{freshness_label(proof)}; theo báo cáo của {of} đơn vị"
+        basis = f"{freshness_label(proof)}; {reports}"
         book = workbook(report.heading, basis, country.now, report.pages(counts, listing), source)
         write_report(out, book, force=force)
         click.echo(said(f"wrote {out}"))
@@ -201,7 +203,7 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
             sum(one.last.report.runs for one in country.standings if one.last),
             source,
             Letterhead(),
-            (),
+            reports=reports,
         )
         content = official_docx(REPORT_LETTERS["progress"](listing, document), country.now)
         write_report(docx, content, force=force)

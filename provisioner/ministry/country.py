@@ -333,6 +333,7 @@ def _facility_row(one: CountryFacility, status: FacilityStatus, now: datetime) -
         counts=counts,
         worst=worst,
         since=min((count.since for count in paths if count.since and count.verdict == worst), default=None),
+        reporters=(one.standing.controller.inventory, *one.others),
     )
 
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from provisioner.base.errors import HostError, StateError, UsageError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
-from provisioner.base.text import local_time, printable
+from provisioner.base.text import printable
 from provisioner.ministry.bundle import BundleError, Link, OpenedReport, ReportKind, UnknownKeyError, opened
 from provisioner.ministry.country import Country, country_of
 from provisioner.ministry.transports import ReportFolder, StoredBundle, read_bundle
@@ -220,15 +220,11 @@ class CountrySource:
         return NoPast()
 
 
-def source_lines(country: Country) -> Sequence[tuple[str, str, str]]:
+def source_lines(country: Country) -> Sequence[tuple[str, str, datetime | None]]:
     """Return each controller's id, state and last report, current ones last."""
     rows = [
-        (
-            standing.controller.inventory,
-            standing.standing.value,
-            local_time(standing.last.report.at) if standing.last else "",
-        )
-        for standing in country.standings
+        (one.controller.inventory, one.standing.value, one.last.report.at if one.last else None)
+        for one in country.standings
     ]
     return sorted(rows, key=lambda row: (row[1] == "current", row[0]))
 

@@ -131,9 +131,10 @@ def freshness_line(fresh: Freshness, say: Translator = ENGLISH) -> str:
     """Return a report's first line: the age of the last verification."""
     if fresh.verified is None or fresh.age is None:
         return say("last verification: not recorded, so the present state of cameras is unknown")
-    line = say(
-        "last verification: {age} ({run})", age=_age_text(fresh, fresh.age, say), run=_run_text(fresh.verified, say)
-    )
+    age = _age_text(fresh, fresh.age, say)
+    line = say("last verification: {age}", age=age)
+    if run := _run_text(fresh.verified, say):
+        line = say("last verification: {age} ({run})", age=age, run=run)
     if fresh.is_stale:
         stale = say("stale, older than {hours} h, so which cameras are up now is not known", hours=STALE_HOURS)
         return f"{line}: {stale}"
@@ -158,7 +159,7 @@ def _age_text(fresh: Freshness, age: timedelta, say: Translator) -> str:
 def _run_text(verification: Verification, say: Translator) -> str:
     if verification.limit:
         return say("run {run}, limited to {limit}", run=verification.observed.run, limit=" ".join(verification.limit))
-    return say("run {run}", run=verification.observed.run)
+    return say("run {run}", run=verification.observed.run) if verification.observed.run else ""
 
 
 def freshness_label(fresh: Freshness) -> str:

@@ -97,6 +97,7 @@ class FacilityRow:
     worst: str = ""  #: The worst verdict of its paths; empty if no host carries it.
     since: datetime | None = None  #: Since when its worst path has that verdict.
     paths: tuple[BoardPath, ...] = ()  #: Empty if only counts are known.
+    reporters: tuple[str, ...] = ()  #: Of a view, the controllers that report it; the first one's word counts.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,7 @@ class Board:
     by_watch: int = 0  #: Those that the watch sees worse than their last verification.
     unread_reports: tuple[str, ...] = ()  #: Files of watches that cannot be read.
     #: Of a view over several controllers, the id, state and last report of each; empty otherwise.
-    sources: tuple[tuple[str, str, str], ...] = ()
+    sources: tuple[tuple[str, str, datetime | None], ...] = ()
     work: Work = NO_WORK
 
     @cached_property

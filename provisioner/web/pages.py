@@ -136,6 +136,16 @@ class PageWords:
             )
         return self.t("{up} of {paths} are up", up=numbers["up"], paths=self.paths(number))
 
+    def source_word(self, state: str) -> str:
+        """Return a reporting controller's state in words."""
+        words = {
+            "current": self.t("current"),
+            "silent": self.t("silent: unknown"),
+            "never reported": self.t("never reported"),
+            "doubted": self.t("not trusted now: unknown"),
+        }
+        return words.get(state, state)
+
     def watched(self) -> str:
         """Return what running watches add, in words; empty without one."""
         board = self.board
@@ -348,12 +358,6 @@ def overview_page(sheet: PageSheet) -> str:
         tiles=[(tile, board.provinces.get(tile.slug)) for tile in placed.values()],
         elsewhere=[group for slug, group in board.provinces.items() if slug not in placed],
         current=sum(state == "current" for _, state, _ in board.sources),
-        source_words={
-            "current": words.t("current"),
-            "silent": words.t("silent: unknown"),
-            "never reported": words.t("never reported"),
-            "doubted": words.t("not trusted now: unknown"),
-        },
     )
 
 

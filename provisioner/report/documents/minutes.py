@@ -45,13 +45,14 @@ class DocumentBasis:
     source: str  #: The inventory, and the digest of its files.
     letterhead: official.Letterhead
     held: tuple[str, ...] = ()  #: Frozen facilities, which are left out.
+    reports: str = ""  #: How many controllers' reports it rests on, in Vietnamese; empty for one inventory.
 
     @property
     def sentence(self) -> str:
         """The basis in words, for the end of the content."""
         frozen = f" Chưa tính các cơ sở có dữ liệu đang được rà soát: {', '.join(self.held)}." if self.held else ""
         when = f"Số liệu tính đến {official.moment_in_words(self.as_of)} (giờ Việt Nam)"
-        return f"{when}; {freshness_label(self.proof)}.{frozen}"
+        return f"{'; '.join(filter(None, (when, freshness_label(self.proof), self.reports)))}.{frozen}"
 
     @property
     def machine_source(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docx import Document
 from openpyxl import load_workbook
 
 from provisioner.base.errors import StateError, UsageError
@@ -232,7 +233,30 @@ def test_the_progress_of_both_is_one_report_and_one_spreadsheet(ministry: Minist
     cells = [cell for sheet in book for line in sheet.iter_rows() for cell in line]
     assert not [cell for cell in cells if cell.data_type == "f"], "a name became a formula"
     assert any(cell.value == 3 for cell in cells)
-    assert docx.stat().st_size > 1000
+    assert "theo báo cáo của 2/2 đơn vị." in paragraphs_of(docx)
+    ministry.now += timedelta(hours=20)
+    ministry.send(ministry.north.report([facility(), row], ministry.now))
+    ministry.now += timedelta(hours=10)
+    assert ministry.run("export", "--docx", str(docx), "--force")[0] == 0
+    assert "theo báo cáo của 1/2 đơn vị, chưa rõ: south." in paragraphs_of(docx)
+
+
+def paragraphs_of(docx: Path) -> str:
+    """The text of a document."""
+    return " ".join(paragraph.text for paragraph in Document(str(docx)).paragraphs)
+
+
+def test_a_facilitys_page_names_who_reports_it(ministry: Ministry) -> None:
+    ministry.keys.write_text(
+        ministry.keys.read_text().replace('["quang-nam"]', '["quang-nam"], viettel = ["bac-giang"]')
+    )
+    ministry.both()
+    ministry.send(ministry.south.report([facility(up=2, down=2), facility("kcl-qn-001", **SOUTH)]))
+    for id_, rows, is_twice in (("bac-ninh.kcl-bg-001", 2, True), ("da-nang.kcl-qn-001", 1, False)):
+        page = pages_of(ministry).get(f"/en/facilities/{id_}").text
+        table = page.partition('id="sources"')[2].partition("</table>")[0]
+        assert table.count("<td>current</td>") == rows
+        assert ("the worst of their words counts" in page) is is_twice
 
 
 def pages_of(ministry: Ministry, role: str = "noc") -> PageClient:
