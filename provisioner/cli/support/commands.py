@@ -295,7 +295,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str, str]]] = {
         "notify": ("nightly", "notify", "Send the last verification to receivers."),
         "agent": ("agent", "agent", "Follow a Git branch and apply its signed commits."),
         "serve": ("serve", "serve", "Serve the web pages, read-only."),
-        "view": ("view", "view", "Show, count, serve, take reports of several controllers."),
+        "view": ("view", "view", "Join reports: show status; serve, export, take, prune, HTML."),
         "node": ("node", "node", "Run a node in a carrier's network; set up its key and broker."),
         "metrics": ("monitoring", "metrics", "Write Prometheus metrics of the last verification."),
         "monitoring": ("monitoring", "monitoring", "Write alert rules, routes and a dashboard."),
