@@ -36,7 +36,7 @@ def agent(invocation: Invocation, file: Path, *, once: bool, again: bool, shows:
     verifies all paths and reports the outcome.
 
     The agent corrects drift if no viewer would notice, and reports all other drift. One of several agents leads; the
-    others stand by. A first SIGINT or SIGTERM ends the agent with exit code 0, a second one at once with 130.
+    others stand by. A first SIGINT, SIGTERM or SIGHUP ends the agent with exit code 0, a second one at once with 130.
 
     Example: provisioner agent /etc/provisioner/agent.toml --once
     """

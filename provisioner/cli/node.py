@@ -41,7 +41,7 @@ def run_node(invocation: Invocation, file: Path, *, checks: bool) -> None:
     hosts, ssh_key = "FILE" for the login, state = "FOLDER" for units in progress.
 
     changes = false allows read-only units, whatever a controller signs. The node refuses hosts outside its networks. A
-    first SIGINT or SIGTERM ends the node after the units in progress, a second one at once.
+    first SIGINT, SIGTERM or SIGHUP ends the node after the units in progress, a second one at once.
 
     Example: provisioner node run /etc/provisioner-node/vnpt/node.toml
     """

@@ -48,8 +48,8 @@ def watch(
     The command asks each relay over one open connection and changes nothing on it: it takes no lease, and apply can run
     at the same time. A path that stands still in two looks a minute apart is down; a visit of its site finds the cause.
     A flowing path has passed level 4; only verify checks its picture. The command prints each beginning and end of an
-    outage, reports its present state to the pages of serve, and serves metrics with --listen. A first SIGINT or SIGTERM
-    ends it with 0, a second one at once with 130.
+    outage, reports its present state to the pages of serve, and serves metrics with --listen. A first SIGINT, SIGTERM
+    or SIGHUP ends it with 0, a second one at once with 130.
 
     Example: provisioner -i DIR watch --listen 9464
     """
