@@ -32,13 +32,13 @@ _READ: Final = (".yml", ".yaml", ".rego")
 _APPROVAL: Final = ".json"
 _LONGEST_NAME: Final = 255
 _MOST_DEEP: Final = 8
-_MOST_FILES: Final = 100_000
+MOST_FILES: Final = 200_000  #: A million cameras have 100,074 in the generated country.
 #: Maximum number of files with another file's content. Facilities' files differ at least in their ids.
 _MOST_ALIKE: Final = 2_000
-_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES: Final = 1024 * 1024 * 1024
 #: 120 bytes a file. A few kilobytes of trees that contain each other would list without end.
-_MOST_BYTES_OF_LIST: Final = 12 * 1024 * 1024
-_MOST_BYTES_OF_ONE: Final = 16 * 1024 * 1024
+_MOST_BYTES_OF_LIST: Final = 24 * 1024 * 1024
+MOST_BYTES_OF_ONE: Final = 32 * 1024 * 1024  #: As the lock.
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
 _NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
@@ -274,8 +274,8 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
     if done.code:
         raise _lacking(checkout, name)
     entries = done.output.decode("utf-8", "surrogateescape").split("\0")[:-1]
-    if len(entries) > _MOST_FILES:
-        raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {_MOST_FILES}", hint=_LOOK)
+    if len(entries) > MOST_FILES:
+        raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {MOST_FILES}", hint=_LOOK)
     blobs = [blob for entry in entries if (blob := _blob(entry, name, endings))]
     if missing := next((blob for blob in blobs if blob.size < 0), None):
         raise _lacking(checkout, missing.path)
@@ -310,7 +310,7 @@ def _printable_path(path: str) -> str:
 
 def _refuse_large(blobs: Sequence[_Blob], name: str) -> None:
     for blob in blobs:
-        if blob.size > _MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
+        if blob.size > MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
             raise UsageError(f"{name} holds {_printable_path(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
     contents = len({blob.object for blob in blobs})
     if len(blobs) - contents > _MOST_ALIKE:

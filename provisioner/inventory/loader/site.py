@@ -26,7 +26,7 @@ M = TypeVar("M", bound=BaseModel)
 
 #: Enough for three thousand cameras in one facility; a larger file is refused within seconds.
 MAX_FILE_BYTES = 1024 * 1024
-MAX_LOCK_BYTES = 16 * 1024 * 1024  #: The lock of ten thousand sites has 1.5 MiB.
+MAX_LOCK_BYTES = 32 * 1024 * 1024  #: The lock of a hundred thousand sites has 21 MiB.
 MAX_SECRETS_BYTES = 16 * 1024 * 1024  #: A province's logins: a thousand facilities have 1 MiB.
 MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES  #: A vault file has four characters a byte, and line ends.
 

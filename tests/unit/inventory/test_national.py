@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.inventory.files import revision
+from provisioner.inventory.files.layout import LOCK_NAME
 from provisioner.inventory.loader.load import check, load
+from provisioner.inventory.loader.site import MAX_LOCK_BYTES
 from provisioner.operations.edit.validate import validate
 from tests.national import TODAY, Country, generate
 
@@ -24,6 +27,14 @@ def test_a_country_is_right_and_of_the_size_wanted(tmp_path: Path) -> None:
     assert {outline.operating.value for outline in outlines} == {"open", "standby", "closed"}
     generate(tmp_path / "b", Country(facilities=130, cameras=900, seed=3))
     assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_a_million_cameras_are_within_the_bounds_of_files(tmp_path: Path) -> None:
+    generate(tmp_path, Country(facilities=1_000, cameras=1_000, seed=5))
+    times = 100  # a hundred thousand facilities
+    sizes = {path.name: path.stat().st_size for path in tmp_path.rglob("*.yml")}
+    assert sizes[LOCK_NAME] * times < MAX_LOCK_BYTES < revision.MOST_BYTES_OF_ONE + 1
+    assert len(sizes) * times < revision.MOST_FILES
 
 
 @pytest.mark.parametrize("apart", [False, True])

@@ -141,7 +141,7 @@ def test_a_tree_that_is_nested_without_end_is_refused(repository: Repository, tm
 
 @MERGE_REQUEST
 def test_a_file_without_end_is_refused(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revisions, "_MOST_BYTES_OF_ONE", 2**20)
+    monkeypatch.setattr(revisions, "MOST_BYTES_OF_ONE", 2**20)
     repository.commit(("100644", b"a.yml", repository.blob(bytes(2**20 + 1))))
     assert "1048577 bytes" in refused(repository, tmp_path)
 
