@@ -33,7 +33,7 @@ _NIGHTS: Final = ("first night", "next night")
 _LEVEL: Final = 4
 _ROOT: Final = Path(__file__).parents[2]
 _START_S: Final = 120
-_NODE_STARTS_S: Final = 60.0
+_NODE_STARTS_S: Final = 600.0
 _TIMEOUT_S: Final = 1200
 _HEAD: Final = 1 << 14
 _TAIL: Final = 4 << 20
@@ -153,21 +153,23 @@ def two_nodes(ground: Ground, folder: Path, place: Path) -> Iterator[Path]:
     """A broker and the nodes of both carriers, which call the simulated hosts: the file that names them."""
     with broker_of(folder) as broker, ExitStack() as running:
         nodes = broker.write_both(folder, [_NETWORKS])
+        begun = {}
         for carrier in CARRIERS:
             file = str(folder / carrier / "node.toml")
             words = [sys.executable, "-m", "tests.country.command", "node", "run", file]
             environment = ground.environment(folder) | _own() | {PLACE: str(place)}
-            running.enter_context(beside(words, folder / f"{carrier}.log", environment=environment))
+            log = folder / f"{carrier}.log"
+            begun[carrier] = running.enter_context(beside(words, log, environment=environment))
         # A node refuses what was sent before its list of begun units was.
-        for carrier in CARRIERS:
-            _wait_for_node(folder / carrier)
+        for carrier, process in begun.items():
+            _wait_for_node(folder / carrier, process)
         yield nodes
 
 
-def _wait_for_node(folder: Path) -> None:
+def _wait_for_node(folder: Path, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + _NODE_STARTS_S
     while not any(folder.rglob(BEGUN)):
-        if time.monotonic() > until:
+        if process.poll() is not None or time.monotonic() > until:
             raise BenchError(f"the node of {folder.name} does not start: see {folder}.log")
         time.sleep(0.1)
 
