@@ -16,6 +16,7 @@ from provisioner.inventory.policy_rules.file import RegoFile
 
 _LOCK = "allocations"
 _READ_LOCK = "read_lock"
+_RELAYS = "_relays"
 
 F = TypeVar("F", bound="BaseInventory")
 
@@ -101,7 +102,12 @@ class BaseInventory(Model):
     @property
     def relays(self) -> dict[str, tuple[Carrier, Relay]]:
         """Relays by id, with their carriers."""
-        return {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
+        # A country's commands ask for them once a facility; a changed copy has other carriers.
+        kept: tuple[object, dict[str, tuple[Carrier, Relay]]] = self.__dict__.get(_RELAYS, (None, {}))
+        if kept[0] is not self.carriers:
+            kept = self.carriers, {r.id: (c, r) for c in self.carriers.values() for r in c.relays}
+            self.__dict__[_RELAYS] = kept
+        return kept[1]
 
     def viewers_of(self, carrier: Carrier) -> tuple[Viewer, ...]:
         """Return viewers that read from a carrier's relays, without hubs'."""

@@ -37,6 +37,17 @@ def test_a_million_cameras_are_within_the_bounds_of_files(tmp_path: Path) -> Non
     assert len(sizes) * times < revision.MOST_FILES
 
 
+def test_a_changed_copy_has_the_relays_of_its_own_carriers(tmp_path: Path) -> None:
+    generate(tmp_path, Country(facilities=130, cameras=300, seed=6))
+    frame = load(tmp_path, today=TODAY).frame
+    assert frame
+    assert frame.relays is frame.relays
+    name, carrier = next(iter(frame.carriers.items()))
+    other = frame.model_copy(update={"carriers": {name: carrier}})
+    assert set(other.relays) == {relay.id for relay in carrier.relays} < set(frame.relays)
+    assert other == frame.model_copy(update={"carriers": {name: carrier}})
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_its_vault_is_complete(tmp_path: Path, *, apart: bool) -> None:
     (tmp_path / "password").write_text("invented", encoding="utf-8")
