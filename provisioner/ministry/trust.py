@@ -6,7 +6,8 @@ controller.
 
 The chain begins with a whole report and goes on without a gap. A report that skips one, that names another predecessor,
 or that has a rival with the same number, is a finding, and neither it nor a later one is shown. The file of keys ends
-such a state: `begins` names the number of a whole report with which the chain begins anew.
+such a state: `begins` names the number of a whole report with which the chain begins anew. From there on
+withdrawn keys count no more beside others.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -181,6 +183,7 @@ class Head:
 
     sequence: int
     hash: str
+    begins: int = 0  #: The beginning that the file of keys named then; a later one ends what this says.
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ class ControllerState:
     content: Content
     findings: tuple[ReportFinding, ...]
     needed: frozenset[str] = frozenset()  #: The hashes of the reports that make the content.
+    wholes: tuple[int, ...] = ()  #: The numbers of the chain's whole reports.
 
     @property
     def is_current(self) -> bool:
@@ -202,7 +206,8 @@ class ControllerState:
     @property
     def head(self) -> Head | None:
         """The head to remember."""
-        return Head(self.last.report.sequence, self.last.hash) if self.last else None
+        last, begins = self.last, self.controller.begins
+        return Head(last.report.sequence, last.hash, begins) if last else None
 
 
 # --- the chain ------------------------------------------------------------------------------------
@@ -210,6 +215,10 @@ class ControllerState:
 class _Walk:
     links: tuple[Link, ...]
     findings: tuple[ReportFinding, ...]
+
+    def wholes(self, last: int) -> tuple[int, ...]:
+        """Return the numbers of whole reports up to the last one shown."""
+        return tuple(one.sequence for one in self.links if one.kind is ReportKind.WHOLE and one.sequence <= last)
 
 
 def state_of(
@@ -219,23 +228,28 @@ def state_of(
     head: Head | None,
     now: datetime,
 ) -> ControllerState:
-    """Return a controller's state; `load` returns a report by its hash."""
+    """Return a controller's state; `load` returns a report by its hash, or raises."""
     walk = _walked(controller, links, head)
     tail = _tail(walk.links)
     findings, content, last = list(walk.findings), Content(), None
     used = []
     for link in tail:
-        report = load(link.hash)
         try:
+            report = load(link.hash)
             content = content.after(report)
         except BundleError as error:
             findings.append(_finding(Doubt.BROKEN, controller, msg("report {n}: {why}", link.sequence, str(error))))
             break
         last = report
         used.append(link.hash)
-    standing, reason = _judged(controller, last, head, now)
+    standing, reason = _judged(controller, last, None if _is_over(controller, head) else head, now)
     findings += [reason] if reason else []
-    return ControllerState(controller, standing, last, content, tuple(findings), frozenset(used))
+    wholes = walk.wholes(last.report.sequence) if last else ()
+    return ControllerState(controller, standing, last, content, tuple(findings), frozenset(used), wholes)
+
+
+def _is_over(controller: TrustedController, head: Head | None) -> bool:
+    return head is not None and head.begins < controller.begins
 
 
 def _tail(links: Sequence[Link]) -> Sequence[Link]:
@@ -245,12 +259,16 @@ def _tail(links: Sequence[Link]) -> Sequence[Link]:
 
 
 def _walked(controller: TrustedController, links: Iterable[Link], head: Head | None) -> _Walk:
-    by_number: dict[int, dict[str, Link]] = defaultdict(dict)
-    for link in links:
-        if link.sequence >= controller.begins:
-            by_number[link.sequence][link.hash] = link
-    chain: list[Link] = []
+    since = [link for link in links if link.sequence >= controller.begins]
+    good = [link for link in since if link.key not in controller.withdrawn]
     findings: list[ReportFinding] = []
+    if controller.begins and good and len(good) < len(since):
+        text = msg("signed with a withdrawn key, and not counted: {reports}", counted(len(since) - len(good), "report"))
+        findings, since = [_finding(Doubt.WITHDRAWN, controller, text)], good
+    by_number: dict[int, dict[str, Link]] = defaultdict(dict)
+    for link in _unpruned(since, None if _is_over(controller, head) else head):
+        by_number[link.sequence][link.hash] = link
+    chain: list[Link] = []
     for number, rivals in sorted(by_number.items()):
         link = min(rivals.values(), key=lambda one: one.hash)
         doubt = _doubt(controller, chain, rivals, link, head)
@@ -267,12 +285,25 @@ def _walked(controller: TrustedController, links: Iterable[Link], head: Head | N
     return _Walk(tuple(chain), tuple(findings))
 
 
+def _unpruned(links: Sequence[Link], head: Head | None) -> Sequence[Link]:
+    """Leave out pruned reports that were sent again.
+
+    They stand before a gap in what was shown, and a whole report behind it.
+    """
+    shown = [link for link in links if head and link.sequence <= head.sequence]
+    whole = max((link.sequence for link in shown if link.kind is ReportKind.WHOLE), default=0)
+    numbers = sorted(link.sequence for link in shown)
+    first = max((later for number, later in pairwise(numbers) if number + 1 < later <= whole), default=0)
+    return [link for link in links if link.sequence >= first]
+
+
 def _doubt(
     controller: TrustedController, chain: Sequence[Link], rivals: Mapping[str, Link], link: Link, head: Head | None
 ) -> tuple[Doubt, str] | None:
     if len(rivals) > 1:
         return Doubt.RIVALS, msg("{n} different reports have the number {number}", len(rivals), link.sequence)
-    if head and link.sequence == head.sequence and link.hash != head.hash:
+    is_over = _is_over(controller, head)
+    if head and not is_over and link.sequence == head.sequence and link.hash != head.hash:
         return Doubt.RIVALS, msg("report {n} is another one than this view has shown", link.sequence)
     if not chain:
         return _doubt_of_first(controller, link, head)
@@ -286,6 +317,8 @@ def _doubt(
 
 def _doubt_of_first(controller: TrustedController, link: Link, head: Head | None) -> tuple[Doubt, str] | None:
     number = link.sequence
+    if _is_over(controller, head):
+        head = Head(controller.begins - 1, "", controller.begins)  # all from the new beginning on are due
     if link.kind is not ReportKind.WHOLE:
         return Doubt.OLDER, msg("report {n} has changes only, and its predecessor is not here", number)
     if number == controller.begins or head is None or number <= head.sequence:

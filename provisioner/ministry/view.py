@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from provisioner.base.errors import HostError, StateError, UsageError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import printable
-from provisioner.ministry.bundle import BundleError, Link, OpenedReport, ReportKind, UnknownKeyError, opened
+from provisioner.ministry.bundle import BundleError, Link, OpenedReport, UnknownKeyError, opened
 from provisioner.ministry.country import Country, country_of
 from provisioner.ministry.transports import ReportFolder, StoredBundle, read_bundle
 from provisioner.ministry.trust import ControllerState, Doubt, Head, ReportFinding, Trust, read_trust, state_of
@@ -91,16 +91,12 @@ class View:
 
         Those of a doubted controller are evidence, and stay.
         """
-        ahead = {one.controller.inventory: one.head for one in self.country(now).standings if one.is_current}
+        begins = {
+            one.controller.inventory: one.wholes[-_KEPT_WHOLES]
+            for one in self.country(now).standings
+            if one.is_current and len(one.wholes) >= _KEPT_WHOLES
+        }
         read = [(stored, one.link) for stored, one in self._files.items() if one.link]
-        begins: dict[str, int] = {}
-        for name, head in ahead.items():
-            wholes = sorted(
-                link.sequence
-                for _, link in read
-                if link.inventory == name and link.kind is ReportKind.WHOLE and head and link.sequence <= head.sequence
-            )
-            begins[name] = wholes[-_KEPT_WHOLES] if len(wholes) >= _KEPT_WHOLES else 0
         return [stored for stored, link in read if link.sequence < begins.get(link.inventory, 0)]
 
     def _standing(self, name: str, trust: Trust, head: Head | None, now: datetime) -> ControllerState:
@@ -112,7 +108,13 @@ class View:
 
         def load(hash_: str) -> OpenedReport:
             stored, one = own[hash_]
-            return one.report or opened(read_bundle(stored), trust.keys)
+            try:
+                report = one.report or opened(read_bundle(stored), trust.keys)
+            except HostError as error:
+                raise BundleError(str(error)) from None
+            if report.hash != hash_:
+                raise BundleError("its file was exchanged")
+            return report
 
         links = [one.link for _, one in own.values() if one.link]
         return state_of(trust.controllers[name], links, load, head, now)
@@ -138,8 +140,10 @@ class View:
         risen = dict(heads)
         for standing in standings:
             name, head = standing.controller.inventory, standing.head
-            if head and (name not in risen or head.sequence > risen[name].sequence):
-                risen[name] = head
+            shown = risen.get(name, Head(0, ""))
+            if head:
+                head = replace(head, begins=max(head.begins, shown.begins))
+                risen[name] = max(shown, head, key=lambda one: (one.begins, one.sequence))
         if risen == heads:
             return
         try:

@@ -292,3 +292,34 @@ def test_the_file_of_keys_begins_a_chain_anew(north: Nights, begins: int) -> Non
         assert again.last
         assert again.last.report.sequence == len(made)
         assert again.last.report.kind is ReportKind.WHOLE
+
+
+@given(north=nights(_rows(NORTH), least=4), kept=st.integers(1, 2), data=st.data())
+def test_a_pruned_report_that_is_sent_again_changes_nothing(north: Nights, kept: int, data: st.DataObject) -> None:
+    made = chain([(rows, False) for rows, _ in north], "north")
+    heads = {"north": Head(len(made), opened(made[-1], "north").hash)}
+    pruned = data.draw(st.lists(st.sampled_from(made[: -kept - 1])))
+    again = view(pruned + made[-kept:], heads=heads)
+    assert shown(again, "north") == shown(view(made[-kept:], heads=heads), "north")
+    assert again.standings[0].is_current
+
+
+@given(before=nights(_rows(NORTH)), after=_rows(NORTH), forged=nights(OF_HARM), place=st.integers(0, 9))
+def test_who_has_a_withdrawn_key_harms_nothing_that_begins_anew(
+    before: Nights, after: list[ReportedFacility], forged: Nights, place: int
+) -> None:
+    owner, thief = Reporter("north", key="stolen"), Reporter("north", key="stolen")
+    old = [owner.report(rows, NOW - HOUR * 9) for rows, _ in before]
+    number = owner.sequence + 1
+    thief.sequence, thief.hash = owner.sequence + place, owner.hash
+    harm = [thief.report(rows) for rows, _ in forged]
+    owner.key = ""
+    anew = owner.report(after)
+    trust = keys_file(withdrawn=f'"{public_line("stolen")}"', more=f"begins = {number}")
+    head = Head(thief.sequence, thief.hash or "")  # what the thief sent was shown until the key was withdrawn
+    for heads in ({}, {"north": head}):
+        standing = view([*old, *harm, anew], trust, heads).standings[0]
+        assert standing.is_current
+        assert standing.head == Head(number, opened(anew, "north").hash, number)
+        assert standing.content.rows == {row.id: row for row in after}
+        assert {one.doubt for one in standing.findings} == {Doubt.WITHDRAWN}

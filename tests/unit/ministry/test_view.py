@@ -29,7 +29,7 @@ from provisioner.web.readers import HeaderIdentification, read_trusted_networks
 from provisioner.web.source import Feed
 from tests.boards import HOSTILE
 from tests.hostile import CONTROLLER
-from tests.ministry import HOUR, NOW, Reporter, facility, public_line
+from tests.ministry import HOUR, NOW, Reporter, facility, names_of, public_line
 from tests.unit.web.clients import HOST, PROXY, PageClient
 
 SOUTH: dict[str, Any] = {"carrier": "vnpt", "carriers": ("vnpt",), "province": "quang-nam"}
@@ -399,6 +399,28 @@ def test_a_damaged_memory_or_file_of_keys_is_an_error_and_no_green(ministry: Min
         with pytest.raises(UsageError) as caught:
             ministry.view.country(NOW)
         assert caught.value.hint
+
+
+@CONTROLLER
+@pytest.mark.parametrize("exchanged", ["", "?"])
+def test_a_file_that_goes_or_is_exchanged_while_it_is_read_stops_no_view(
+    ministry: Ministry, monkeypatch: pytest.MonkeyPatch, exchanged: str
+) -> None:
+    ministry.both()
+    (first,) = (
+        one for one in ministry.view.folder.bundles() if one.file.name.startswith(next(iter(names_of("north"))))
+    )
+    later = ministry.north.report([facility()])
+    ministry.send(later)
+    assert ministry.view.country(NOW).current == 2
+    listed = [one for one in ministry.view.folder.bundles() if one.file.name != bundle.bundle_name(later)]
+    monkeypatch.setattr(ReportFolder, "bundles", lambda _folder: iter(listed))
+    first.file.unlink()
+    if exchanged:
+        first.file.write_text(exchanged)
+    country = ministry.view.country(NOW)
+    assert [one.standing for one in country.standings] == [ReportState.NEVER, ReportState.CURRENT]
+    assert Doubt.BROKEN in {one.doubt for one in country.findings}
 
 
 def test_a_key_that_is_withdrawn_while_a_view_runs_counts_at_once(ministry: Ministry) -> None:
