@@ -228,7 +228,7 @@ def state_of(
     head: Head | None,
     now: datetime,
 ) -> ControllerState:
-    """Return a controller's state; `load` returns a report by its hash, or raises."""
+    """Return a controller's state; `load` returns a report, or raises `BundleError`."""
     walk = _walked(controller, links, head)
     tail = _tail(walk.links)
     findings, content, last = list(walk.findings), Content(), None
