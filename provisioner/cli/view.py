@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from itertools import groupby
 from pathlib import Path
 from typing import Unpack
 
@@ -33,7 +34,7 @@ from provisioner.web.static import write_pages
 
 _PORT = 8310
 _NAME = "ministry"
-_MOST_FINDINGS = 100
+_MOST_FINDINGS = 20  #: Of one kind about one controller.
 
 
 @click.group(cls=NamedGroup)
@@ -136,12 +137,15 @@ def _status_lines(country: Country) -> Iterator[str]:
     paths = ", ".join(f"{number} {verdict}" for verdict, number in country.path_counts.items())
     yield f"{counted(len(country.facilities), 'facility')}; paths: {paths or 'none'}"
     yield f"{country.current} of {counted(len(country.standings), 'controller')} current"
-    for finding in country.findings[:_MOST_FINDINGS]:
-        sides = " and ".join(filter(None, (finding.controller, *finding.others)))
-        about = f" {finding.subject}" if finding.subject else ""
-        yield f"finding: {finding.doubt}: {sides}{about}: {finding.text}"
-    if len(country.findings) > _MOST_FINDINGS:
-        yield f"and {counted(len(country.findings) - _MOST_FINDINGS, 'finding')} more"
+    # Those of one controller displace none of another.
+    for (doubt, controller), group in groupby(country.findings, lambda one: (one.doubt, one.controller)):
+        findings = list(group)
+        for finding in findings[:_MOST_FINDINGS]:
+            sides = " and ".join(filter(None, (controller, *finding.others)))
+            about = f" {finding.subject}" if finding.subject else ""
+            yield f"finding: {doubt}: {sides}{about}: {finding.text}"
+        if len(findings) > _MOST_FINDINGS:
+            yield f"finding: {doubt}: {controller}: {counted(len(findings) - _MOST_FINDINGS, 'finding')} more"
 
 
 @view.command("status")

@@ -34,6 +34,7 @@ from provisioner.verify.result import Cause, Finding, Layer
 from provisioner.web import board as boards
 
 _UNKNOWN: Final = "unknown"
+_MOST_UNREAD: Final = 20  #: Unreadable files named of a controller.
 _UNSAID: Final = "-"  #: Stands for words of a file that reports leave out.
 #: Layers that belong to one site: a fault of one is no fault of another site.
 _OF_SITE: Final = frozenset({Layer.TUNNEL, Layer.SITE, Layer.RECORDER, Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
@@ -150,7 +151,11 @@ class Country:
             carriers=boards.by_carrier(facilities, incidents, self.carriers),
             facilities=tuple(facilities),
             incidents=incidents,
-            unread=tuple(sorted({name for one in self.standings if one.last for name in one.last.report.unread})),
+            unread=tuple(
+                f"{one.controller.inventory}: {name}"
+                for one in self.standings
+                for name in (one.last.report.unread[:_MOST_UNREAD] if one.last else ())
+            ),
             revision=revision,
         )
 

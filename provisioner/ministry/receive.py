@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from starlette.routing import Route
 
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.ministry.bundle import MOST_PACKED, BundleError, bundle_name, key_of, verified
-from provisioner.ministry.transports import FolderTransport
+from provisioner.ministry.transports import MOST_FILES, FolderTransport
 from provisioner.ministry.trust import Trust
 from provisioner.nodes.envelope import PART_BYTES
 from provisioner.nodes.jetstream import Broker, MailboxError, view_mailbox
@@ -31,7 +32,8 @@ from provisioner.web.server import Listener, ServerAddress, server_of
 _MOST_OF_KEY: Final = 2 * 2**30  #: Bytes of one key's bundles.
 _BODY_S: Final = 120.0
 _ASKED_S, _AGAIN_S = 1.0, 5.0
-_MOST_AT_ONCE: Final = 8  #: Bodies in memory.
+_SMALL: Final = 2**20  #: Bytes; a report of 20,000 facilities has fewer.
+_MOST_AT_ONCE: Final = 8  #: Larger bodies in memory.
 
 
 @dataclass
@@ -48,12 +50,13 @@ class Receiver:
         own = self.folder / key
         try:
             own.mkdir(mode=0o755, exist_ok=True)
-            used = sum(file.stat().st_size for file in own.iterdir() if file.is_file())
+            sizes = [file.stat().st_size for file in own.iterdir() if file.is_file()]
         except OSError as error:
             raise NoticeError(f"{own} cannot be used: {error.strerror}") from None
         name = bundle_name(bundle)
-        if used + len(bundle) > _MOST_OF_KEY and not (own / name).exists():
-            raise NoticeError(f"the reports of {key} take more than {_MOST_OF_KEY // 2**30} GiB")
+        is_full = len(sizes) >= MOST_FILES or sum(sizes) + len(bundle) > _MOST_OF_KEY
+        if is_full and not (own / name).exists():
+            raise NoticeError(f"the reports of {key} are {MOST_FILES} files, or more than {_MOST_OF_KEY // 2**30} GiB")
         FolderTransport(own).send(bundle)
         return name
 
@@ -64,9 +67,10 @@ def receiving_app(receiver: Receiver) -> Starlette:
 
     async def put(request: Request) -> Response:
         length = request.headers.get("content-length", "")
-        if not length.isascii() or not length.isdecimal() or int(length[:12]) > MOST_PACKED:
+        if not length.isascii() or not length.isdecimal() or int(length) > MOST_PACKED:
             return PlainTextResponse("a report has a length, and a bounded one\n", 413, {"Connection": "close"})
-        async with slots:
+        # Slow senders of large bodies may hold all slots. Bodies of usual size need none.
+        async with slots if int(length) > _SMALL else nullcontext():
             try:
                 body = await asyncio.wait_for(_body(request, int(length)), _BODY_S)
                 name = await run_in_threadpool(receiver.store, body)

@@ -4,11 +4,12 @@ A bundle's file is named by its key and its bytes. So a bundle that is sent twic
 another one's place. A file appears whole or not at all. Readers trust neither names nor folders.
 """
 
+import heapq
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
@@ -28,7 +29,7 @@ _SETTINGS: Final = frozenset(
 )
 _EXAMPLE: Final = 'e.g. key = "report.key" and folder = "/srv/reports"'
 _SHOWN: Final = 80
-MOST_FILES: Final = 100_000  #: Files that a view looks at.
+MOST_FILES: Final = 20_000  #: Reports of a folder that a view looks at.
 _ADVICE: Final = http.Advice("the settings of reports", "the client certificate")
 
 
@@ -187,32 +188,31 @@ class ReportFolder:
     folder: Path
 
     def bundles(self) -> Iterator[StoredBundle]:
-        """Yield the bundles' files, or raise `UsageError`."""
+        """Yield the newest bundles' files of each folder, or raise `UsageError`."""
         try:
             with os.scandir(self.folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             hint = "name the folder in which reports of controllers arrive"
             raise UsageError(f"{self.folder} cannot be read: {error.strerror}", hint=hint) from None
-        for number, stored in enumerate(chain.from_iterable(map(_below, listed))):
-            if number >= MOST_FILES:
-                raise UsageError(f"{self.folder} has more than {MOST_FILES} reports", hint="take old ones away")
-            yield stored
+        yield from _newest(listed)
+        for entry in listed:
+            with suppress(OSError):  # it was taken away meanwhile
+                if entry.is_dir(follow_symlinks=False):
+                    with os.scandir(entry.path) as entries:
+                        yield from _newest(entries)
 
 
-def _below(entry: os.DirEntry[str]) -> Iterator[StoredBundle]:
-    try:
-        if entry.is_dir(follow_symlinks=False):
-            with os.scandir(entry.path) as entries:
-                files = sorted((one for one in entries), key=lambda one: one.name)
-        else:
-            files = [entry]
-        for one in files:
+def _newest(entries: Iterable[os.DirEntry[str]]) -> list[StoredBundle]:
+    return heapq.nlargest(MOST_FILES, _stored(entries), key=lambda one: (one.changed, one.file))
+
+
+def _stored(entries: Iterable[os.DirEntry[str]]) -> Iterator[StoredBundle]:
+    for one in entries:
+        with suppress(OSError):
             if one.name.endswith(SUFFIX) and not one.name.startswith(".") and one.is_file(follow_symlinks=False):
                 status = one.stat(follow_symlinks=False)
                 yield StoredBundle(Path(one.path), status.st_size, status.st_mtime_ns)
-    except OSError:
-        return  # it was taken away meanwhile
 
 
 def read_bundle(stored: StoredBundle) -> bytes:

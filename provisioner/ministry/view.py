@@ -19,10 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from provisioner.base.errors import HostError, StateError, UsageError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
-from provisioner.base.text import printable
+from provisioner.base.text import msg, printable
 from provisioner.ministry.bundle import BundleError, Link, OpenedReport, UnknownKeyError, opened
 from provisioner.ministry.country import Country, country_of
-from provisioner.ministry.transports import ReportFolder, StoredBundle, read_bundle
+from provisioner.ministry.transports import MOST_FILES, ReportFolder, StoredBundle, read_bundle
 from provisioner.ministry.trust import ControllerState, Doubt, Head, ReportFinding, Trust, read_trust, state_of
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
@@ -31,7 +31,7 @@ from provisioner.web.board import Board
 
 _HEADS: Final = TypeAdapter(dict[str, Head])
 _MOST_FILE: Final = 4 * 2**20
-_MOST_TOLD: Final = 200  #: Findings about files of unknown controllers; a folder may be filled with such files.
+_MOST_TOLD: Final = 200  #: Findings about files of a folder, which may be filled with such files.
 _LONGEST_NAME: Final = 80
 _KEPT_WHOLES: Final = 2
 
@@ -83,8 +83,7 @@ class View:
         standings = [self._standing(name, trust, heads.get(name), now) for name in trust.controllers]
         self._forget(standings)
         self._keep_heads(heads, standings)
-        told = [one.finding for one in self._files.values() if one.finding]
-        return country_of(trust, standings, now, told[:_MOST_TOLD])
+        return country_of(trust, standings, now, self._told())
 
     def superseded(self, now: datetime) -> Sequence[StoredBundle]:
         """Return files from before each current controller's last two whole reports.
@@ -118,6 +117,23 @@ class View:
 
         links = [one.link for _, one in own.values() if one.link]
         return state_of(trust.controllers[name], links, load, head, now)
+
+    def _told(self) -> Iterator[ReportFinding]:
+        """Yield the findings about files, of each folder a bounded number."""
+        numbers, wrong = Counter(one.file.parent for one in self._files), Counter[Path]()
+        for stored, one in self._files.items():
+            if one.finding:
+                wrong[stored.file.parent] += 1
+                if wrong[stored.file.parent] <= _MOST_TOLD:
+                    yield one.finding
+        for folder, number in numbers.items():
+            name = printable(folder.name, _LONGEST_NAME)
+            if number >= MOST_FILES:
+                text = msg("only the newest {n} files of it are read: provisioner view prune", MOST_FILES)
+                yield ReportFinding(Doubt.UNREADABLE, "", name, text)
+            if wrong[folder] > _MOST_TOLD:
+                text = msg("as many more files of it are none: {n}", wrong[folder] - _MOST_TOLD)
+                yield ReportFinding(Doubt.UNREADABLE, "", name, text)
 
     def _forget(self, standings: Sequence[ControllerState]) -> None:
         needed = frozenset[str]().union(*(standing.needed for standing in standings))

@@ -234,6 +234,7 @@ def test_what_is_no_bundle_of_a_known_key_is_not_stored(tmp_path: Path, certific
         for body in (b"", b"PVR1", unknown, made[:-1], made + b"x", made[:80] + b"\0" + made[81:]):
             assert _put(port, certificates, "/reports/x", body) == 422
         assert _put(port, certificates, "/reports/x", made, **{"Content-Length": "99999999999"}) == 413
+        assert _put(port, certificates, "/reports/x", made, **{"Content-Length": f"{2**25:020}"}) == 413
         assert _put(port, certificates, "/other", made) == 404
         assert list(ReportFolder(tmp_path).bundles()) == []
         assert _put(port, certificates, "/reports/..%2f..%2fetc", made) in {200, 404}
@@ -258,6 +259,9 @@ def test_a_controller_that_fills_its_share_leaves_room_for_others(
         other = south.report([facility()])
         way.send(other)
         assert other in map(read_bundle, ReportFolder(tmp_path).bundles())
+        monkeypatch.setattr("provisioner.ministry.receive.MOST_FILES", 1)
+        with pytest.raises(NoticeError):
+            https_way(port, certificates).send(south.report([facility()]))
 
 
 @CONTROLLER
@@ -266,7 +270,7 @@ def test_a_body_that_does_not_come_keeps_nobody_waiting(tmp_path: Path, certific
         context = ssl.create_default_context(cafile=certificates.folder / "ca.pem")
         context.load_cert_chain(*certificates.pair("ca-client"))
         held = []
-        for _ in range(4):
+        for _ in range(12):
             raw = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
             raw.sendall(b"PUT /reports/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nPV")
             held.append(raw)

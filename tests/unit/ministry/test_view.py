@@ -383,8 +383,30 @@ def test_a_folder_full_of_strangers_files_is_told_in_bounds(
     for number in range(20):
         (ministry.reports / f"{number}.report").write_bytes(b"x" * number)
     country = ministry.view.country(NOW)
-    assert len(country.findings) == 5
+    assert len(country.findings) == 6
+    assert country.findings[-1].text.endswith(": 15")
     assert country.current == 2
+
+
+@CONTROLLER
+def test_what_one_carrier_fills_hides_no_finding_and_no_report_of_another(
+    ministry: Ministry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioner.ministry.transports.MOST_FILES", 5)
+    monkeypatch.setattr("provisioner.ministry.view.MOST_FILES", 5)
+    ministry.both()
+    (ministry.reports / "south").mkdir()
+    ministry.south.report([])
+    FolderTransport(ministry.reports / "south").send(ministry.south.report([]))
+    (ministry.reports / "north").mkdir()
+    for number in range(8):
+        (ministry.reports / f"north/{number}.report").write_bytes(b"x" * number)
+    ministry.send(ministry.north.report([facility(f"kcl-bg-{number}", province="da-nang") for number in range(100)]))
+    _, out, _ = ministry.run("status")
+    assert "2 of 2 controllers current" in out
+    assert "finding: reports missing: south: missing before number 3" in out
+    assert "finding: province not designated: north: 80 findings more" in out
+    assert " north: only the newest 5 files of it are read" in out
 
 
 @CONTROLLER
