@@ -1,17 +1,19 @@
 """All controllers' facilities, each counted once, with findings between controllers. Pure.
 
-A facility is its id in a province; provinces of 2021 and 2025 are compared by their unit of 2025. A controller counts
-only for the provinces that the file of keys gives its carrier. If two controllers that may both report a facility do
-so, it is counted once, with the worse word of the two: neither makes the other's facility green, and neither hides it.
+A facility is its id in a province of 2021; one of 2025 is those of its parts that are designated to its controller. A
+controller counts only for the provinces that the file of keys gives its carrier. If two controllers that may both
+report a facility do so, it is counted once, with the worse word of the two: neither makes the other's facility green,
+and neither hides it. Who has no plan of a facility says less than who has one.
 
 A controller that is not current counts as well: its paths and cameras are unknown, however green it was.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from provisioner.base.errors import UsageError
@@ -35,6 +37,7 @@ from provisioner.web import board as boards
 
 _UNKNOWN: Final = "unknown"
 _MOST_UNREAD: Final = 20  #: Unreadable files named of a controller.
+_NO_PATH: Final = "maintenance"
 _UNSAID: Final = "-"  #: Stands for words of a file that reports leave out.
 #: Layers that belong to one site: a fault of one is no fault of another site.
 _OF_SITE: Final = frozenset({Layer.TUNNEL, Layer.SITE, Layer.RECORDER, Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
@@ -44,10 +47,12 @@ _OF_SITE: Final = frozenset({Layer.TUNNEL, Layer.SITE, Layer.RECORDER, Layer.CAM
 class CountryFacility:
     """A facility as the view counts it."""
 
-    id: str  #: Its unit of 2025 and its id, e.g. `bac-ninh.kcl-bg-001`.
+    id: str  #: Its unit of 2021 and its id, e.g. `bac-giang.kcl-bg-001`; the unit of 2025 if that is all that is known.
     row: ReportedFacility
     standing: ControllerState  #: The controller whose row counts.
     province: str  #: The slug by which it is counted.
+    wide: str  #: Its unit of 2025 and its id.
+    is_wide: bool  #: Whether its unit of 2021 is unknown.
     others: tuple[str, ...] = ()  #: Further controllers that report it.
 
     def paths(self, now: datetime) -> tuple[PathCount, ...]:
@@ -70,10 +75,12 @@ class CountryFacility:
             counted[count.verdict] += count.paths
         return boards.total([counted])
 
-    def badness(self, now: datetime) -> tuple[int, int, str]:
-        """Return its rank, lowest for the worst."""
+    def badness(self, now: datetime) -> tuple[bool, int, int, int, str]:
+        """Return its rank: a plan first, then the worst."""
         counts = self.counts(now)
-        return boards.rank(boards.worst_of(counts)), -sum(counts.values()), self.standing.controller.inventory
+        worst = boards.rank(boards.worst_of(counts) or _NO_PATH)
+        state = [*FacilityState].index(self.row.state)
+        return self.row.carrier is None, worst, -sum(counts.values()), state, self.standing.controller.inventory
 
 
 @dataclass(frozen=True)
@@ -173,17 +180,27 @@ def country_of(
             if isinstance(one, ReportFinding):
                 found.append(one)
             else:
-                claims[one.id].append(one)
+                claims[one.wide].append(one)
     facilities = []
-    for rivals in claims.values():
+    for rivals in chain.from_iterable(map(_sites, claims.values())):
         counted, *others = sorted(rivals, key=lambda one: one.badness(now))
         if others:
             found.append(_twice(rivals, counted, now))
             names = tuple(sorted(one.standing.controller.inventory for one in others))
-            counted = CountryFacility(counted.id, counted.row, counted.standing, counted.province, names)
+            counted = replace(counted, others=names)
         facilities.append(counted)
     facilities.sort(key=lambda one: one.id)
     return Country(trust, listed, tuple(facilities), tuple(sorted(found)), now)
+
+
+def _sites(claims: Sequence[CountryFacility]) -> Iterable[Sequence[CountryFacility]]:
+    """Split claims of one id by their units of 2021."""
+    exact = sorted({one.id for one in claims if not one.is_wide}) or [claims[0].id]
+    sites: dict[str, list[CountryFacility]] = defaultdict(list)
+    for one in claims:
+        place = exact[0] if one.is_wide else one.id
+        sites[place].append(one if one.id == place else replace(one, id=place))
+    return sites.values()
 
 
 def _placed(trust: Trust, standing: ControllerState, row: ReportedFacility) -> CountryFacility | ReportFinding:
@@ -200,7 +217,17 @@ def _placed(trust: Trust, standing: ControllerState, row: ReportedFacility) -> C
             "{facility}: {province} is not designated to {carrier} there", row.id, row.province, row.carrier or name
         )
         return ReportFinding(Doubt.UNDESIGNATED, name, row.id, text, allowed)
-    return CountryFacility(f"{today[0]}.{row.id}", row, standing, units[0] if len(units) == 1 else row.province)
+    designated = standing.controller.provinces
+    carriers = tuple(one for one in row.carriers if not designated.get(one, frozenset()).isdisjoint(units))
+    if carriers != row.carriers:
+        row = replace(row, carriers=carriers)
+    before = units_of(row.province, row.scheme, geography.SCHEMES[0])
+    if trust.scheme == geography.SCHEMES[0] and len(before) > 1:
+        before = tuple(unit for unit in before if any(unit in own for own in designated.values()))
+    wide, is_exact = f"{today[0]}.{row.id}", len(before) == 1
+    province = units[0] if len(units) == 1 else row.province
+    id_ = f"{before[0]}.{row.id}" if is_exact else wide
+    return CountryFacility(id_, row, standing, province, wide, is_wide=not is_exact)
 
 
 def _twice(rivals: Sequence[CountryFacility], counted: CountryFacility, now: datetime) -> ReportFinding:

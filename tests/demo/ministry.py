@@ -145,7 +145,7 @@ class MinistryStory:
         )
         self._pages.wait()
         self._screen.output(self._pages.printed)
-        self._page(f"/facilities/bac-ninh.{UNPLUGGED.gateway.facility}", "camera unplugged")
+        self._page(f"/facilities/{UNPLUGGED.gateway.province}.{UNPLUGGED.gateway.facility}", "camera unplugged")
 
     def _stop(self) -> None:
         first, second = self._controllers

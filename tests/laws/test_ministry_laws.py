@@ -17,6 +17,7 @@ from provisioner.inventory.model.policy import ProvinceScheme
 from provisioner.ministry.bundle import BundleError, OpenedReport, ReportedFacility, ReportKind
 from provisioner.ministry.country import Country, country_of
 from provisioner.ministry.trust import Doubt, Head, ReportState, Trust, read_trust, state_of
+from provisioner.record.lifecycle.state import FacilityState
 from provisioner.report.exports import REPORTS
 from tests.hostile import CONTROLLER
 from tests.ministry import HOUR, NOW, Reporter, facility, names_of, opened, public_line
@@ -94,7 +95,7 @@ SOUTH: Final = ("kcl-qn-001", "kcl-qn-002")
 def _rows(names: Sequence[str], **changes: Any) -> st.SearchStrategy[list[ReportedFacility]]:
     one = st.builds(facility, st.sampled_from(names), up=st.integers(0, 3), down=st.integers(0, 3))
     rows = st.lists(one, unique_by=lambda row: row.id, max_size=len(names))
-    carriers: dict[str, Any] = {"carriers": (changes["carrier"],)} if changes else {}
+    carriers: dict[str, Any] = {"carriers": (changes["carrier"],)} if changes.get("carrier") else {}
     return rows.map(lambda listed: [replace(row, **changes, **carriers) for row in listed])
 
 
@@ -179,10 +180,48 @@ def test_a_facility_that_both_may_report_is_counted_once_and_never_better_than_e
     assert {one.id for one in joined.facilities} == {name for side in alone for name in side}
     for one in joined.facilities:
         claims = [side[one.id] for side in alone if one.id in side]
-        assert one.badness(NOW)[0] == min(claim.badness(NOW)[0] for claim in claims)
+        assert one.badness(NOW)[:2] == min(claim.badness(NOW)[:2] for claim in claims)
         told = [finding for finding in joined.findings if finding.doubt is Doubt.TWICE and finding.subject == one.id]
         assert len(told) == (len(claims) > 1)
         assert all({finding.controller, *finding.others} == {"north", "south"} for finding in told)
+
+
+#: What north, in Bắc Giang, can say about the ids of south's facilities in Bắc Ninh; 2025 has one province of both.
+OF_NEIGHBOUR: Final = st.one_of(
+    _rows(SOUTH, carrier="viettel", province="bac-giang"),
+    _rows(SOUTH, carrier="viettel", province="bac-ninh", scheme=ProvinceScheme.GSO_2025),
+    _rows(SOUTH, carrier=None, province="bac-giang").map(
+        lambda rows: [replace(row, carriers=("vnpt", "viettel")) for row in rows]
+    ),
+)
+
+
+@given(north=nights(OF_NEIGHBOUR), south=nights(_rows(SOUTH, carrier="vnpt", province="bac-ninh")))
+def test_a_neighbour_in_the_province_of_2025_changes_nothing(north: Nights, south: Nights) -> None:
+    trust = keys_file(south=("bac-ninh",))
+    joined, alone = (view(made + chain(south, "south"), trust) for made in (chain(north, "north"), []))
+    assert shown(joined, "south") == shown(alone, "south")
+    boards = [country.board("x", "y").carriers.get("vnpt") for country in (joined, alone)]
+    assert [(one.paths, one.counts, one.incidents) if one else None for one in boards[:1]] == [
+        (one.paths, one.counts, one.incidents) if one else None for one in boards[1:]
+    ]
+
+
+@given(north=_rows(SOUTH, carrier=None, province="bac-giang"), south=_rows(SOUTH, carrier="vnpt", province="bac-giang"))
+def test_who_has_no_plan_of_a_facility_changes_nothing_of_who_has_one(
+    north: list[ReportedFacility], south: list[ReportedFacility]
+) -> None:
+    trust = keys_file(south=("bac-giang",))
+    own = chain([(south, False)], "south")
+    assert shown(view([*chain([(north, False)], "north"), *own], trust), "south") == shown(view(own, trust), "south")
+
+
+def test_a_facility_without_paths_is_not_made_green() -> None:
+    trust = keys_file(south=("bac-giang",))
+    none = facility(up=0, carrier="vnpt", carriers=("vnpt",), state=FacilityState.REGISTERED)
+    for row in (facility(), facility(carrier=None, carriers=("viettel",))):
+        (one,) = view([Reporter().report([row]), Reporter("south", "vnpt").report([none])], trust).facilities
+        assert (one.row, one.others) == (none, ("north",))
 
 
 @given(rows=_rows(NORTH), province=st.sampled_from(["bac-giang", "bac-ninh"]), both=st.booleans())

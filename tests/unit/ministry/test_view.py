@@ -252,7 +252,7 @@ def test_a_facilitys_page_names_who_reports_it(ministry: Ministry) -> None:
     )
     ministry.both()
     ministry.send(ministry.south.report([facility(up=2, down=2), facility("kcl-qn-001", **SOUTH)]))
-    for id_, rows, is_twice in (("bac-ninh.kcl-bg-001", 2, True), ("da-nang.kcl-qn-001", 1, False)):
+    for id_, rows, is_twice in (("bac-giang.kcl-bg-001", 2, True), ("quang-nam.kcl-qn-001", 1, False)):
         page = pages_of(ministry).get(f"/en/facilities/{id_}").text
         table = page.partition('id="sources"')[2].partition("</table>")[0]
         assert table.count("<td>current</td>") == rows
@@ -279,9 +279,9 @@ def test_pages_show_names_as_texts_and_every_facility(ministry: Ministry) -> Non
         for page in (
             "facilities",
             "incidents",
-            "facilities/bac-ninh.kcl-bg-002",
+            "facilities/bac-giang.kcl-bg-002",
             "provinces/bac-giang",
-            "facilities/da-nang.kcl-qn-001",
+            "facilities/quang-nam.kcl-qn-001",
         ):
             got = pages.get(f"/{language}/{page}")
             assert got.status_code == 200, page
@@ -294,8 +294,8 @@ def test_pages_show_names_as_texts_and_every_facility(ministry: Ministry) -> Non
 def test_a_role_sees_its_own_part_of_the_country(ministry: Ministry) -> None:
     ministry.both()
     of_dic = pages_of(ministry, "dic:quang-nam")
-    assert of_dic.get("/en/facilities/da-nang.kcl-qn-001").status_code == 200
-    assert of_dic.get("/en/facilities/bac-ninh.kcl-bg-001").status_code == 404
+    assert of_dic.get("/en/facilities/quang-nam.kcl-qn-001").status_code == 200
+    assert of_dic.get("/en/facilities/bac-giang.kcl-bg-001").status_code == 404
     of_carrier = pages_of(ministry, "carrier:viettel")
     assert "7 of 8 paths are up" in of_carrier.get("/en/").text
 
