@@ -24,7 +24,7 @@ from provisioner.base.errors import ProvisionerError
 from provisioner.base.language import Language
 from provisioner.base.roles import Matter, Reach
 from provisioner.web import pages
-from provisioner.web.filters import CHANGES, HOSTS, Links, read_filters
+from provisioner.web.filters import Links, read_filters
 from provisioner.web.noc_pages import LISTS
 from provisioner.web.readers import Identification, NobodyError, SignInError, WebUser, role_name, whereabouts_of
 from provisioner.web.source import MOST_LISTENERS, Feed
@@ -277,8 +277,7 @@ def _asset(request: Request) -> Response:
 
 def _list_page(page: str, sheet: pages.PageSheet, request: Request) -> str | None:
     """Return a list's page; `None` if the user may not see it."""
-    visible = sheet.sees_operations if page in {CHANGES, HOSTS} else sheet.sees_facilities
-    return LISTS[page](sheet, read_filters(request.query_params)) if visible else None
+    return LISTS[page](sheet, read_filters(request.query_params)) if sheet.has(page) else None
 
 
 def _nobody(_: Request, error: Exception) -> Response:

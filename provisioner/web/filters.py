@@ -32,7 +32,7 @@ _ORDERS = {
     "since": lambda one: (boards.rank(one.worst), _since(one), one.id),
 }
 OVERVIEW, INCIDENTS, FACILITIES = "", "incidents", "facilities"
-CHANGES, HOSTS, WAITING = "changes", "hosts", "waiting"
+CHANGES, HOSTS, WAITING = OF_WORK = "changes", "hosts", "waiting"
 _VERDICTS: Final = (*boards.WORST_FIRST, boards.WARNING)
 
 

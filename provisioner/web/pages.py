@@ -273,6 +273,11 @@ class PageSheet:
         """The words of this answer's pages."""
         return PageWords(self.board, self.links, self.now)
 
+    def has(self, page: str) -> bool:
+        """Whether the user gets a list; reports of controllers have no runs and hosts."""
+        sees = self.sees_operations if page in {filters.CHANGES, filters.HOSTS} else self.sees_facilities
+        return sees and not (self.board.sources and page in filters.OF_WORK)
+
     def made_list(
         self, page: str, title: str, listed: Sequence[object], choice: filters.Filters, size: int, **values: object
     ) -> str:
@@ -297,13 +302,13 @@ class PageSheet:
         other_language = next(language for language in Language if language is not self.links.language)
         t = wording.t
         named = [
-            (t("Overview"), filters.OVERVIEW),
             (t("Incidents"), filters.INCIDENTS),
             (t("Facilities"), filters.FACILITIES),
+            (t("Changes"), filters.CHANGES),
+            (t("Hosts"), filters.HOSTS),
+            (t("Waiting"), filters.WAITING),
         ]
-        of_work = [(t("Changes"), filters.CHANGES), (t("Hosts"), filters.HOSTS)]
-        menu = [*(named if self.sees_facilities else named[:1]), *(of_work if self.sees_operations else ())]
-        menu += [(t("Waiting"), filters.WAITING)] if self.sees_facilities else []
+        menu = [(t("Overview"), filters.OVERVIEW), *(one for one in named if self.has(one[1]))]
         return _template(template).render(
             board=self.board,
             links=self.links,

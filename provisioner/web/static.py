@@ -72,7 +72,8 @@ def files_of(board: Board, past: Past, now: datetime, dashboard: str = "") -> It
     for sheet in sheets:
         yield _file(sheet, "index", pages.overview_page(sheet))
         for page, make in LISTS.items():
-            yield _file(sheet, page, make(_at(sheet, page), Filters(), 0))
+            if sheet.has(page):
+                yield _file(sheet, page, make(_at(sheet, page), Filters(), 0))
         for slug in board.provinces:
             page = f"provinces/{slug}"
             yield _file(sheet, page, pages.province_page(_at(sheet, page), slug, size=0) or "")

@@ -163,7 +163,7 @@ class MinistryStory:
             "1 of 2 controllers current",
         )
         (site,) = second.gateways
-        self._page(f"/facilities/da-nang.{site.facility}", f"{second.number} unknown")
+        self._page(f"/facilities/{site.province}.{site.facility}", f"{second.number} unknown")
         self._screen.say("The progress report of both is one document, and one sheet:")
         OUT.mkdir(parents=True, exist_ok=True)
         files = [os.path.relpath(OUT / f"progress.{kind}") for kind in ("docx", "xlsx")]

@@ -25,6 +25,7 @@ from provisioner.ministry.transports import FolderTransport, ReportFolder
 from provisioner.ministry.trust import Doubt, ReportState
 from provisioner.ministry.view import CountrySource, View
 from provisioner.web.app import ServedPages
+from provisioner.web.filters import OF_WORK
 from provisioner.web.readers import HeaderIdentification, read_trusted_networks
 from provisioner.web.source import Feed
 from tests.boards import HOSTILE
@@ -136,6 +137,7 @@ def test_pages_of_a_view_are_files_too(ministry: Ministry, tmp_path: Path) -> No
     assert any("Trường THPT kcl-bg-002" in page for page in pages)
     assert any("Trường THPT kcl-qn-001" in page for page in pages)
     assert f"{tmp_path / 'pages' / 'index.html'}" in out
+    assert not list((tmp_path / "pages").rglob("hosts.html"))
     assert ministry.run("html", str(tmp_path / "pages"))[0] == 0, "it is updated"
 
 
@@ -289,6 +291,15 @@ def test_pages_show_names_as_texts_and_every_facility(ministry: Ministry) -> Non
     assert "11 of 12 paths are up" in pages.get("/en/").text
     assert "3/4" in pages.get("/en/facilities").text
     assert "2 of 2 current" in pages.get("/en/").text
+
+
+def test_a_view_says_nothing_of_work_that_no_report_has(ministry: Ministry) -> None:
+    ministry.both()
+    pages = pages_of(ministry)
+    menu = pages.get("/en/").text.partition("<nav")[2].partition("</nav>")[0]
+    assert [word in menu for word in ("Facilities", "Changes", "Hosts", "Waiting")] == [True, False, False, False]
+    for page in OF_WORK:
+        assert pages.get(f"/en/{page}").status_code == 404
 
 
 def test_a_role_sees_its_own_part_of_the_country(ministry: Ministry) -> None:
