@@ -91,7 +91,7 @@ def published_document(published: "Publication") -> PublishedDocument:
 @click.option("--changes", is_flag=True, help="Report only facilities that differ from the last report.")
 @click.option(
     "--after",
-    type=click.IntRange(0, 2**40),
+    type=click.IntRange(0, 2**40 - 1),
     metavar="NUMBER",
     help="Begin anew after this number, if the memory of the last report was lost.",
 )

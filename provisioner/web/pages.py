@@ -274,7 +274,7 @@ class PageSheet:
         return PageWords(self.board, self.links, self.now)
 
     def has(self, page: str) -> bool:
-        """Whether the user gets a list; reports of controllers have no runs and hosts."""
+        """Whether the user gets a list; a view has none of work."""
         sees = self.sees_operations if page in {filters.CHANGES, filters.HOSTS} else self.sees_facilities
         return sees and not (self.board.sources and page in filters.OF_WORK)
 
