@@ -196,7 +196,7 @@ class ControllerState:
     content: Content
     findings: tuple[ReportFinding, ...]
     needed: frozenset[str] = frozenset()  #: The hashes of the reports that make the content.
-    wholes: tuple[int, ...] = ()  #: The numbers of the chain's whole reports.
+    whole_numbers: tuple[int, ...] = ()  #: The numbers of the chain's whole reports.
 
     @property
     def is_current(self) -> bool:
@@ -216,7 +216,7 @@ class _Walk:
     links: tuple[Link, ...]
     findings: tuple[ReportFinding, ...]
 
-    def wholes(self, last: int) -> tuple[int, ...]:
+    def whole_numbers(self, last: int) -> tuple[int, ...]:
         """Return the numbers of whole reports up to the last one shown."""
         return tuple(one.sequence for one in self.links if one.kind is ReportKind.WHOLE and one.sequence <= last)
 
@@ -244,8 +244,8 @@ def state_of(
         used.append(link.hash)
     standing, reason = _judged(controller, last, None if _is_over(controller, head) else head, now)
     findings += [reason] if reason else []
-    wholes = walk.wholes(last.report.sequence) if last else ()
-    return ControllerState(controller, standing, last, content, tuple(findings), frozenset(used), wholes)
+    whole_numbers = walk.whole_numbers(last.report.sequence) if last else ()
+    return ControllerState(controller, standing, last, content, tuple(findings), frozenset(used), whole_numbers)
 
 
 def _is_over(controller: TrustedController, head: Head | None) -> bool:

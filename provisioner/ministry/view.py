@@ -91,9 +91,9 @@ class View:
         Those of a doubted controller are evidence, and stay.
         """
         begins = {
-            one.controller.inventory: one.wholes[-_KEPT_WHOLES]
+            one.controller.inventory: one.whole_numbers[-_KEPT_WHOLES]
             for one in self.country(now).standings
-            if one.is_current and len(one.wholes) >= _KEPT_WHOLES
+            if one.is_current and len(one.whole_numbers) >= _KEPT_WHOLES
         }
         read = [(stored, one.link) for stored, one in self._files.items() if one.link]
         return [stored for stored, link in read if link.sequence < begins.get(link.inventory, 0)]
