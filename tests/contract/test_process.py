@@ -26,6 +26,7 @@ pytestmark = pytest.mark.contract
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, -signal.SIGHUP)])
 def test_signals(start_relay: StartRelay, number: signal.Signals, code: int) -> None:
     relay = start_relay()
+    relay.reload("ready")  # It listens before it handles signals; what it reads anew it handles beside them.
     relay.process.send_signal(number)
     assert relay.wait_for_exit() == code
 

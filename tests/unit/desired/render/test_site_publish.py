@@ -104,6 +104,9 @@ def test_a_path_to_which_the_relay_showed_its_next_certificate_goes_on_by_that_a
     gateway.say(second, refused(present, following))
     gateway.until(lambda: gateway.pins() == {first: present, second: following})
     assert f"the relay of {second} shows its other certificate" in gateway.log()
+    # MediaMTX may have lost that write.
+    written = gateway.conf.stat().st_ino
+    gateway.until(lambda: gateway.conf.stat().st_ino != written)
     # And back, where the relay goes back.
     gateway.say(second, refused(following, present))
     gateway.until(lambda: set(gateway.pins().values()) == {present})
