@@ -278,6 +278,7 @@ class OpenedReport:
     hash: str
     key: str  #: The name of its key.
     digests: Mapping[str, str] = field(repr=False)  #: The digest of each row, by id, as signed.
+    size: int  #: Bytes of its JSON.
 
     @property
     def link(self) -> Link:
@@ -336,7 +337,7 @@ def opened(bundle: bytes, keys: Mapping[str, Ed25519PublicKey]) -> OpenedReport:
         raise BundleError("it is no report") from None
     if report.kind is ReportKind.WHOLE and content_hash(rows) != report.content:
         raise BundleError("its content does not fit its hash")
-    return OpenedReport(report, report_hash(canonical), name, rows)
+    return OpenedReport(report, report_hash(canonical), name, rows, len(canonical))
 
 
 def verified(bundle: bytes, keys: Mapping[str, Ed25519PublicKey]) -> bytes:

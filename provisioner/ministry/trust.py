@@ -28,12 +28,13 @@ from provisioner.base.signing import public_key_in
 from provisioner.base.text import counted, local_time, msg, printable
 from provisioner.inventory import geography
 from provisioner.inventory.model.base import Slug
-from provisioner.ministry.bundle import BundleError, Content, Link, OpenedReport, ReportKind, key_name
+from provisioner.ministry.bundle import MOST_FACILITIES, BundleError, Content, Link, OpenedReport, ReportKind, key_name
 from provisioner.record.lifecycle.state import AHEAD
 
 _HOURS: Final = 26  #: A night and two hours.
 _MOST_HOURS: Final = 24 * 31
 _SHOWN: Final = 80
+MOST_CHANGES: Final = 512  #: Reports of changes after a whole one.
 _EXAMPLE: Final = 'e.g. [controllers.north] with keys = ["ssh-ed25519 AAAA…"]'
 
 
@@ -232,10 +233,13 @@ def state_of(
     walk = _walked(controller, links, head)
     tail = _tail(walk.links)
     findings, content, last = list(walk.findings), Content(), None
-    used = []
+    used: list[str] = []
+    rows = 0
     for link in tail:
         try:
             report = load(link.hash)
+            rows += len(report.report.facilities) if link.kind is ReportKind.CHANGES else 0
+            _check_changes(len(used), rows)
             content = content.after(report)
         except BundleError as error:
             findings.append(_finding(Doubt.BROKEN, controller, msg("report {n}: {why}", link.sequence, str(error))))
@@ -246,6 +250,11 @@ def state_of(
     findings += [reason] if reason else []
     whole_numbers = walk.whole_numbers(last.report.sequence) if last else ()
     return ControllerState(controller, standing, last, content, tuple(findings), frozenset(used), whole_numbers)
+
+
+def _check_changes(number: int, rows: int) -> None:
+    if number > MOST_CHANGES or rows > MOST_FACILITIES:
+        raise BundleError(f"since the last whole report there are {number} of changes, with {rows} rows: too many")
 
 
 def _is_over(controller: TrustedController, head: Head | None) -> bool:

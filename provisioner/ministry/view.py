@@ -1,11 +1,13 @@
 """The view over a folder of reports: files, shown heads, boards.
 
-A file is opened once. Of the reports before the last whole one only their place in the chain stays in memory. The heads
-stand in one file, and only rise, so that a view that was started anew sees a sequence that goes back.
+A file is opened once. Of the reports before the last whole one only their place in the chain stays in memory. Of each
+key a bounded number of bytes is opened, newest first, so that one controller takes neither the memory nor the time of
+the others. The heads stand in one file, and only rise, so that a view that was started anew sees a sequence that goes
+back.
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,10 +22,30 @@ from pydantic import TypeAdapter, ValidationError
 from provisioner.base.errors import HostError, StateError, UsageError
 from provisioner.base.files import make_own_folder, read_regular, replace_file
 from provisioner.base.text import msg, printable
-from provisioner.ministry.bundle import BundleError, Link, OpenedReport, UnknownKeyError, opened
+from provisioner.ministry.bundle import (
+    MOST_BYTES,
+    MOST_FACILITIES,
+    BundleError,
+    Link,
+    OpenedReport,
+    ReportKind,
+    UnknownKeyError,
+    key_of,
+    opened,
+    verified,
+)
 from provisioner.ministry.country import Country, country_of
 from provisioner.ministry.transports import MOST_FILES, ReportFolder, StoredBundle, read_bundle
-from provisioner.ministry.trust import ControllerState, Doubt, Head, ReportFinding, Trust, read_trust, state_of
+from provisioner.ministry.trust import (
+    MOST_CHANGES,
+    ControllerState,
+    Doubt,
+    Head,
+    ReportFinding,
+    Trust,
+    read_trust,
+    state_of,
+)
 from provisioner.record.availability.measured import Measured, Span
 from provisioner.record.availability.path_state import WorstOfDay
 from provisioner.verify.work import HostChanges, RunRow
@@ -34,6 +56,7 @@ _MOST_FILE: Final = 4 * 2**20
 _MOST_TOLD: Final = 200  #: Findings about files of a folder, which may be filled with such files.
 _LONGEST_NAME: Final = 80
 _KEPT_WHOLES: Final = 2
+_MOST_OF_KEY: Final = 2 * 2**30  #: Bytes of JSON of one key's reports; a month of 50,000 facilities has fewer.
 
 
 @dataclass
@@ -43,6 +66,8 @@ class _Read:
     link: Link | None = None
     report: OpenedReport | None = field(default=None, repr=False)  #: `None` if only its link is needed.
     finding: ReportFinding | None = None
+    key: str = ""  #: The name of the key whose signature fits.
+    size: int = 0  #: Bytes that its opening took.
 
 
 @dataclass
@@ -53,6 +78,7 @@ class View:
     keys: Path
     memory: Path  #: The file of heads.
     _files: dict[StoredBundle, _Read] = field(default_factory=dict, repr=False)
+    _unopened: Counter[str] = field(default_factory=Counter, repr=False)  #: Files over the bound, by key.
     _keys: bytes = b""
     _trust: Trust | None = None
 
@@ -76,9 +102,7 @@ class View:
         Raises `StateError` or `UsageError`.
         """
         trust = self.trust
-        stored = list(self.folder.bundles())
-        kept = self._files
-        self._files = {one: kept.get(one) or _read(one, trust) for one in stored}
+        self._open_files(trust)
         heads = self._read_heads()
         standings = [self._standing(name, trust, heads.get(name), now) for name in trust.controllers]
         self._forget(standings)
@@ -97,6 +121,44 @@ class View:
         }
         read = [(stored, one.link) for stored, one in self._files.items() if one.link]
         return [stored for stored, link in read if link.sequence < begins.get(link.inventory, 0)]
+
+    def _open_files(self, trust: Trust) -> None:
+        kept, self._files, self._unopened = self._files, {}, Counter()
+        used = Counter[str]()
+        full: dict[str, Sequence[_Read]] = defaultdict(list)
+        for stored in self.folder.bundles():
+            one = kept.get(stored) or self._open(stored, trust, used)
+            if one is None:
+                continue
+            self._files[stored] = one
+            used[one.key] += one.size
+            if one.report:
+                name = one.report.report.inventory
+                full[name] = _recent([*full[name], one])
+
+    def _open(self, stored: StoredBundle, trust: Trust, used: Counter[str]) -> _Read | None:
+        """Open a file; its fault is a finding.
+
+        Return nothing if its key has used its bytes.
+        """
+        name, key = printable(stored.file.name, _LONGEST_NAME), ""
+        try:
+            bundle = read_bundle(stored)
+            verified(bundle, trust.keys)
+            key = key_of(bundle)
+            if used[key] >= _MOST_OF_KEY:
+                self._unopened[key] += 1
+                return None
+            report = opened(bundle, trust.keys)
+        except (BundleError, HostError) as error:
+            doubt = Doubt.UNKNOWN_KEY if isinstance(error, UnknownKeyError) else Doubt.UNREADABLE
+            return _Read(finding=ReportFinding(doubt, "", name, str(error)), key=key, size=MOST_BYTES)
+        owner = trust.owners[key].inventory
+        if report.report.inventory != owner:
+            text = f"it is signed by {owner}, and says that it is of {report.report.inventory}"
+            finding = ReportFinding(Doubt.FOREIGN, owner, name, text, (report.report.inventory,))
+            return _Read(finding=finding, key=key, size=report.size)
+        return _Read(report.link, report, key=key, size=report.size)
 
     def _standing(self, name: str, trust: Trust, head: Head | None, now: datetime) -> ControllerState:
         own = {
@@ -134,6 +196,9 @@ class View:
             if wrong[folder] > _MOST_TOLD:
                 text = msg("as many more files of it are none: {n}", wrong[folder] - _MOST_TOLD)
                 yield ReportFinding(Doubt.UNREADABLE, "", name, text)
+        for key, number in self._unopened.items():
+            text = msg("its older files are too many to be opened: {n}; run provisioner view prune", number)
+            yield ReportFinding(Doubt.UNREADABLE, self._trust.owners[key].inventory if self._trust else "", "", text)
 
     def _forget(self, standings: Sequence[ControllerState]) -> None:
         needed = frozenset[str]().union(*(standing.needed for standing in standings))
@@ -170,19 +235,19 @@ class View:
             raise StateError(f"{self.memory} cannot be written: {error.strerror}", hint=hint) from None
 
 
-def _read(stored: StoredBundle, trust: Trust) -> _Read:
-    """Open a file; what is wrong with it is a finding."""
-    name = printable(stored.file.name, _LONGEST_NAME)
-    try:
-        report = opened(read_bundle(stored), trust.keys)
-    except (BundleError, HostError) as error:
-        doubt = Doubt.UNKNOWN_KEY if isinstance(error, UnknownKeyError) else Doubt.UNREADABLE
-        return _Read(finding=ReportFinding(doubt, "", name, str(error)))
-    owner = trust.owners[report.key]
-    if report.report.inventory != owner.inventory:
-        text = f"it is signed by {owner.inventory}, and says that it is of {report.report.inventory}"
-        return _Read(finding=ReportFinding(Doubt.FOREIGN, owner.inventory, name, text, (report.report.inventory,)))
-    return _Read(report.link, report)
+def _recent(reads: Sequence[_Read]) -> Sequence[_Read]:
+    """Return the last whole report and later ones; empty the others."""
+    listed = sorted(((one.report, one) for one in reads if one.report), key=lambda both: both[0].report.sequence)
+    whole = max((one.report.sequence for one, _ in listed if one.report.kind is ReportKind.WHOLE), default=0)
+    recent: list[_Read] = []
+    rows = 0
+    for report, one in listed:
+        rows += len(report.report.facilities) if recent else 0
+        if report.report.sequence >= whole and rows <= MOST_FACILITIES and len(recent) <= MOST_CHANGES:
+            recent.append(one)
+        else:
+            one.report = None
+    return recent
 
 
 # --- boards -----------------------------------------------------------------------------------------

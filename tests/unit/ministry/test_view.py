@@ -1,7 +1,9 @@
 """A view over a folder of reports: states, totals, findings, documents, pages, and heads that were shown."""
 
+import gc
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from provisioner.base.errors import StateError, UsageError
 from provisioner.cli.main import run
 from provisioner.ministry import bundle
 from provisioner.ministry import view as view_module
+from provisioner.ministry.bundle import OpenedReport, opened
 from provisioner.ministry.receive import Receiver
 from provisioner.ministry.transports import FolderTransport, ReportFolder
 from provisioner.ministry.trust import Doubt, ReportState
@@ -418,6 +421,48 @@ def test_what_one_carrier_fills_hides_no_finding_and_no_report_of_another(
     assert "finding: reports missing: south: missing before number 3" in out
     assert "finding: province not designated: north: 80 findings more" in out
     assert " north: only the newest 5 files of it are read" in out
+
+
+@CONTROLLER
+def test_one_key_takes_neither_memory_nor_time_of_the_others(
+    ministry: Ministry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"kcl-bg-{number:03}" for number in range(50)]
+    for hours in range(12, 0, -1):
+        ministry.send(ministry.north.report(map(facility, names), NOW - hours * HOUR))
+    ministry.send(ministry.south.report([facility("kcl-qn-001", **SOUTH)]))
+    for number, file in enumerate(sorted(ministry.reports.iterdir(), key=lambda file: file.stat().st_mtime_ns)):
+        os.utime(file, ns=(number, number))
+    in_memory = [_opened_reports()]
+
+    def counted(bundle: bytes, keys: Any) -> OpenedReport:
+        in_memory.append(_opened_reports())
+        return opened(bundle, keys)
+
+    monkeypatch.setattr("provisioner.ministry.view.opened", counted)
+    country = ministry.view.country(NOW)
+    assert (country.current, len(country.facilities), country.findings) == (2, 51, ())
+    assert max(in_memory) - in_memory[0] < 5
+    monkeypatch.setattr("provisioner.ministry.view._MOST_OF_KEY", 100_000)
+    (told,) = View(ministry.view.folder, ministry.keys, ministry.view.memory).country(NOW).findings
+    assert (told.controller, told.text.split(";")[0]) == ("north", "its older files are too many to be opened: 9")
+
+
+def _opened_reports() -> int:
+    return sum(isinstance(one, OpenedReport) for one in gc.get_objects())
+
+
+@CONTROLLER
+def test_changes_without_end_are_not_followed(ministry: Ministry, monkeypatch: pytest.MonkeyPatch) -> None:
+    ministry.both()
+    monkeypatch.setattr("provisioner.ministry.trust.MOST_CHANGES", 2)
+    for up in range(4):
+        ministry.send(ministry.north.report([facility(up=up)], changes=True))
+    country = ministry.view.country(NOW)
+    (told,) = country.findings
+    assert (told.doubt, told.controller, told.text[:9]) == (Doubt.BROKEN, "north", "report 4:")
+    assert country.standings[0].last
+    assert country.standings[0].last.report.sequence == 3
 
 
 @CONTROLLER
