@@ -188,13 +188,14 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
         f"{one.controller.inventory} {one.head.sequence if one.head else '-'}" for one in country.standings
     )
     late = ", ".join(one.controller.inventory for one in country.standings if not one.is_current)
-    reports = f"theo báo cáo của {of} đơn vị" + (f", chưa rõ: {late}" if late else "")
+    reports, unknown = f"theo báo cáo của {of} đơn vị", f"chưa rõ: {late}" if late else ""
     echo_lines([freshness_line(proof), said(f"{of} controllers current"), "", *report.lines(counts)])
     if out is not None:
         # Only spreadsheets need this library.
         from provisioner.report.sheets import workbook  # noqa: PLC0415
 
-        basis = f"{freshness_label(proof)}; {reports}"
+        # A printed footer has one line: the longest comes last.
+        basis = "; ".join(filter(None, (reports, freshness_label(proof), unknown)))
         book = workbook(report.heading, basis, country.now, report.pages(counts, listing), source)
         write_report(out, book, force=force)
         click.echo(said(f"wrote {out}"))
@@ -207,7 +208,7 @@ def view_export(_invocation: Invocation, shown: View, *, out: Path | None, docx:
             sum(one.last.report.runs for one in country.standings if one.last),
             source,
             Letterhead(),
-            reports=reports,
+            reports=", ".join(filter(None, (reports, unknown))),
         )
         content = official_docx(REPORT_LETTERS["progress"](listing, document), country.now)
         write_report(docx, content, force=force)

@@ -19,6 +19,7 @@ from docx import Document
 from openpyxl import load_workbook
 
 from provisioner.base.errors import StateError, UsageError
+from provisioner.base.spreadsheet import page_edges
 from provisioner.cli.main import run
 from provisioner.ministry import bundle
 from provisioner.ministry import view as view_module
@@ -238,6 +239,8 @@ def test_the_progress_of_both_is_one_report_and_one_spreadsheet(ministry: Minist
     cells = [cell for sheet in book for line in sheet.iter_rows() for cell in line]
     assert not [cell for cell in cells if cell.data_type == "f"], "a name became a formula"
     assert any(cell.value == 3 for cell in cells)
+    basis = "Căn cứ: theo báo cáo của 2/2 đơn vị; lần kiểm tra gần nhất"
+    assert all(str(page_edges(sheet)[1].left.text).startswith(basis) for sheet in book.worksheets)
     assert "theo báo cáo của 2/2 đơn vị." in paragraphs_of(docx)
     ministry.now += timedelta(hours=20)
     ministry.send(ministry.north.report([facility(), row], ministry.now))
