@@ -83,7 +83,7 @@ class Places:
     """Addresses of the lab's hosts: outer ones from Docker, inner ones from the lock."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self.lab = deployment.lab
+        self.lab, self._deployment = deployment.lab, deployment
         lock = yaml.safe_load((deployment.root / "allocations.lock.yml").read_text(encoding="utf-8"))
         self._lock: dict[str, Any] = lock
         self._gateways = {gateway.facility: gateway for gateway in GATEWAYS}
@@ -113,6 +113,11 @@ class Places:
     def is_routed(self, facility: str) -> bool:
         """Whether it has no tunnel, and so nothing in the lock; a site that pushes is as much without one."""
         return facility not in self._lock["sites"]
+
+    def pushes(self, facility: str) -> bool:
+        """Whether it pushes its streams, and comes to hosts as the internet does."""
+        text = self._deployment.facility_file(facility).read_text(encoding="utf-8")
+        return bool(yaml.safe_load(text)["plan"].get("access") == "publish")
 
     def networks(self, facility: str) -> list[str]:
         """What of a site is reached by its relay."""
@@ -156,9 +161,8 @@ def packets_of(places: Places, cell: Mapping[str, Any]) -> list[Packet]:
         protocols = ("tcp", "udp") if service == "other" else ("tcp",)
         return [Packet(address, port, protocol, observer) for address, port in found for protocol in protocols]
     outside = {"internet": Network.WAN, "management": Network.MGMT}.get(cell["from"].partition("/")[0])
-    # A site that pushes comes as the internet does.
-    pushes = cell["from"].startswith("site/") and places.is_routed(cell["from"].partition("/")[2])
-    outside = Network.WAN if pushes else outside
+    if cell["from"].startswith("site/") and places.pushes(cell["from"].partition("/")[2]):
+        outside = Network.WAN
     address = places.inner(cell["to"]) if outside is None else str(lab.address(name, outside))
     if cell["from"] == cell["to"] and service == "api":
         address = "127.0.0.1"
