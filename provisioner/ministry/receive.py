@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from provisioner.base.errors import NoticeError, UsageError
 from provisioner.ministry.bundle import MOST_PACKED, BundleError, bundle_name, key_of, verified
-from provisioner.ministry.transports import MOST_FILES, FolderTransport
+from provisioner.ministry.transports import MOST_FILES, FolderTransport, ReportFolder
 from provisioner.ministry.trust import Trust
 from provisioner.nodes.envelope import PART_BYTES
 from provisioner.nodes.jetstream import Broker, MailboxError, view_mailbox
@@ -44,16 +44,15 @@ class Receiver:
     trust: Callable[[], Trust]
 
     def store(self, bundle: bytes) -> str:
-        """Store a bundle and return its name, or raise `BundleError` or `NoticeError`."""
+        """Store a bundle and return its name; or raise `BundleError`, `NoticeError`, `UsageError`."""
         key = key_of(bundle)
         verified(bundle, self.trust().keys)
         own = self.folder / key
         try:
             own.mkdir(mode=0o755, exist_ok=True)
-            sizes = [file.stat().st_size for file in own.iterdir() if file.is_file()]
         except OSError as error:
             raise NoticeError(f"{own} cannot be used: {error.strerror}") from None
-        name = bundle_name(bundle)
+        name, sizes = bundle_name(bundle), [stored.size for stored in ReportFolder(own).bundles()]
         is_full = len(sizes) >= MOST_FILES or sum(sizes) + len(bundle) > _MOST_OF_KEY
         if is_full and not (own / name).exists():
             raise NoticeError(f"the reports of {key} are {MOST_FILES} files, or more than {_MOST_OF_KEY // 2**30} GiB")
@@ -66,13 +65,13 @@ def receiving_app(receiver: Receiver) -> Starlette:
     slots = asyncio.Semaphore(_MOST_AT_ONCE)
 
     async def put(request: Request) -> Response:
-        length = request.headers.get("content-length", "")
-        if not length.isascii() or not length.isdecimal() or int(length) > MOST_PACKED:
+        length = _length(request.headers.get("content-length", ""))
+        if length is None:
             return PlainTextResponse("a report has a length, and a bounded one\n", 413, {"Connection": "close"})
         # Slow senders of large bodies may hold all slots. Bodies of usual size need none.
-        async with slots if int(length) > _SMALL else nullcontext():
+        async with slots if length > _SMALL else nullcontext():
             try:
-                body = await asyncio.wait_for(_body(request, int(length)), _BODY_S)
+                body = await asyncio.wait_for(_body(request, length), _BODY_S)
                 name = await run_in_threadpool(receiver.store, body)
             except (TimeoutError, ClientDisconnect):
                 return PlainTextResponse("the report did not come whole\n", 408)
@@ -101,6 +100,13 @@ def take_from_broker(receiver: Receiver, broker: Broker, tell: Callable[[str], N
                 stop.wait(_AGAIN_S if isinstance(error, MailboxError) else 0)
     finally:
         mailbox.close()
+
+
+def _length(text: str) -> int | None:
+    """Return a body's length in bytes, if it is within the bound."""
+    digits = text.lstrip("0") or text[-1:]
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= len(str(MOST_PACKED))
+    return int(digits) if is_number and int(digits) <= MOST_PACKED else None
 
 
 async def _body(request: Request, length: int) -> bytes:

@@ -1,5 +1,6 @@
 """One contract for every way of a bundle: it arrives whole, once however often it is sent, and beside all others."""
 
+import asyncio
 import contextlib
 import http.client
 import socket
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from provisioner.base import http as client
 from provisioner.base.errors import NoticeError
 from provisioner.ministry.bundle import bundle_name
-from provisioner.ministry.receive import Receiver, receiving_server, take_from_broker
+from provisioner.ministry.receive import Receiver, receiving_app, receiving_server, take_from_broker
 from provisioner.ministry.transports import (
     BrokerTransport,
     FolderTransport,
@@ -241,6 +243,18 @@ def test_what_is_no_bundle_of_a_known_key_is_not_stored(tmp_path: Path, certific
         assert _put(port, certificates, "/reports/x.report", made) == 200
     assert [stored.file.name for stored in ReportFolder(tmp_path).bundles()] == [bundle_name(made)]
     assert {path.name for path in tmp_path.rglob("*")} == {next(iter(TRUST.owners)), bundle_name(made)}
+
+
+@CONTROLLER
+@pytest.mark.parametrize("length", ["", "-1", "+1", "x", "1e3", "²", "٣", "9" * 5_000, f"{2**25:05000}"])
+def test_a_length_that_is_none_is_refused(tmp_path: Path, length: str) -> None:
+    async def put() -> int:
+        transport = httpx.ASGITransport(receiving_app(Receiver(tmp_path, lambda: TRUST)))
+        async with httpx.AsyncClient(transport=transport, base_url="https://view.example.com") as sender:
+            header = {b"Content-Length": length.encode()}
+            return (await sender.put("/reports/x", content=b"", headers=header)).status_code
+
+    assert asyncio.run(put()) == 413
 
 
 @CONTROLLER
