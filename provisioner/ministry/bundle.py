@@ -322,7 +322,12 @@ def sealed(canonical: bytes, key: Ed25519PrivateKey) -> bytes:
 
 def opened(bundle: bytes, keys: Mapping[str, Ed25519PublicKey]) -> OpenedReport:
     """Open a bundle signed with one of `keys`, or raise `BundleError`."""
-    name, canonical = key_of(bundle), _inflated(verified(bundle, keys))
+    return unpacked(verified(bundle, keys), key_of(bundle))
+
+
+def unpacked(packed: bytes, key: str) -> OpenedReport:
+    """Parse the packed JSON that a key signed, or raise `BundleError`."""
+    canonical = _inflated(packed)
     try:
         plain = orjson.loads(canonical)
         if canonical_json(plain) != canonical:
@@ -337,7 +342,7 @@ def opened(bundle: bytes, keys: Mapping[str, Ed25519PublicKey]) -> OpenedReport:
         raise BundleError("it is no report") from None
     if report.kind is ReportKind.WHOLE and content_hash(rows) != report.content:
         raise BundleError("its content does not fit its hash")
-    return OpenedReport(report, report_hash(canonical), name, rows, len(canonical))
+    return OpenedReport(report, report_hash(canonical), key, rows, len(canonical))
 
 
 def verified(bundle: bytes, keys: Mapping[str, Ed25519PublicKey]) -> bytes:

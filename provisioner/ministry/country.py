@@ -32,12 +32,11 @@ from provisioner.record.lifecycle.evidence import NO_EVIDENCE, LastCheck, Proved
 from provisioner.record.lifecycle.state import AHEAD, STALE, FacilityProgress, FacilityState, Freshness, Pictures
 from provisioner.record.lifecycle.status import FacilityStatus, opening_warning
 from provisioner.report.exports.report import FacilityList
-from provisioner.verify.result import Cause, Finding, Layer
+from provisioner.verify.result import Cause, Finding, Layer, Verdict
 from provisioner.web import board as boards
 
 _UNKNOWN: Final = "unknown"
 _MOST_UNREAD: Final = 20  #: Unreadable files named of a controller.
-_NO_PATH: Final = "maintenance"
 _UNSAID: Final = "-"  #: Stands for words of a file that reports leave out.
 #: Layers that belong to one site: a fault of one is no fault of another site.
 _OF_SITE: Final = frozenset({Layer.TUNNEL, Layer.SITE, Layer.RECORDER, Layer.CAMERA, Layer.STREAM, Layer.PICTURE})
@@ -78,8 +77,8 @@ class CountryFacility:
     def badness(self, now: datetime) -> tuple[bool, int, int, int, str]:
         """Return its rank: a plan first, then the worst."""
         counts = self.counts(now)
-        worst = boards.rank(boards.worst_of(counts) or _NO_PATH)
-        state = [*FacilityState].index(self.row.state)
+        worst = boards.rank(boards.worst_of(counts) or Verdict.MAINTENANCE)  # without a path it is not up
+        state = list(FacilityState).index(self.row.state)
         return self.row.carrier is None, worst, -sum(counts.values()), state, self.standing.controller.inventory
 
 
@@ -158,11 +157,7 @@ class Country:
             carriers=boards.by_carrier(facilities, incidents, self.carriers),
             facilities=tuple(facilities),
             incidents=incidents,
-            unread=tuple(
-                f"{one.controller.inventory}: {name}"
-                for one in self.standings
-                for name in (one.last.report.unread[:_MOST_UNREAD] if one.last else ())
-            ),
+            unread=tuple(f"{one.controller.inventory}: {name}" for one in self.standings for name in _unread(one)),
             revision=revision,
         )
 
@@ -191,6 +186,13 @@ def country_of(
         facilities.append(counted)
     facilities.sort(key=lambda one: one.id)
     return Country(trust, listed, tuple(facilities), tuple(sorted(found)), now)
+
+
+def _unread(standing: ControllerState) -> Iterable[str]:
+    """Return some unreadable files of a controller, and the number of others."""
+    names = standing.last.report.unread if standing.last else ()
+    others = len(names) - _MOST_UNREAD
+    return (*names[:_MOST_UNREAD], f"+{others}") if others > 0 else names
 
 
 def _sites(claims: Sequence[CountryFacility]) -> Iterable[Sequence[CountryFacility]]:

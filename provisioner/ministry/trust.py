@@ -254,7 +254,9 @@ def state_of(
 
 def _check_changes(number: int, rows: int) -> None:
     if number > MOST_CHANGES or rows > MOST_FACILITIES:
-        raise BundleError(f"since the last whole report there are {number} of changes, with {rows} rows: too many")
+        raise BundleError(
+            f"more than {MOST_CHANGES} reports or {MOST_FACILITIES} rows of changes follow a whole report"
+        )
 
 
 def _is_over(controller: TrustedController, head: Head | None) -> bool:

@@ -32,6 +32,7 @@ from provisioner.ministry.bundle import (
     UnknownKeyError,
     key_of,
     opened,
+    unpacked,
     verified,
 )
 from provisioner.ministry.country import Country, country_of
@@ -68,6 +69,7 @@ class _Read:
     finding: ReportFinding | None = None
     key: str = ""  #: The name of the key whose signature fits.
     size: int = 0  #: Bytes that its opening took.
+    is_over: bool = False  #: Whether its key had used its bytes, so that it stayed shut.
 
 
 @dataclass
@@ -78,7 +80,6 @@ class View:
     keys: Path
     memory: Path  #: The file of heads.
     _files: dict[StoredBundle, _Read] = field(default_factory=dict, repr=False)
-    _unopened: Counter[str] = field(default_factory=Counter, repr=False)  #: Files over the bound, by key.
     _keys: bytes = b""
     _trust: Trust | None = None
 
@@ -107,7 +108,7 @@ class View:
         standings = [self._standing(name, trust, heads.get(name), now) for name in trust.controllers]
         self._forget(standings)
         self._keep_heads(heads, standings)
-        return country_of(trust, standings, now, self._told())
+        return country_of(trust, standings, now, self._told(trust))
 
     def superseded(self, now: datetime) -> Sequence[StoredBundle]:
         """Return files from before each current controller's last two whole reports.
@@ -123,42 +124,18 @@ class View:
         return [stored for stored, link in read if link.sequence < begins.get(link.inventory, 0)]
 
     def _open_files(self, trust: Trust) -> None:
-        kept, self._files, self._unopened = self._files, {}, Counter()
+        kept, self._files = self._files, {}
         used = Counter[str]()
         full: dict[str, Sequence[_Read]] = defaultdict(list)
         for stored in self.folder.bundles():
-            one = kept.get(stored) or self._open(stored, trust, used)
-            if one is None:
-                continue
+            one = kept.get(stored)
+            if one is None or (one.is_over and used[one.key] < _MOST_OF_KEY):
+                one = _read(stored, trust, used)
             self._files[stored] = one
             used[one.key] += one.size
             if one.report:
                 name = one.report.report.inventory
                 full[name] = _recent([*full[name], one])
-
-    def _open(self, stored: StoredBundle, trust: Trust, used: Counter[str]) -> _Read | None:
-        """Open a file; its fault is a finding.
-
-        Return nothing if its key has used its bytes.
-        """
-        name, key = printable(stored.file.name, _LONGEST_NAME), ""
-        try:
-            bundle = read_bundle(stored)
-            verified(bundle, trust.keys)
-            key = key_of(bundle)
-            if used[key] >= _MOST_OF_KEY:
-                self._unopened[key] += 1
-                return None
-            report = opened(bundle, trust.keys)
-        except (BundleError, HostError) as error:
-            doubt = Doubt.UNKNOWN_KEY if isinstance(error, UnknownKeyError) else Doubt.UNREADABLE
-            return _Read(finding=ReportFinding(doubt, "", name, str(error)), key=key, size=MOST_BYTES)
-        owner = trust.owners[key].inventory
-        if report.report.inventory != owner:
-            text = f"it is signed by {owner}, and says that it is of {report.report.inventory}"
-            finding = ReportFinding(Doubt.FOREIGN, owner, name, text, (report.report.inventory,))
-            return _Read(finding=finding, key=key, size=report.size)
-        return _Read(report.link, report, key=key, size=report.size)
 
     def _standing(self, name: str, trust: Trust, head: Head | None, now: datetime) -> ControllerState:
         own = {
@@ -180,7 +157,7 @@ class View:
         links = [one.link for _, one in own.values() if one.link]
         return state_of(trust.controllers[name], links, load, head, now)
 
-    def _told(self) -> Iterator[ReportFinding]:
+    def _told(self, trust: Trust) -> Iterator[ReportFinding]:
         """Yield the findings about files, of each folder a bounded number."""
         numbers, wrong = Counter(one.file.parent for one in self._files), Counter[Path]()
         for stored, one in self._files.items():
@@ -194,11 +171,11 @@ class View:
                 text = msg("only the newest {n} files of it are read: provisioner view prune", MOST_FILES)
                 yield ReportFinding(Doubt.UNREADABLE, "", name, text)
             if wrong[folder] > _MOST_TOLD:
-                text = msg("as many more files of it are none: {n}", wrong[folder] - _MOST_TOLD)
+                text = msg("further files of it that cannot be used: {n}", wrong[folder] - _MOST_TOLD)
                 yield ReportFinding(Doubt.UNREADABLE, "", name, text)
-        for key, number in self._unopened.items():
+        for key, number in Counter(one.key for one in self._files.values() if one.is_over).items():
             text = msg("its older files are too many to be opened: {n}; run provisioner view prune", number)
-            yield ReportFinding(Doubt.UNREADABLE, self._trust.owners[key].inventory if self._trust else "", "", text)
+            yield ReportFinding(Doubt.UNREADABLE, trust.owners[key].inventory, "", text)
 
     def _forget(self, standings: Sequence[ControllerState]) -> None:
         needed = frozenset[str]().union(*(standing.needed for standing in standings))
@@ -233,6 +210,27 @@ class View:
         except OSError as error:
             hint = "give yourself the folder, or name another file with --memory"
             raise StateError(f"{self.memory} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _read(stored: StoredBundle, trust: Trust, used: Mapping[str, int]) -> _Read:
+    """Open a file if its key has bytes left; faults are findings."""
+    name, key = printable(stored.file.name, _LONGEST_NAME), ""
+    try:
+        bundle = read_bundle(stored)
+        packed = verified(bundle, trust.keys)
+        key = key_of(bundle)
+        if used[key] >= _MOST_OF_KEY:
+            return _Read(key=key, is_over=True)
+        report = unpacked(packed, key)
+    except (BundleError, HostError) as error:
+        doubt = Doubt.UNKNOWN_KEY if isinstance(error, UnknownKeyError) else Doubt.UNREADABLE
+        return _Read(finding=ReportFinding(doubt, "", name, str(error)), key=key, size=MOST_BYTES)
+    owner = trust.owners[key].inventory
+    if report.report.inventory != owner:
+        text = f"it is signed by {owner}, and says that it is of {report.report.inventory}"
+        finding = ReportFinding(Doubt.FOREIGN, owner, name, text, (report.report.inventory,))
+        return _Read(finding=finding, key=key, size=report.size)
+    return _Read(report.link, report, key=key, size=report.size)
 
 
 def _recent(reads: Sequence[_Read]) -> Sequence[_Read]:

@@ -23,7 +23,7 @@ from provisioner.base.spreadsheet import page_edges
 from provisioner.cli.main import run
 from provisioner.ministry import bundle
 from provisioner.ministry import view as view_module
-from provisioner.ministry.bundle import OpenedReport, opened
+from provisioner.ministry.bundle import OpenedReport, unpacked
 from provisioner.ministry.receive import Receiver
 from provisioner.ministry.transports import FolderTransport, ReportFolder
 from provisioner.ministry.trust import Doubt, ReportState
@@ -438,21 +438,34 @@ def test_one_key_takes_neither_memory_nor_time_of_the_others(
         os.utime(file, ns=(number, number))
     in_memory = [_opened_reports()]
 
-    def counted(bundle: bytes, keys: Any) -> OpenedReport:
+    def counted(packed: bytes, key: str) -> OpenedReport:
         in_memory.append(_opened_reports())
-        return opened(bundle, keys)
+        return unpacked(packed, key)
 
-    monkeypatch.setattr("provisioner.ministry.view.opened", counted)
+    monkeypatch.setattr("provisioner.ministry.view.unpacked", counted)
     country = ministry.view.country(NOW)
     assert (country.current, len(country.facilities), country.findings) == (2, 51, ())
     assert max(in_memory) - in_memory[0] < 5
     monkeypatch.setattr("provisioner.ministry.view._MOST_OF_KEY", 100_000)
-    (told,) = View(ministry.view.folder, ministry.keys, ministry.view.memory).country(NOW).findings
+    view = View(ministry.view.folder, ministry.keys, ministry.view.memory)
+    (told,) = view.country(NOW).findings
     assert (told.controller, told.text.split(";")[0]) == ("north", "its older files are too many to be opened: 9")
+    with monkeypatch.context() as patch:
+        patch.setattr("provisioner.ministry.view.read_bundle", None)
+        assert view.country(NOW).findings == (told,), "a file that stays shut is not read again"
+    assert "removed 10 reports" in ministry.run("prune")[1]
+    assert view.country(NOW).findings == ()
 
 
 def _opened_reports() -> int:
     return sum(isinstance(one, OpenedReport) for one in gc.get_objects())
+
+
+def test_files_that_a_controller_cannot_read_are_named_or_counted(ministry: Ministry) -> None:
+    unread = tuple(f"kcl-bg-{number:03}" for number in range(30))
+    ministry.send(ministry.north.report([facility("kcl-hd-001")], unread=unread))
+    board = ministry.view.country(NOW).board("x", "y")
+    assert board.unread == (*(f"north: {name}" for name in unread[:20]), "north: +10")
 
 
 @CONTROLLER
