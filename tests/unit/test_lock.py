@@ -64,6 +64,19 @@ def _holds_here(requirement: str) -> bool:
     return marker is None or marker.evaluate({"extra": ""})
 
 
+def test_setup_installs_with_hashes_and_from_wheels_alone_whichever_program_it_has() -> None:
+    setup = (ROOT / "scripts/setup").read_text(encoding="utf-8")
+    # Two programs that install both, and pip for the locked uv.
+    assert setup.count("pip install") == 3
+    assert setup.count('"${pip[@]}"') == 2
+    assert setup.count('"${pip[@]}" "${hashed[@]}"') == 1
+    assert setup.count('"$@" "${locked[@]}"') == setup.count('"$@" "${ours[@]}"') == 1
+    assert setup.count('"$@"') == 2
+    assert "hashed=(--require-hashes --only-binary :all:)\n" in setup
+    assert 'locked=("${hashed[@]}" -r requirements.lock)\n' in setup
+    assert "ours=(--no-deps --no-build-isolation -e .)\n" in setup
+
+
 def test_nothing_else_installs_packages_of_python() -> None:
     scripts = [*(ROOT / "scripts").iterdir(), *(ROOT / ".ci").iterdir(), *ROOT.glob(".github/**/*.y*ml")]
     texts = {path.name: path.read_text(encoding="utf-8") for path in scripts if path.is_file()}
@@ -134,11 +147,16 @@ def test_a_file_with_the_locked_hash_is_installed(checkout: Path, set_up: SetUp)
 def test_a_file_with_another_hash_than_the_locked_one_is_not_installed(checkout: Path, set_up: SetUp) -> None:
     wheel(checkout, "tampered")
     code, said, installed = set_up(f"tampered==1 --hash=sha256:{EMPTY_HASH}\n")
-    assert (code != 0, "DO NOT MATCH THE HASHES" in said or "Hash mismatch for" in said, "tampered" in installed) == (
-        True,
-        True,
-        False,
-    )
+    is_told = "DO NOT MATCH THE HASHES" in said or "Hash mismatch for" in said
+    assert (code != 0, is_told, "tampered" in installed) == (True, True, False)
+
+
+@MERGE_REQUEST
+def test_a_uv_with_another_hash_than_the_locked_one_installs_nothing(checkout: Path, set_up: SetUp) -> None:
+    digest = wheel(checkout, "fitting")
+    wheel(checkout, "uv")
+    code, _, installed = set_up(f"fitting==1 --hash=sha256:{digest}\nuv==1 --hash=sha256:{EMPTY_HASH}\n")
+    assert (code != 0, installed & {"fitting", "uv"}) == (True, set())
 
 
 @pytest.mark.soak
