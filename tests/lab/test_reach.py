@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from provisioner.inventory.files.edit import Flow, edited
+from provisioner.inventory.model.facility import Access
 from tests.hostile import GATEWAY
 
 from .deployment import Deployment, patient
@@ -117,7 +118,7 @@ class Places:
     def pushes(self, facility: str) -> bool:
         """Whether it pushes its streams, and comes to hosts as the internet does."""
         text = self._deployment.facility_file(facility).read_text(encoding="utf-8")
-        return bool(yaml.safe_load(text)["plan"].get("access") == "publish")
+        return bool(yaml.safe_load(text)["plan"].get("access") == Access.PUBLISH)
 
     def networks(self, facility: str) -> list[str]:
         """What of a site is reached by its relay."""
