@@ -24,7 +24,7 @@ from .errors import LabError
 from .patience import stretched
 
 RECIPE: Final = Path(__file__).parent / "image"
-_BASE_RECIPE: Final = ("base.Dockerfile", "base.sh", "customise.sh", "dpkg-excludes", "packages.txt")
+_BASE_RECIPE: Final = ("base.Dockerfile", "base.sh", "customise.sh", "dpkg-excludes", "empty.sh", "packages.txt")
 #: Debian's suites that an image can be made of, each with the tag of the image that is pulled for it.
 SUITES: Final = {"bookworm": "12-slim", "trixie": "13-slim"}
 USUAL: Final = "bookworm"

@@ -2,8 +2,9 @@
 ARG TAG=12-slim
 FROM debian:${TAG}
 COPY dpkg-excludes /etc/dpkg/dpkg.cfg.d/lab-excludes
-COPY packages.txt customise.sh /root/
-RUN apt-get update \
+COPY packages.txt customise.sh empty.sh /root/
+RUN mkdir /tmp/empty && sh /root/empty.sh /tmp/empty > /etc/apt/sources.list.d/empty.list \
+ && apt-get update \
  && grep -v '^#' /root/packages.txt | DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends \
  && sh /root/customise.sh \
- && rm /root/packages.txt /root/customise.sh
+ && rm -r /root/packages.txt /root/customise.sh /root/empty.sh /tmp/empty /etc/apt/sources.list.d/empty.list
