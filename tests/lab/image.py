@@ -2,21 +2,25 @@
 
 One recipe makes it of each Debian that hosts may have; the lab's own is the older one.
 
-It needs no package beyond Python's own library, so that it can be made while the others are installed.
+It needs no package beyond Python's own library, so that it can be made while the others are installed: with `--after
+PID` Docker too, whose packages that process installs.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from shutil import which
-from typing import Final
+from typing import IO, Final
 
 from .docker_cli import INSTALL, LABEL, docker
 from .docker_daemon import DockerDaemon
@@ -73,23 +77,24 @@ def _can_pull(suite: str) -> bool:
 
 
 def _import_base(tag: str, suite: str) -> None:
-    with tempfile.TemporaryFile() as log:
-        making = subprocess.Popen(["sh", str(RECIPE / "base.sh"), suite], stdout=subprocess.PIPE, stderr=log)
-        with making:
-            importing = subprocess.run(
-                ["docker", "import", "--change", f"LABEL {LABEL}=image", "-", tag],
-                stdin=making.stdout,
-                capture_output=True,
-                check=False,
-                timeout=stretched(_BUILD_SECONDS),
-            )
-        if making.returncode:
-            # What was imported from half a stream must not be taken for the image.
-            docker("image", "rm", tag, check=False)
-            log.seek(0)
-            raise LabError("base image: " + log.read().decode(errors="replace")[-3000:])
+    base = _base_system(suite)
+    base.seek(0)
+    words = ["docker", "import", "--change", f"LABEL {LABEL}=image", "-", tag]
+    importing = subprocess.run(words, stdin=base, capture_output=True, check=False, timeout=stretched(_BUILD_SECONDS))
+    _base_system.cache_clear()
     if importing.returncode:
         raise LabError(f"base image: {importing.stderr.decode(errors='replace').strip()}")
+
+
+@cache
+def _base_system(suite: str) -> IO[bytes]:
+    """The base system of a suite as an archive, in a file that has no name."""
+    base = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed with what imports it)
+    words = ["sh", str(RECIPE / "base.sh"), suite]
+    made = subprocess.run(words, stdout=base, stderr=subprocess.PIPE, check=False, timeout=stretched(_BUILD_SECONDS))
+    if made.returncode:
+        raise LabError("base image: " + made.stderr.decode(errors="replace")[-3000:])
+    return base
 
 
 def _exists(tag: str) -> bool:
@@ -119,6 +124,23 @@ def _alone() -> Iterator[None]:
         yield
 
 
-if __name__ == "__main__":
+def _make_beforehand(installing: int | None) -> None:
+    """Make the image; where Docker is being installed, first what needs none."""
+    if installing and not which("docker") and which("mmdebstrap"):
+        _base_system(USUAL)
+        # A daemon started before its package is configured would be in the way of the package's own.
+        _wait_for_end(installing)
     DockerDaemon.ensure()
     image()
+
+
+def _wait_for_end(process: int) -> None:
+    deadline = time.monotonic() + stretched(_BUILD_SECONDS)
+    while time.monotonic() < deadline and Path(f"/proc/{process}").exists():
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--after", type=int, metavar="PID", help="the process that installs Docker")
+    _make_beforehand(arguments.parse_args().after)
