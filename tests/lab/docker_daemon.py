@@ -32,7 +32,7 @@ class DockerDaemon:
         """Find the running daemon, or start one where root may; say what to install where neither can be."""
         if not shutil.which("docker"):
             raise LabError(f"Docker is missing; install it: {INSTALL}")
-        if _answers():
+        if answers():
             daemon = cls()
         elif os.geteuid() == 0 and shutil.which("dockerd"):
             daemon = cls(_start())
@@ -52,7 +52,8 @@ class DockerDaemon:
         self.process = None
 
 
-def _answers() -> bool:
+def answers() -> bool:
+    """Whether a daemon answers."""
     try:
         return docker("version", "--format", "{{.Server.Version}}", check=False, timeout=10).returncode == 0
     except LabError:
@@ -70,7 +71,7 @@ def _start() -> subprocess.Popen[bytes]:
     _STARTED.append(process)
     deadline = time.monotonic() + stretched(_START_SECONDS)
     while time.monotonic() < deadline and process.poll() is None:
-        if _answers():
+        if answers():
             return process
         time.sleep(0.3)
     if process.poll() is None:

@@ -23,7 +23,7 @@ from shutil import which
 from typing import IO, Final
 
 from .docker_cli import INSTALL, LABEL, docker
-from .docker_daemon import DockerDaemon
+from .docker_daemon import DockerDaemon, answers
 from .errors import LabError
 from .patience import stretched
 
@@ -126,7 +126,7 @@ def _alone() -> Iterator[None]:
 
 def _make_beforehand(installing: int | None) -> None:
     """Make the image; where Docker is being installed, first what needs none."""
-    if installing and not which("docker") and which("mmdebstrap"):
+    if installing and not which("dockerd") and which("mmdebstrap") and not answers():
         _base_system(USUAL)
         # A daemon started before its package is configured would be in the way of the package's own.
         _wait_for_end(installing)
