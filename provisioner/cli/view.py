@@ -256,14 +256,10 @@ def view_prune(_invocation: Invocation, shown: View, *, is_dry: bool) -> None:
 
     Example: provisioner view prune --reports /srv/reports --keys keys.toml
     """
-    old = found = shown.superseded(now())
-    while found and not is_dry:
-        for one in found:
-            with os_errors(f"{one.file} cannot be removed", "give yourself its folder"):
-                one.file.unlink(missing_ok=True)
-        # Older files that were over a bound come within it.
-        found = shown.superseded(now())
-        old = [*old, *found]
+    old = shown.superseded(now())
+    for one in () if is_dry else old:
+        with os_errors(f"{one.file} cannot be removed", "give yourself its folder"):
+            one.file.unlink(missing_ok=True)
     size = f"{counted(len(old), 'report')}, {sum(one.size for one in old) // 1024} KiB"
     click.echo(said(f"would remove {size}" if is_dry else f"removed {size}"))
 

@@ -6,7 +6,7 @@ another one's place. A file appears whole or not at all. Readers trust neither n
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -187,24 +187,25 @@ class ReportFolder:
 
     folder: Path
 
-    def bundles(self) -> Iterator[StoredBundle]:
-        """Yield the newest bundles' files of each folder, or raise `UsageError`."""
+    def bundles(self, without: Collection[StoredBundle] = ()) -> Iterator[StoredBundle]:
+        """Yield each folder's newest bundles, but some, or raise `UsageError`."""
         try:
             with os.scandir(self.folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             hint = "name the folder in which reports of controllers arrive"
             raise UsageError(f"{self.folder} cannot be read: {error.strerror}", hint=hint) from None
-        yield from _newest(listed)
+        yield from _newest(listed, without)
         for entry in listed:
             with suppress(OSError):  # it was taken away meanwhile
                 if entry.is_dir(follow_symlinks=False):
                     with os.scandir(entry.path) as entries:
-                        yield from _newest(entries)
+                        yield from _newest(entries, without)
 
 
-def _newest(entries: Iterable[os.DirEntry[str]]) -> list[StoredBundle]:
-    return heapq.nlargest(MOST_FILES, _stored(entries), key=lambda one: (one.changed, one.file))
+def _newest(entries: Iterable[os.DirEntry[str]], without: Collection[StoredBundle]) -> list[StoredBundle]:
+    stored = (one for one in _stored(entries) if one not in without)
+    return heapq.nlargest(MOST_FILES, stored, key=lambda one: (one.changed, one.file))
 
 
 def _stored(entries: Iterable[os.DirEntry[str]]) -> Iterator[StoredBundle]:

@@ -8,7 +8,7 @@ back.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -102,8 +102,11 @@ class View:
 
         Raises `StateError` or `UsageError`.
         """
+        return self._country(now, ())
+
+    def _country(self, now: datetime, without: Collection[StoredBundle]) -> Country:
         trust = self.trust
-        self._open_files(trust)
+        self._open_files(trust, without)
         heads = self._read_heads()
         standings = [self._standing(name, trust, heads.get(name), now) for name in trust.controllers]
         self._forget(standings)
@@ -113,21 +116,27 @@ class View:
     def superseded(self, now: datetime) -> Sequence[StoredBundle]:
         """Return files from before each current controller's last two whole reports.
 
-        Those of a doubted controller are evidence, and stay.
+        Those of a doubted controller are evidence, and stay. Older files over a bound are counted after newer ones.
         """
+        old = set[StoredBundle]()
+        while found := self._superseded(now, old):
+            old.update(found)
+        return sorted(old, key=lambda one: one.file)
+
+    def _superseded(self, now: datetime, without: Collection[StoredBundle]) -> Sequence[StoredBundle]:
         begins = {
             one.controller.inventory: one.whole_numbers[-_KEPT_WHOLES]
-            for one in self.country(now).standings
+            for one in self._country(now, without).standings
             if one.is_current and len(one.whole_numbers) >= _KEPT_WHOLES
         }
         read = [(stored, one.link) for stored, one in self._files.items() if one.link]
         return [stored for stored, link in read if link.sequence < begins.get(link.inventory, 0)]
 
-    def _open_files(self, trust: Trust) -> None:
+    def _open_files(self, trust: Trust, without: Collection[StoredBundle]) -> None:
         kept, self._files = self._files, {}
         used = Counter[str]()
         full: dict[str, Sequence[_Read]] = defaultdict(list)
-        for stored in self.folder.bundles():
+        for stored in self.folder.bundles(without):
             one = kept.get(stored)
             if one is None or (one.is_over and used[one.key] < _MOST_OF_KEY):
                 one = _read(stored, trust, used)

@@ -453,6 +453,7 @@ def test_one_key_takes_neither_memory_nor_time_of_the_others(
     with monkeypatch.context() as patch:
         patch.setattr("provisioner.ministry.view.read_bundle", None)
         assert view.country(NOW).findings == (told,), "a file that stays shut is not read again"
+    assert "would remove 10 reports" in ministry.run("prune", "--dry-run")[1]
     assert "removed 10 reports" in ministry.run("prune")[1]
     assert view.country(NOW).findings == ()
 
@@ -508,7 +509,7 @@ def test_a_file_that_goes_or_is_exchanged_while_it_is_read_stops_no_view(
     ministry.send(later)
     assert ministry.view.country(NOW).current == 2
     listed = [one for one in ministry.view.folder.bundles() if one.file.name != bundle.bundle_name(later)]
-    monkeypatch.setattr(ReportFolder, "bundles", lambda _folder: iter(listed))
+    monkeypatch.setattr(ReportFolder, "bundles", lambda *_: iter(listed))
     first.file.unlink()
     if exchanged:
         first.file.write_text(exchanged)
