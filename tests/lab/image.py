@@ -77,11 +77,13 @@ def _can_pull(suite: str) -> bool:
 
 
 def _import_base(tag: str, suite: str) -> None:
-    base = _base_system(suite)
-    base.seek(0)
     words = ["docker", "import", "--change", f"LABEL {LABEL}=image", "-", tag]
-    importing = subprocess.run(words, stdin=base, capture_output=True, check=False, timeout=stretched(_BUILD_SECONDS))
-    _base_system.cache_clear()
+    with _base_system(suite) as base:
+        _base_system.cache_clear()
+        base.seek(0)
+        importing = subprocess.run(
+            words, stdin=base, capture_output=True, check=False, timeout=stretched(_BUILD_SECONDS)
+        )
     if importing.returncode:
         raise LabError(f"base image: {importing.stderr.decode(errors='replace').strip()}")
 
@@ -93,6 +95,7 @@ def _base_system(suite: str) -> IO[bytes]:
     words = ["sh", str(RECIPE / "base.sh"), suite]
     made = subprocess.run(words, stdout=base, stderr=subprocess.PIPE, check=False, timeout=stretched(_BUILD_SECONDS))
     if made.returncode:
+        base.close()
         raise LabError("base image: " + made.stderr.decode(errors="replace")[-3000:])
     return base
 
