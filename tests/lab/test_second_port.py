@@ -64,7 +64,8 @@ def test_a_site_whose_line_passes_one_port_alone_is_connected_by_it(narrow: Depl
     carrier = narrow.root / f"carriers/{RELAY.carrier}.yml"
     narrow.substitute(carrier, r"(\n +)(endpoint: )", rf"\g<1>further_wireguard_ports: [{PORT}]\g<1>\g<2>")
     plan = narrow.document("plan")
-    reason = f"the port of the relay that its gateway dials 51820 → {PORT}"
+    usual = lab.exec(RELAY.name, ["wg", "show", "wg-prov", "listen-port"]).stdout.strip()
+    reason = f"the port of the relay that its gateway dials {usual} → {PORT}"
     named = [(need["facility"], need["relay"], need["reason"]) for need in plan["site_packages"]]
     assert named == [(SITE.facility, RELAY.name, reason)]
     # The site's own paths are down as they were: what the gate holds a change to is what is up.
