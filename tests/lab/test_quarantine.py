@@ -81,7 +81,8 @@ def test_a_refused_password_is_tried_three_times_at_most_and_comes_back_with_ano
     deployment.write_logins()
     plan = deployment.document("plan", *ONLY)
     assert {c["name"] for c in plan["changes"] if c["resource"] == "path"} == set(MINE)
-    assert all("comes back" in c["reason"] for c in plan["changes"] if c["resource"] == "path")
+    assert [one["path"] for one in plan["quarantined"]] == MINE
+    assert not [c for c in plan["changes"] if "quarantine" in c["reason"]], "a reviewed plan stays valid"
     applied = deployment.document("apply", "--yes", *ONLY)
     assert (applied["outcome"], applied["remaining"]) == ("applied", [])
     assert quarantined(deployment) == []
