@@ -102,16 +102,18 @@ class View:
 
         Raises `StateError` or `UsageError`.
         """
-        return self._country(now, ())
-
-    def _country(self, now: datetime, without: Collection[StoredBundle]) -> Country:
         trust = self.trust
+        return country_of(trust, self._standings(trust, now), now, self._told(trust))
+
+    def _standings(
+        self, trust: Trust, now: datetime, without: Collection[StoredBundle] = ()
+    ) -> Sequence[ControllerState]:
         self._open_files(trust, without)
         heads = self._read_heads()
         standings = [self._standing(name, trust, heads.get(name), now) for name in trust.controllers]
         self._forget(standings)
         self._keep_heads(heads, standings)
-        return country_of(trust, standings, now, self._told(trust))
+        return standings
 
     def superseded(self, now: datetime) -> Sequence[StoredBundle]:
         """Return files from before each current controller's last two whole reports.
@@ -126,7 +128,7 @@ class View:
     def _superseded(self, now: datetime, without: Collection[StoredBundle]) -> Sequence[StoredBundle]:
         begins = {
             one.controller.inventory: one.whole_numbers[-_KEPT_WHOLES]
-            for one in self._country(now, without).standings
+            for one in self._standings(self.trust, now, without)
             if one.is_current and len(one.whole_numbers) >= _KEPT_WHOLES
         }
         read = [(stored, one.link) for stored, one in self._files.items() if one.link]
