@@ -98,7 +98,8 @@ def node_of_the_lab(
             own_machine(lab, "node") as node_at,
             broker_of(folder, str(broker_at.address), broker_at.inside) as broker,
         ):
-            nodes = broker.write_files(folder, CARRIER, [lab.subnet(Network.MGMT)], key)
+            program = f'mediamtx = ["{deployment.engine.sha256}"]\n'
+            nodes = broker.write_files(folder, CARRIER, [lab.subnet(Network.MGMT)], key, program)
             deployment.variables["PROVISIONER_NODES"] = str(nodes)
             one = made(NodePlace(deployment, folder, broker, broker_at, node_at))
             one.start()

@@ -190,8 +190,7 @@ class NodeInImage(NodeOfTheLab):
         super().__init__(place)
         self._lab, self._tag, self._files = place.deployment.lab, tag, place.folder / "image"
         self.name = f"{self._lab.project}-node-image"
-        own_lines = f'state = "/var/lib/provisioner"\nmediamtx = ["{place.deployment.engine.sha256}"]'
-        text = self.file.read_text(encoding="utf-8").replace('state = "state"', own_lines)
+        text = self.file.read_text(encoding="utf-8").replace('state = "state"', 'state = "/var/lib/provisioner"')
         own = place.broker.broker(node_name(CARRIER))
         self._files.mkdir(mode=0o500)
         for file in (own.ca, own.certificate, own.certificate_key, place.folder / "node.key", place.folder / "ssh_key"):
