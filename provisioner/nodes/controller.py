@@ -27,6 +27,10 @@ _SOON_S: Final = 0.5  #: Wait for answers that are missing at the unit's end.
 
 _NO_UNIT: Final = "0" * 32
 
+_SLOWEST_LINK: Final = 10**6  #: Bytes a second to the slowest node; a unit is not sent again while it travels.
+
+_MOST_TRANSIT_S: Final = 100.0  #: A node takes no unit that may begin later than 120 s after it was sent.
+
 
 @dataclass(frozen=True, slots=True)
 class NodePace:
@@ -36,6 +40,11 @@ class NodePace:
     ask: float = 3.0  #: First interval of queries about a silent unit; it doubles each time.
     most_ask: float = 24.0  #: The longest interval.
     margin: float = 20.0  #: Extra time for Ansible at the node and for transport.
+
+    def with_transit(self, size: int) -> "NodePace":
+        """Return the pace until the node has a unit of `size` bytes."""
+        transit = min(size / _SLOWEST_LINK, _MOST_TRANSIT_S)
+        return NodePace(self.begin + transit, self.ask + transit, self.most_ask + transit, self.margin + transit)
 
 
 @dataclass
@@ -115,7 +124,7 @@ class NodeRunner(OpenRunner):
         """Yield a unit's answers until all came or the time is over."""
         missing = {call.spec.id for call in calls}
         payload = pack_unit(__version__, calls, timeout_s, keeps)
-        pace, started = self._pace, time.monotonic()
+        pace, started = self._pace.with_transit(len(payload)), time.monotonic()
         until, begin_by = started + timeout_s + pace.margin, time.time() + pace.begin
         reason, failure, is_sent, is_taken = "", "", False, False
         ask_s, next_ask, hint = pace.ask, started, ""
@@ -133,7 +142,8 @@ class NodeRunner(OpenRunner):
                 is_late = not is_taken and time.time() > begin_by + pace.ask
                 reason = _not_taken(waiting.carrier, pace) if is_late else ""
                 continue
-            is_taken, ask_s, failure, hint = True, pace.ask, "", _hint(waiting.carrier)
+            is_taken, pace, failure, hint = True, self._pace, "", _hint(waiting.carrier)
+            ask_s = pace.ask
             with self._lock:
                 self._kept[waiting.carrier] = report.keeps
             if report.lacks and keeps:

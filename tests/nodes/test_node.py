@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provisioner.base.text import HostName
 from provisioner.hosts.call_target import TargetHost
@@ -378,19 +380,33 @@ def test_a_large_file_comes_once_and_is_kept_for_who_comes_next(tmp_path: Path) 
     artefact, hosts, post = tmp_path / "mediamtx", CountingHosts(), Post()
     artefact.write_bytes(bytes(range(256)) * 4000)
     call = apply_of(host_of(1), artefact)
-    with both_ends(post, tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
+    # A repeated unit has its file with it: no clock of the test's machine repeats one here.
+    patient = replace(QUICK, ask=60.0, most_ask=60.0)
+    with both_ends(post, tmp_path, hosts=hosts, rules=naming(artefact), pace=patient) as (runner, _):
         for _ in range(3):
             assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
         travelled = sum(len(part) for part in post.seen)
     assert hosts.artefacts == [artefact.read_bytes()] * 3
     assert travelled < 2 * artefact.stat().st_size
     again = Post()
-    with both_ends(again, tmp_path, hosts=hosts, rules=naming(artefact)) as (runner, _):
+    with both_ends(again, tmp_path, hosts=hosts, rules=naming(artefact), pace=patient) as (runner, _):
         # Of a node that was started anew a controller hears what it keeps with its first look.
         runner.call([call_of(host_of(2))], timeout_s=5)
         assert runner.call([call], timeout_s=5)["relay-1"].outcome is CallOutcome.ANSWERED
         assert sum(len(part) for part in again.seen) < artefact.stat().st_size
     assert len(hosts.artefacts) == 4
+
+
+@given(size=st.integers(0, 10**12))
+def test_a_unit_is_not_sent_again_or_given_up_while_it_travels(size: int) -> None:
+    own = NodePace()
+    pace, transit_s = own.with_transit(size), min(size / 10**6, 100.0)
+    assert pace.ask >= own.ask + transit_s
+    assert pace.most_ask >= pace.ask
+    assert pace.begin > pace.ask
+    # A node refuses units that are to begin later than two minutes after they were sent.
+    assert pace.begin <= 120
+    assert pace.margin >= own.margin + transit_s
 
 
 @NODE
