@@ -44,7 +44,8 @@ def run(argv: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None,
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         adopt_orphans()
         reap_orphans()
-        # Docker's daemon, where the bench has started it: it belongs to no side.
+        # Docker's daemon, where the bench has started it, and with it all that starts in a container: the hosts'
+        # own counters have that.
         running = frozenset(_cpu_of_living())
         before = children_cpu(running)
         started = time.monotonic()
@@ -103,15 +104,14 @@ def children_cpu(without: Collection[int] = ()) -> float:
     """User and system seconds of all processes below: those that were waited for, and those that live.
 
     Args:
-        without: living processes that do not count.
+        without: living processes that do not count, nor does what they start.
     """
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    living = sum(seconds for pid, seconds in _cpu_of_living().items() if pid not in without)
-    return usage.ru_utime + usage.ru_stime + living
+    return usage.ru_utime + usage.ru_stime + sum(_cpu_of_living(without).values())
 
 
-def _cpu_of_living() -> dict[int, float]:
-    """The seconds of this process and of each living one below, with those of the children it waited for."""
+def _cpu_of_living(without: Collection[int] = ()) -> dict[int, float]:
+    """The seconds of each living process below this one, with those of the children it waited for."""
     parents, seconds = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
@@ -119,7 +119,6 @@ def _cpu_of_living() -> dict[int, float]:
             parents[int(stat.parent.name)] = int(fields[1])
             seconds[int(stat.parent.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     found, new = set[int](), {os.getpid()}
-    while new:
-        new = {pid for pid, parent in parents.items() if parent in new} - found
+    while new := {pid for pid, parent in parents.items() if parent in new} - found - set(without):
         found |= new
     return {pid: seconds[pid] for pid in found}

@@ -1,5 +1,7 @@
 """What the bench plans with: a country's inventory, not only a district's."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,33 @@ from tests.bench import country, fleet, nights, picture, planning
 from tests.bench.figures import Figure, Part, Ratio
 
 _CAMERAS = 60
+
+#: A service runs since before; within the measured command it starts a process that takes one second of processor.
+_BESIDE_A_SERVICE = '''
+import os, subprocess, sys
+from tests.bench.child import run
+
+BUSY = """import time
+while time.process_time() < 1:
+    pass
+open("ready", "w").close()
+time.sleep(60)"""
+SERVICE = f"""import subprocess, sys
+open("go").close()
+subprocess.run([sys.executable, "-c", {BUSY!r}])"""
+COMMAND = """import time
+open("go", "w").close()
+open("ready").close()
+while time.process_time() < 0.1:
+    pass"""
+os.mkfifo("go")
+os.mkfifo("ready")
+service = subprocess.Popen([sys.executable, "-c", SERVICE], start_new_session=True)
+try:
+    print(run([sys.executable, "-c", COMMAND], os.environ).cpu)
+finally:
+    os.killpg(service.pid, 9)
+'''
 
 
 @pytest.mark.soak
@@ -51,6 +80,12 @@ def test_a_ratio_to_what_no_clock_could_measure_is_left_open() -> None:
     part = Part("rollout", (role, call), (Ratio("role / transaction, CPU", role, call),), ())
     assert [(ratio["min"], ratio["median"]) for ratio in part.document()["ratios"]] == [(None, 600.0)]
     assert "ratio  role / transaction, CPU       -     600.00" in "\n".join(part.lines())
+
+
+def test_what_a_service_starts_meanwhile_is_no_cost_of_a_command(tmp_path: Path) -> None:
+    argv, root = [sys.executable, "-c", _BESIDE_A_SERVICE], str(Path(__file__).parents[2])
+    done = subprocess.run(argv, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, check=True)
+    assert 0.1 <= float(done.stdout) < 0.8
 
 
 def test_a_country_is_verified_over_simulated_hosts_and_measured(tmp_path: Path) -> None:
