@@ -59,12 +59,15 @@ def propose(
     rows = list(read_rows)
     errors: list[Finding] = []
     unsure: frozenset[RowPlace] = frozenset()
+    checked: dict[str, _CheckedEdit] = {}
     for number in range(_MOST_ROUNDS):
         attempt = _Attempt(baseline, contacts, unsure)
         attempt.work(rows, report_missing=not errors)
-        if newly_unsure := attempt.rows_matched_by_name() - unsure:
+        newly_unsure = attempt.rows_matched_by_name() - unsure
+        if newly_unsure and number < _MOST_ROUNDS - 2:
             unsure |= newly_unsure
             continue
+        attempt.check_edits(checked)
         errors += [f for f in attempt.findings if f.remark.level is FindingLevel.ERROR]
         bad_places = attempt.places_with_errors()
         if number == _MOST_ROUNDS - 2:  # a chain that long is no table of this world: no row of it is taken
@@ -210,16 +213,25 @@ class _Attempt:
             self._bad |= {value.record.place for value in draft.wanted_values}
             return
         self.edits[draft.facility] = edit
-        if not edit.changed:
-            return
-        judged = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
-        self.findings += judged.findings
-        self._bad |= {row.place for row in judged.bad_rows}
-        if judged.signed:
-            self.resign[draft.facility] = judged.signed
-            remark = warning("sign-off-needed", facility=draft.facility, parties=", ".join(judged.signed))
-            rows = self.rows_of(FormKind.CAMERAS).get(draft.facility, [first])
-            self.findings.append(rows[0].finding(remark, "", draft.facility))
+
+    def check_edits(self, checked: dict[str, "_CheckedEdit"]) -> None:
+        """Check changed files with model and rules; an edit of an earlier attempt is not checked again."""
+        for facility, edit in self.edits.items():
+            if not edit.changed:
+                continue
+            draft = self.drafts[facility]
+            known = checked.get(facility)
+            if known is None or known[:2] != (edit, draft.lan):
+                judged = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
+                known = checked[facility] = (edit, draft.lan, judged)
+            judged = known[2]
+            self.findings += judged.findings
+            self._bad |= {row.place for row in judged.bad_rows}
+            if judged.signed:
+                self.resign[facility] = judged.signed
+                remark = warning("sign-off-needed", facility=facility, parties=", ".join(judged.signed))
+                rows = self.rows_of(FormKind.CAMERAS).get(facility, [draft.wanted_values[0].record])
+                self.findings.append(rows[0].finding(remark, "", facility))
 
     def places_with_errors(self) -> set[RowPlace]:
         with_errors = {
@@ -274,6 +286,9 @@ class RuleCheck:
     findings: tuple[Finding, ...]  #: New problems, at their cells.
     bad_rows: tuple[ReadRow, ...]  #: The rows that cause errors.
     signed: tuple[str, ...] = ()  #: The parties whose sign-offs become invalid.
+
+
+_CheckedEdit = tuple[FacilityEdit, str | None, RuleCheck]  #: With the LAN that it was checked with.
 
 
 class _CellPositions:
