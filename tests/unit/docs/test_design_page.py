@@ -97,6 +97,7 @@ def test_every_dependency_is_used_by_the_package() -> None:
     imported = {
         "ansible-core": None,
         "nats-py": "nats",
+        "phonenumberslite": "phonenumbers",
         "psycopg": None,
         "pyjwt": "jwt",
         "python-docx": "docx",

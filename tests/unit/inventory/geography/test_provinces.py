@@ -6,11 +6,22 @@ from collections import Counter
 from datetime import date
 from itertools import pairwise
 
-import phonenumbers
 import pytest
-from phonenumbers import geocoder
 
 from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, by_name, collisions, merged_into, provinces
+
+#: Area codes since 2017, as the places of the library `phonenumbers` 9.0.43 have them.
+_NUMBERING_PLAN = """
+024 ha-noi; 028 ho-chi-minh; 0203 quang-ninh; 0204 bac-giang; 0205 lang-son; 0206 cao-bang; 0207 tuyen-quang; 0208
+thai-nguyen; 0209 bac-kan; 0210 phu-tho; 0211 vinh-phuc; 0212 son-la; 0213 lai-chau; 0214 lao-cai; 0215 dien-bien;
+0216 yen-bai; 0218 hoa-binh; 0219 ha-giang; 0220 hai-duong; 0221 hung-yen; 0222 bac-ninh; 0225 hai-phong; 0226 ha-nam;
+0227 thai-binh; 0228 nam-dinh; 0229 ninh-binh; 0232 quang-binh; 0233 quang-tri; 0234 thua-thien-hue; 0235 quang-nam;
+0236 da-nang; 0237 thanh-hoa; 0238 nghe-an; 0239 ha-tinh; 0251 dong-nai; 0252 binh-thuan; 0254 ba-ria-vung-tau; 0255
+quang-ngai; 0256 binh-dinh; 0257 phu-yen; 0258 khanh-hoa; 0259 ninh-thuan; 0260 kon-tum; 0261 dak-nong; 0262 dak-lak;
+0263 lam-dong; 0269 gia-lai; 0270 vinh-long; 0271 binh-phuoc; 0272 long-an; 0273 tien-giang; 0274 binh-duong; 0275
+ben-tre; 0276 tay-ninh; 0277 dong-thap; 0290 ca-mau; 0291 bac-lieu; 0292 can-tho; 0293 hau-giang; 0294 tra-vinh; 0296
+an-giang; 0297 kien-giang; 0299 soc-trang
+"""
 
 OLD, NEW = (provinces(scheme) for scheme in SCHEMES)
 
@@ -96,8 +107,6 @@ def test_another_list_is_refused_with_the_two_that_there_are() -> None:
 
 
 def test_every_area_code_is_of_the_province_that_the_numbering_plan_names() -> None:
-    for province in provinces("gso-2021"):
-        (area_code,) = province.area_codes
-        subscriber = "38541234"[: 11 - len(area_code)]
-        number = phonenumbers.parse(area_code + subscriber, "VN")
-        assert by_name(geocoder.description_for_number(number, "vi"), "gso-2021") == province
+    assert {province.slug: province.area_codes for province in provinces("gso-2021")} == {
+        slug: (code,) for code, slug in (entry.split() for entry in _NUMBERING_PLAN.split(";"))
+    }
