@@ -1,5 +1,6 @@
 """A Docker daemon to work with: the one that runs, or one started here."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ class DockerDaemon:
         if answers():
             daemon = cls()
         elif os.geteuid() == 0 and shutil.which("dockerd"):
-            daemon = cls(_start())
+            daemon = cls(_start_alone())
         elif os.geteuid() == 0:
             raise LabError(f"no Docker daemon answers and dockerd is not installed; install it: {INSTALL}")
         else:
@@ -60,9 +61,16 @@ def answers() -> bool:
         return False
 
 
+def _start_alone() -> subprocess.Popen[bytes] | None:
+    """Start a daemon unless another lab that begins just now has done so."""
+    _LOG.parent.mkdir(mode=0o755, exist_ok=True)
+    with _LOG.with_suffix(".lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return None if answers() else _start()
+
+
 def _start() -> subprocess.Popen[bytes]:
     _mount_control_groups()
-    _LOG.parent.mkdir(mode=0o755, exist_ok=True)
     with _LOG.open("ab") as log:
         # A session of its own: Ctrl-C in the terminal ends a test run, not the daemon of the kept labs.
         process = subprocess.Popen(
