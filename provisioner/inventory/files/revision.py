@@ -39,13 +39,11 @@ _MOST_BYTES: Final = 1024 * 1024 * 1024
 #: 120 bytes a file. A few kilobytes of trees that contain each other would list without end.
 _MOST_BYTES_OF_LIST: Final = 24 * 1024 * 1024
 MOST_BYTES_OF_ONE: Final = 32 * 1024 * 1024  #: As the lock.
-_OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA1_DIGITS: Final = 40
 _NAME_ONE: Final = "name a branch, a tag or a commit of the inventory's repository, e.g. origin/main"
 _WHOLE: Final = "the clone has not the whole history: git fetch --unshallow"
 _PARTIAL: Final = "the clone is a partial one: git fetch --refetch --no-filter"
 _FSCK: Final = "run `git fsck` there, or fetch again"
-_MISSING: Final = "BAD"  #: Git's size of a missing object.
 _LOOK: Final = "look at that revision with Git itself: no inventory is like that"
 
 
@@ -269,25 +267,34 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
         if ask_git(checkout, "ls-tree", "--full-tree", commit, "--", *filter(None, [folder])).code:
             raise _lacking(checkout, name) from None
         raise UsageError(none[0], hint=none[1]) from None
-    listing = ("ls-tree", "-r", "-z", "--long", "--full-tree", tree)
+    listing = ("ls-tree", "-r", "-z", "--full-tree", tree)
     done = ask_git(checkout, *listing, most_bytes=_MOST_BYTES_OF_LIST)
     if done.code:
         raise _lacking(checkout, name)
     entries = done.output.decode("utf-8", "surrogateescape").split("\0")[:-1]
     if len(entries) > MOST_FILES:
         raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {MOST_FILES}", hint=_LOOK)
-    blobs = [blob for entry in entries if (blob := _blob(entry, name, endings))]
-    if missing := next((blob for blob in blobs if blob.size < 0), None):
-        raise _lacking(checkout, missing.path)
-    if not any(blob.path == "inventory.yml" for blob in blobs):
+    files = [named for entry in entries if (named := _named_object(entry, name, endings))]
+    objects = {blob for _, blob in files}
+    if len(files) - len(objects) > _MOST_ALIKE:
+        raise UsageError(f"{name} holds {len(files)} files of {len(objects)} contents", hint=_LOOK)
+    sizes = _sizes(checkout, objects, name)
+    if missing := next((path for path, blob in files if blob not in sizes), None):
+        raise _lacking(checkout, missing)
+    if not any(path == "inventory.yml" for path, _ in files):
         raise UsageError(none[0], hint=none[1])
-    _refuse_large(blobs, name)
+    blobs = [_Blob(path, blob, sizes[blob]) for path, blob in files]
+    if large := next((blob for blob in blobs if blob.size > MOST_BYTES_OF_ONE), None):
+        raise UsageError(f"{name} holds {_printable_path(large.path)}, which has {large.size} bytes", hint=_LOOK)
+    if sum(blob.size for blob in blobs) > _MOST_BYTES:
+        raise UsageError(f"{name} holds more than {_MOST_BYTES // 2**20} MiB", hint=_LOOK)
     return blobs
 
 
-def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
+def _named_object(entry: str, name: str, endings: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return the path and the object of a file that is read."""
     head, _, path = entry.partition("\t")
-    mode, kind, blob, size = head.split()
+    mode, kind, blob = head.split()
     parts = path.split("/")
     if parts[0] == _CONTACTS:
         return None
@@ -296,7 +303,17 @@ def _blob(entry: str, name: str, endings: tuple[str, ...]) -> _Blob | None:
     if kind != "blob" or not mode.startswith(_FILE):
         hint = "check that revision out elsewhere, and compare the two folders there"
         raise UsageError(f"{name} holds a link at {_printable_path(path)}, which is not followed", hint=hint)
-    return _Blob(path, blob, -1 if size == _MISSING else int(size)) if path.endswith(endings) else None
+    return (path, blob) if path.endswith(endings) else None
+
+
+def _sizes(checkout: Checkout, objects: Collection[str], name: str) -> dict[str, int]:
+    """Return the bytes of those objects that are there; each is looked up once, however many trees contain it."""
+    request = "".join(f"{blob}\n" for blob in objects).encode()
+    done = ask_git(checkout, "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=request)
+    if done.code:
+        raise _lacking(checkout, name)
+    found = (line.split() for line in done.output.decode().splitlines())
+    return {blob: int(size) for blob, size in found if size.isdecimal()}
 
 
 def _is_no_name(part: str) -> bool:
@@ -306,17 +323,6 @@ def _is_no_name(part: str) -> bool:
 
 def _printable_path(path: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in path)
-
-
-def _refuse_large(blobs: Sequence[_Blob], name: str) -> None:
-    for blob in blobs:
-        if blob.size > MOST_BYTES_OF_ONE or not _OBJECT.fullmatch(blob.object):
-            raise UsageError(f"{name} holds {_printable_path(blob.path)}, which has {blob.size} bytes", hint=_LOOK)
-    contents = len({blob.object for blob in blobs})
-    if len(blobs) - contents > _MOST_ALIKE:
-        raise UsageError(f"{name} holds {len(blobs)} files of {contents} contents", hint=_LOOK)
-    if sum(blob.size for blob in blobs) > _MOST_BYTES:
-        raise UsageError(f"{name} holds more than {_MOST_BYTES // 2**20} MiB", hint=_LOOK)
 
 
 def _lay_out(folder: Path, blobs: Sequence[_Blob], checkout: Checkout, name: str) -> None:
