@@ -29,7 +29,7 @@ _NO_UNIT: Final = "0" * 32
 
 _SLOWEST_LINK: Final = 10**6  #: Bytes a second to the slowest node; a unit is not sent again while it travels.
 
-_MOST_TRANSIT_S: Final = 100.0  #: A node takes no unit that may begin later than 120 s after it was sent.
+_LATEST_BEGIN_S: Final = 115.0  #: A node takes no unit that may begin later than 120 s after it was sent.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class NodePace:
 
     def with_transit(self, size: int) -> "NodePace":
         """Return the pace until the node has a unit of `size` bytes."""
-        transit = min(size / _SLOWEST_LINK, _MOST_TRANSIT_S)
+        transit = min(size / _SLOWEST_LINK, max(0.0, _LATEST_BEGIN_S - self.begin))
         return NodePace(self.begin + transit, self.ask + transit, self.most_ask + transit, self.margin + transit)
 
 
@@ -130,7 +130,9 @@ class NodeRunner(OpenRunner):
         ask_s, next_ask, hint = pace.ask, started, ""
         while missing and not reason and time.monotonic() < until:
             if time.monotonic() >= next_ask:
-                failure, hint = self._send_or_query(waiting.carrier, unit, b"" if is_taken else payload, begin_by)
+                # A unit that could not arrive in time any more is asked about and not repeated.
+                is_query = is_taken or (is_sent and time.time() + pace.ask - self._pace.ask > begin_by)
+                failure, hint = self._send_or_query(waiting.carrier, unit, b"" if is_query else payload, begin_by)
                 # A lost broker may come back; started units go on without it.
                 reason = "" if is_sent else failure
                 hint = hint if failure else _hint(waiting.carrier)
@@ -139,7 +141,7 @@ class NodeRunner(OpenRunner):
                 continue
             report = _next_report(waiting, min(next_ask, until))
             if report is None:
-                is_late = not is_taken and time.time() > begin_by + pace.ask
+                is_late = not is_taken and time.time() > begin_by + self._pace.ask
                 reason = _not_taken(waiting.carrier, pace) if is_late else ""
                 continue
             is_taken, pace, failure, hint = True, self._pace, "", _hint(waiting.carrier)

@@ -215,7 +215,7 @@ class _Attempt:
         self.edits[draft.facility] = edit
 
     def check_edits(self, checked: dict[str, "_CheckedEdit"]) -> None:
-        """Check changed files with model and rules; an edit of an earlier attempt is not checked again."""
+        """Check changed files with model and rules, unless `checked` has them."""
         for facility, edit in self.edits.items():
             if not edit.changed:
                 continue
@@ -282,7 +282,6 @@ class _Attempt:
 class RuleCheck:
     """The result of the rules for an edit."""
 
-    facility: Facility | None  #: The edited facility; `None` if the model refuses it.
     findings: tuple[Finding, ...]  #: New problems, at their cells.
     bad_rows: tuple[ReadRow, ...]  #: The rows that cause errors.
     signed: tuple[str, ...] = ()  #: The parties whose sign-offs become invalid.
@@ -353,7 +352,7 @@ def check_edit(edit: FacilityEdit, inventory: Inventory, lan: str | None, today:
     ]
     findings = [_finding(problem, positions) for problem in problems]
     bad = [positions.numbered[p.line - 1].record for p in problems if p.severity is Severity.ERROR and p.line]
-    return RuleCheck(new, tuple(findings), tuple(bad), _parties_to_sign_again(old, new))
+    return RuleCheck(tuple(findings), tuple(bad), _parties_to_sign_again(old, new))
 
 
 def _problems_of_facility(
@@ -392,7 +391,7 @@ def _refused_values(edit: FacilityEdit, positions: _CellPositions, refusal: Vali
             fills = (("where", where), ("facility", edit.facility))
             findings.append(_finding_at(origin, Remark("value-refused", FindingLevel.ERROR, fills)))
             rows.append(origin.record)
-    return RuleCheck(None, tuple(findings), tuple(rows))
+    return RuleCheck(tuple(findings), tuple(rows))
 
 
 def _parties_to_sign_again(old: Facility | None, new: Facility) -> tuple[str, ...]:

@@ -275,14 +275,14 @@ def _blobs(checkout: Checkout, root: Path, commit: str, name: str, endings: tupl
     if len(entries) > MOST_FILES:
         raise UsageError(f"{name} holds {len(entries)} files, an inventory at most {MOST_FILES}", hint=_LOOK)
     files = [named for entry in entries if (named := _named_object(entry, name, endings))]
+    if not any(path == "inventory.yml" for path, _ in files):
+        raise UsageError(none[0], hint=none[1])
     objects = {blob for _, blob in files}
     if len(files) - len(objects) > _MOST_ALIKE:
         raise UsageError(f"{name} holds {len(files)} files of {len(objects)} contents", hint=_LOOK)
     sizes = _sizes(checkout, objects, name)
     if missing := next((path for path, blob in files if blob not in sizes), None):
         raise _lacking(checkout, missing)
-    if not any(path == "inventory.yml" for path, _ in files):
-        raise UsageError(none[0], hint=none[1])
     blobs = [_Blob(path, blob, sizes[blob]) for path, blob in files]
     if large := next((blob for blob in blobs if blob.size > MOST_BYTES_OF_ONE), None):
         raise UsageError(f"{name} holds {_printable_path(large.path)}, which has {large.size} bytes", hint=_LOOK)
@@ -307,7 +307,7 @@ def _named_object(entry: str, name: str, endings: tuple[str, ...]) -> tuple[str,
 
 
 def _sizes(checkout: Checkout, objects: Collection[str], name: str) -> dict[str, int]:
-    """Return the bytes of those objects that are there; each is looked up once, however many trees contain it."""
+    """Return the sizes of existing objects; Git opens each once."""
     request = "".join(f"{blob}\n" for blob in objects).encode()
     done = ask_git(checkout, "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=request)
     if done.code:
