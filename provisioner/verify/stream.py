@@ -42,6 +42,8 @@ _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
 # So often a stream ended within the log's last minute and a half: it does so again and again.
 _MANY_ENDS = 2
+# A look of a verification takes less: an end after longer was in front of another reader, e.g. of a camera's restart.
+_SOON_S = 30.0
 # Who waits for a key frame for longer than that need not expect one.
 _NEVER_S = 60.0
 # Who sent for less than that before MediaMTX ended its stream sent nothing.
@@ -131,8 +133,9 @@ def _ends_again(case: Case) -> bool:
 
     One on demand starts only for a reader, so that a single end, soon after its start, was in front of one.
     """
-    soon = case.target.path.on_demand and case.ends["lasted_s"] is not None
-    return _ends(case) >= (1 if soon else _MANY_ENDS)
+    lasted_s = case.ends["lasted_s"]
+    is_soon = case.target.path.on_demand and lasted_s is not None and lasted_s < _SOON_S
+    return _ends(case) >= (1 if is_soon else _MANY_ENDS)
 
 
 def _cause_by_ending(case: Case) -> tuple[Cause, str] | None:
