@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, by_name, collisions, merged_into, provinces
+from provisioner.inventory.geography import SCHEMES, UnknownSchemeError, collisions, merged_into, provinces
 
 #: Area codes since 2017, as the places of the library `phonenumbers` 9.0.43 have them.
 _NUMBERING_PLAN = """
