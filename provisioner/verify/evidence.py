@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from provisioner.base.errors import UnreadableError
 from provisioner.desired.spec import HostSpec, MediaPath
@@ -23,6 +24,8 @@ from provisioner.verify.result import DeviceAccount, accounts_in
 _CODECS = {"hevc": "h265"}
 _UNAUTHORIZED = 401
 _ENDPOINT = re.compile(r"rtsps?://([^/\s]+):(\d{1,5})(?:/|$)")
+
+LONGEST_S: Final = 60.0  #: The most seconds of a full look, if key frames are rare.
 
 NOWHERE: Device = ("", 0)  #: The device of a path that its site pushes, since relays do not connect to it.
 

@@ -17,11 +17,11 @@ from provisioner.base.text import counted, msg
 from provisioner.hosts.answers import wire
 from provisioner.verify.case import NOT_DUE, PASSED, Case, Check, failed, not_checked
 from provisioner.verify.delivery import rare_key_check, received_check
-from provisioner.verify.evidence import Read
+from provisioner.verify.evidence import LONGEST_S, Read
 from provisioner.verify.network import site_line_check
 from provisioner.verify.picture_measures import PictureView
 from provisioner.verify.reference import Daylight, SuspectView, ViewDoubt, ViewJudgement, daylight, judge_view
-from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S, Hours, hours_of
+from provisioner.verify.requests import FULL_KEYS, FULL_S, QUICK_S, Hours, hours_of
 from provisioner.verify.result import Cause, Finding, Layer, PictureReport, SuspectSign
 
 # --- thresholds -----------------------------------------------------------------------------------

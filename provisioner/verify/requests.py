@@ -13,7 +13,7 @@ from provisioner.base.groups import gathered, grouped
 from provisioner.desired.readers import centre_user
 from provisioner.desired.spec import SITE, HostSpec, MediaPath
 from provisioner.hosts.runner import HostCall
-from provisioner.verify.evidence import device_of
+from provisioner.verify.evidence import LONGEST_S, device_of
 from provisioner.verify.memory import NOTHING, Memories, PathMemory
 from provisioner.verify.paths import PathToCheck, peer_keys
 from provisioner.verify.picture_measures import Looks
@@ -27,7 +27,6 @@ QUICK_S: Final = 3.0  #: The seconds of a quick look: one or two key frames, and
 FULL_S: Final = 10.0  #: The least seconds of a full look.
 FULL_KEYS: Final = 4  #: The key frames of a full look. Two may repeat two others if an encoder numbers them in turn.
 QUICK_KEYS: Final = 2  #: Key frames of a quick look if the stream's interval is unknown.
-LONGEST_S: Final = 60.0  #: The most seconds of a full look, if key frames are rare.
 
 # A quarter of a second of one processor for ten seconds. Of larger streams only key frames are decoded, unless frames
 # are reordered: then they would come too late.

@@ -11,7 +11,7 @@ from provisioner.verify import sources, words
 from provisioner.verify.case import PASSED, READ_TIMEOUT_S, Case, Check, failed, not_checked
 from provisioner.verify.delivery import delivered_check, ends_early, is_short, rare_key_check, received_check, stops
 from provisioner.verify.devices import chain_name
-from provisioner.verify.evidence import CentreEvidence, Read, codecs_in, is_pulled_elsewhere
+from provisioner.verify.evidence import LONGEST_S, CentreEvidence, Read, codecs_in, is_pulled_elsewhere
 from provisioner.verify.network import centre_line_check, dropped, site_line_check
 from provisioner.verify.result import OF_DEVICE, STALLED, Cause, Finding, Layer
 
@@ -42,8 +42,8 @@ _SERVER_FAILED = 500
 _MEDIA = frozenset({"video", "audio", "application", "text"})
 # So often a stream ended within the log's last minute and a half: it does so again and again.
 _MANY_ENDS = 2
-# A look of a verification takes less: an end after longer was in front of another reader, e.g. of a camera's restart.
-_SOON_S = 30.0
+# The latest end in front of a verification's reader; MediaMTX ends a silent stream so much later than it fell silent.
+_SOON_S = LONGEST_S + READ_TIMEOUT_S
 # Who waits for a key frame for longer than that need not expect one.
 _NEVER_S = 60.0
 # Who sent for less than that before MediaMTX ended its stream sent nothing.
@@ -134,7 +134,7 @@ def _ends_again(case: Case) -> bool:
     One on demand starts only for a reader, so that a single end, soon after its start, was in front of one.
     """
     lasted_s = case.ends["lasted_s"]
-    is_soon = case.target.path.on_demand and lasted_s is not None and lasted_s < _SOON_S
+    is_soon = case.target.path.on_demand and lasted_s is not None and lasted_s <= _SOON_S
     return _ends(case) >= (1 if is_soon else _MANY_ENDS)
 
 

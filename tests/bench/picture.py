@@ -20,8 +20,9 @@ from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from provisioner.hosts import answers
+from provisioner.verify.evidence import LONGEST_S
 from provisioner.verify.picture_check import Agreed, judged
-from provisioner.verify.requests import FULL_KEYS, FULL_S, LONGEST_S, QUICK_S
+from provisioner.verify.requests import FULL_KEYS, FULL_S, QUICK_S
 from provisioner_host.look.picture_look import PictureLook
 from provisioner_host.look.rtsp_talk import Login
 from provisioner_host.wire import LookToTake, ReadAnswer

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.verify.requests import LONGEST_S
+from provisioner.verify.evidence import LONGEST_S
 from tests.lab.cameras import Picture
 from tests.lab.topology import FRAME_RATE
 

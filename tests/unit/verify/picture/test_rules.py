@@ -13,7 +13,7 @@ from provisioner.desired.spec import MediaPath
 from provisioner.desired.state import desired_state
 from provisioner.hosts.answers import read, wire
 from provisioner.hosts.runner import CallOutcome, HostAnswer
-from provisioner.verify.evidence import parse_evidence
+from provisioner.verify.evidence import LONGEST_S, parse_evidence
 from provisioner.verify.memory import PastVerdict, PathMemory
 from provisioner.verify.paths import select
 from provisioner.verify.picture_check import (
@@ -32,17 +32,7 @@ from provisioner.verify.picture_check import (
 )
 from provisioner.verify.picture_measures import Looks
 from provisioner.verify.reference import Daylight, SuspectView, ViewDoubt, ViewJudgement, daylight
-from provisioner.verify.requests import (
-    FULL_S,
-    LONGEST_S,
-    QUICK_S,
-    Hours,
-    ProbeLimits,
-    hours_of,
-    look_at,
-    looks_at,
-    probe_calls,
-)
+from provisioner.verify.requests import FULL_S, QUICK_S, Hours, ProbeLimits, hours_of, look_at, looks_at, probe_calls
 from provisioner.verify.result import Cause, SuspectSign, Verdict
 from provisioner.verify.rotation import full_look_reason
 from tests import fleets
