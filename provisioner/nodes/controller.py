@@ -19,7 +19,7 @@ from provisioner.hosts.call_target import CallTarget
 from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, OpenRunner
 from provisioner.nodes import envelope
 from provisioner.nodes.jetstream import Mailbox, MailboxError
-from provisioner.nodes.unit import UnitError, UnitReport, UnitState, pack_unit, report_in
+from provisioner.nodes.unit import LATEST_BEGIN_S, UnitError, UnitReport, UnitState, pack_unit, report_in
 
 _RECEIVE_S: Final = 0.5
 
@@ -29,7 +29,7 @@ _NO_UNIT: Final = "0" * 32
 
 _SLOWEST_LINK: Final = 10**6  #: Bytes a second to the slowest node; a unit is not sent again while it travels.
 
-_LATEST_BEGIN_S: Final = 115.0  #: A node takes no unit that may begin later than 120 s after it was sent.
+_MOST_BEGIN_S: Final = LATEST_BEGIN_S - 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class NodePace:
 
     def with_transit(self, size: int) -> "NodePace":
         """Return the pace until the node has a unit of `size` bytes."""
-        transit = min(size / _SLOWEST_LINK, max(0.0, _LATEST_BEGIN_S - self.begin))
+        transit = min(size / _SLOWEST_LINK, max(0.0, _MOST_BEGIN_S - self.begin))
         return NodePace(self.begin + transit, self.ask + transit, self.most_ask + transit, self.margin + transit)
 
 
@@ -125,13 +125,14 @@ class NodeRunner(OpenRunner):
         missing = {call.spec.id for call in calls}
         payload = pack_unit(__version__, calls, timeout_s, keeps)
         pace, started = self._pace.with_transit(len(payload)), time.monotonic()
+        transit_s = pace.begin - self._pace.begin
         until, begin_by = started + timeout_s + pace.margin, time.time() + pace.begin
         reason, failure, is_sent, is_taken = "", "", False, False
         ask_s, next_ask, hint = pace.ask, started, ""
         while missing and not reason and time.monotonic() < until:
             if time.monotonic() >= next_ask:
                 # A unit that could not arrive in time any more is asked about and not repeated.
-                is_query = is_taken or (is_sent and time.time() + pace.ask - self._pace.ask > begin_by)
+                is_query = is_taken or (is_sent and time.time() + transit_s > begin_by)
                 failure, hint = self._send_or_query(waiting.carrier, unit, b"" if is_query else payload, begin_by)
                 # A lost broker may come back; started units go on without it.
                 reason = "" if is_sent else failure

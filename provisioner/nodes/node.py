@@ -30,6 +30,7 @@ from provisioner.nodes import envelope
 from provisioner.nodes.approvals import NodeApprovals, to_carry
 from provisioner.nodes.jetstream import Mailbox, MailboxError
 from provisioner.nodes.unit import (
+    LATEST_BEGIN_S,
     CallUnit,
     CarriedCall,
     UnitError,
@@ -57,8 +58,6 @@ _LOOKS: Final = frozenset({"observe", "probe", "flow", SHOW_KEY})
 _SCRIPT_REQUESTS: Final = tuple({"operation": name} for name in ("approach", "prepare"))
 
 _SHOWN: Final = 80
-
-_FURTHEST_S: Final = 120.0  #: Latest start of a unit after it was sent.
 
 _EARLY_S: Final = 30.0
 _KEPT_S: Final = 300.0
@@ -381,7 +380,7 @@ class Node:
         if now > header.until:
             late = f"it was to be begun until {_moment(header.until)}, and by the node's clock it is"
             return f"{late} {_moment(now)}: see whether the clocks agree, or what held it up"
-        if header.sent > now + _EARLY_S or header.until > header.sent + _FURTHEST_S:
+        if header.sent > now + _EARLY_S or header.until > header.sent + LATEST_BEGIN_S:
             sent = f"it is of {_moment(header.sent)}, and by the node's clock it is {_moment(now)}"
             return f"{sent}: see whether the clocks agree"
         if forgotten := self._parts.begun.refusal(header.sent):

@@ -22,6 +22,8 @@ from provisioner.hosts.runner import CallOutcome, HostAnswer, HostCall, ShellScr
 
 SPEAKS: Final = 1  #: The format version of units and reports; both ends must agree.
 
+LATEST_BEGIN_S: Final = 120.0  #: A node takes no unit that may begin later than that after it was sent.
+
 _LENGTH: Final = struct.Struct(">I")
 _MOST_CALLS: Final = 1000
 _MOST_SECONDS: Final = 24 * 3600

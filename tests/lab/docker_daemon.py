@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -64,9 +65,16 @@ def answers() -> bool:
 def _start_alone() -> subprocess.Popen[bytes] | None:
     """Start a daemon unless another lab that begins just now has done so."""
     _LOG.parent.mkdir(mode=0o755, exist_ok=True)
-    with _LOG.with_suffix(".lock").open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with alone(_LOG.with_suffix(".lock")):
         return None if answers() else _start()
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process holds a lock, and hold it."""
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -9,21 +9,18 @@ PID` Docker too, whose packages that process installs.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from shutil import which
 from typing import IO, Final
 
 from .docker_cli import INSTALL, LABEL, docker
-from .docker_daemon import DockerDaemon, answers
+from .docker_daemon import DockerDaemon, alone, answers
 from .errors import LabError
 from .patience import stretched
 
@@ -40,7 +37,7 @@ def image(suite: str = USUAL) -> str:
     """Return the tag of the image of a suite, built first where there is none for this recipe."""
     tag = f"{_named('provisioner-lab', suite)}:{_digest(_all_files())}"
     if not _exists(tag):
-        with _alone():
+        with alone(_lock()):
             if not _exists(tag):
                 _build(tag, suite)
     return tag
@@ -117,14 +114,11 @@ def _digest(files: list[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let one process at a time build."""
+def _lock() -> Path:
+    """Return the lock of the one process that builds."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "provisioner"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lab-image.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return folder / "lab-image.lock"
 
 
 def _make_beforehand(installing: int | None) -> None:

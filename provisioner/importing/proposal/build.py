@@ -222,9 +222,9 @@ class _Attempt:
             draft = self.drafts[facility]
             known = checked.get(facility)
             if known is None or known[:2] != (edit, draft.lan):
-                judged = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
-                known = checked[facility] = (edit, draft.lan, judged)
-            judged = known[2]
+                result = check_edit(edit, self.baseline.inventory, draft.lan, self.baseline.today)
+                known = checked[facility] = (edit, draft.lan, result)
+            *_, judged = known
             self.findings += judged.findings
             self._bad |= {row.place for row in judged.bad_rows}
             if judged.signed:

@@ -72,7 +72,7 @@ class Revision:
 
 
 class _Blob(NamedTuple):
-    """A file of a tree; its size is negative if missing."""
+    """A file of a tree, with its bytes."""
 
     path: str
     object: str
