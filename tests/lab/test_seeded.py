@@ -3,6 +3,7 @@
 import pytest
 
 from .deployment import Deployment
+from .seeded.__main__ import read, stored
 from .seeded.fault import Fault
 from .seeded.faults import FAULTS, SAMPLE
 from .seeded.outcome import Judgement
@@ -13,7 +14,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 _SAMPLE = tuple(fault for fault in FAULTS if fault.name in SAMPLE)
 
 
-def wrong(deployment: Deployment, faults: tuple[Fault, ...]) -> list[str]:
+def wrong(deployment: Deployment, faults: tuple[Fault, ...], missed: frozenset[str] = frozenset()) -> list[str]:
+    """What is wrong of these faults; of those that the page says are missed, only a verdict that is wrong."""
     possible = tuple(fault for fault in faults if deployment.engine.is_real or not fault.real_only)
     by_name = {fault.name: fault for fault in possible}
     judged = [Judgement(by_name[found.fault], found) for found in Seeding(deployment).results(possible, 1)]
@@ -21,8 +23,12 @@ def wrong(deployment: Deployment, faults: tuple[Fault, ...]) -> list[str]:
     return [
         f"{one.fault.name}: {one.fault.expected} was expected, and {seen(one.said)} was seen, {one.outcome.elsewhere}"
         for one in judged
-        if not (one.is_right and one.outcome.mended)
+        if not (_is_no_worse(one) if one.fault.name in missed else one.is_right) or not one.outcome.mended
     ]
+
+
+def _is_no_worse(one: Judgement) -> bool:
+    return one.verdict_right and not one.false_up and not one.false_down
 
 
 @pytest.mark.soak
@@ -33,4 +39,5 @@ def test_a_sample_of_the_seeded_faults_is_named_and_placed(deployment: Deploymen
 
 @pytest.mark.soak
 def test_every_seeded_fault_is_as_the_page_has_it(deployment: Deployment) -> None:
-    assert wrong(deployment, FAULTS) == []
+    page = read(stored("real" if deployment.engine.is_real else "standin"))
+    assert wrong(deployment, FAULTS, frozenset(one.fault.name for one in page if not one.is_right)) == []
