@@ -128,7 +128,6 @@ def set_up(request: pytest.FixtureRequest, checkout: Path, tmp_path: Path) -> Se
     env["UV_CONFIG_FILE"] = str(tmp_path / "uv.toml")
 
     def set_up(lock: str) -> tuple[int, str, set[str]]:
-        shutil.rmtree(checkout / ".venv", ignore_errors=True)
         (checkout / "requirements.lock").write_text(lock, encoding="utf-8")
         command = [str(checkout / "scripts/setup")]
         done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
@@ -138,9 +137,15 @@ def set_up(request: pytest.FixtureRequest, checkout: Path, tmp_path: Path) -> Se
     return set_up
 
 
-def test_a_file_with_the_locked_hash_is_installed(checkout: Path, set_up: SetUp) -> None:
+def test_a_file_with_the_locked_hash_is_installed_and_what_an_earlier_lock_named_goes(
+    checkout: Path, set_up: SetUp
+) -> None:
     digest = wheel(checkout, "fitting")
-    assert "fitting" in set_up(f"fitting==1 --hash=sha256:{digest}\n")[2]
+    packages = checkout / f".venv/lib/python3.{sys.version_info.minor}/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "earlier.py").touch()
+    (checkout / ".venv/requirements.lock").write_text("earlier==1\n", encoding="utf-8")
+    assert set_up(f"fitting==1 --hash=sha256:{digest}\n")[2] & {"earlier", "fitting"} == {"fitting"}
 
 
 @MERGE_REQUEST
