@@ -168,7 +168,8 @@ def _on_demand_check(case: Case) -> Check:
     ):
         return _origin_check(case)
     if read.frame is not None or case.is_of_centre:
-        reason = "the relay did not say how the path was just after its read"
+        gone = "a reader got a picture of it, and just after that the relay had no stream of it"
+        reason = "the relay did not say how the path was just after its read" if pulled is None else gone
         lossy = site_line_check(case) if read.frame else None
         return lossy or not_checked(case.target.relay.id, reason if read.frame else _NOT_READ_HERE)
     if read.status == _UNAUTHORIZED:
