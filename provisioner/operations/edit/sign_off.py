@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from provisioner.base.errors import InventoryError, UsageError
+from provisioner.base.language import marked
 from provisioner.base.private_text import holds_personal_data, states_login
 from provisioner.base.processes import OutputTooLongError, StillRunningError, run_quietly, small_environment
 from provisioner.base.ssh_signature import SignatureFormError, unarmoured
@@ -123,7 +124,8 @@ def sign_off(
     Beside an agreement is the output of `ssh-keygen -Y sign` over its statement; without it the agreement is claimed.
     On a refusal of any one nothing is written. Raises
     `InventoryError` if the facility cannot be read or edited, or the signature is invalid; `UsageError` if there is no
-    such facility or plan, the day is in the future, the source holds private data, or the policy requires a signature.
+    such facility or plan, the day is in the future, the source holds private data, the policy requires a signature, or
+    a claim would replace a signature that counts.
     """
     loaded = _loaded(root, today, environment)
     made = [_signed_edit(root, loaded, agreement, signature) for agreement, signature in agreements]
@@ -136,6 +138,7 @@ def _signed_edit(root: Path, loaded: Loaded, agreement: Agreement, signature: by
     case = _case_of(loaded, agreement)
     if signature is None:
         refuse_claims(case.frame, agreement.source)
+        _refuse_to_replace_signatures(case, agreement)
         sign_offs, key = [case.sign_off(party, agreement) for party in agreement.parties], ""
     else:
         signed, key = _checked_signature(case, _single_sign_off(case, agreement), signature)
@@ -169,6 +172,27 @@ def _case_of(loaded: Loaded, agreement: Agreement) -> _Case:
         raise UsageError(f"--on {agreement.signed_on} is a day to come", hint="name the day on which it was agreed")
     _refuse_private(agreement.source)
     return _Case(loaded.frame, facility, plan, signed_content(facility, plan))
+
+
+def _refuse_to_replace_signatures(case: _Case, agreement: Agreement) -> None:
+    """Refuse a claim in the place of a party's own signature that counts."""
+    ring, withdrawn = KeyRing(case.frame), case.frame.signing_keys.withdrawn if case.frame.signing_keys else ()
+    first_day = max((w.before for w in withdrawn if w.facility == case.facility.id), default=date.min)
+    for sign_off in case.plan.sign_offs:
+        if sign_off.by.value not in agreement.parties or sign_off.signed_on < first_day:
+            continue
+        proof = proof_of(case.facility, case.plan, sign_off, case.content)
+        if proof.worth is Worth.SIGNED and not ring.refusal(case.facility, case.plan.carrier, proof):
+            message = msg(
+                "{party} signed the {plan} of {facility} itself, with {key} on {day}: a claim does not replace that",
+                sign_off.by.words,
+                agreement.plan,
+                case.facility.id,
+                proof.key,
+                sign_off.signed_on,
+            )
+            hint = marked("name the other parties with --by; the party itself signs again by --key or --signature")
+            raise UsageError(message, hint=hint, object=case.facility.id)
 
 
 def _checked_signature(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:

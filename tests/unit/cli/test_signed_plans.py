@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.base.errors import Problem, Severity
+from provisioner.base.ssh_signature import public_key_of
 from provisioner.cli.main import run
 from provisioner.inventory.loader.load import check, load
 from provisioner.inventory.model.facility import Facility, Party
@@ -103,6 +104,37 @@ def test_a_rate_keeps_signatures_and_another_size_does_not(signed: Path) -> None
     stream["width"] = 704
     put(signed, plain)
     assert codes(signed) != []
+
+
+WITHDRAWN = {"facility": "kcl-bg-001", "before": "2021-05-09", "source": "5/BB"}
+
+
+@pytest.mark.parametrize("parties", [("--by", "dic"), ("--all-parties",)])
+@pytest.mark.parametrize(
+    ("own_signers", "is_replaced"),
+    [
+        (signers(), False),
+        # What does not count any more may give way to a claim.
+        (signers(dic=[], health=[], carriers=[]), True),
+        (signers(withdrawn=[WITHDRAWN]), True),
+    ],
+)
+def test_a_claim_takes_the_place_of_no_signature_that_counts(
+    signed: Path,
+    parties: tuple[str, ...],
+    own_signers: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_replaced: bool,
+) -> None:
+    claims = make.settings(policy={"sign_offs": "claimed"})
+    make.write_files(signed, {"inventory.yml": claims, "signers.yml": own_signers})
+    before = (signed / SITE).read_bytes()
+    code = run(["-i", str(signed), "sign-off", "kcl-bg-001", *parties, "--source", "99/BB", "--on", "2021-05-09"], {})
+    assert (code, (signed / SITE).read_bytes() != before) == (0 if is_replaced else 2, is_replaced)
+    own = public_key_of(signatures.public_line("dic")).fingerprint
+    said = f"the DIC signed the plan of kcl-bg-001 itself, with {own} on 2021-05-08"
+    assert (said in capsys.readouterr().err) == (not is_replaced)
 
 
 @pytest.mark.parametrize("kind", signatures.KINDS)
@@ -490,7 +522,6 @@ def test_a_claim_for_a_party_with_a_key_does_not_go_unsaid(tmp_path: Path, capsy
         "carriers/vnpt.yml": make.carrier("vnpt", 21),
     }
     root = inventory(tmp_path, files, policy="claimed")
-    assert sign(root, "dic") == 0
     for party in ("dic", "health", "carrier"):
         assert run(["-i", str(root), "sign-off", "kcl-bg-001", "--by", party, *ON], {}) == 0
     (problem,) = problems(root)
