@@ -23,7 +23,7 @@ from provisioner.base.private_text import is_private
 from provisioner.base.text import AnyAddress, AnyNetwork, HostPlace, Sentence, are, counted, msg, nearest
 from provisioner.base.vietnamese import fold
 from provisioner.inventory.files.positions import KeyPath
-from provisioner.inventory.model.base import HOST_KEY_FORM
+from provisioner.inventory.model.base import HOST_KEY_FORM, LINE_FORM
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -66,7 +66,7 @@ PATTERN_HINTS = {
     r"^(release|https://\S+|file:\S+)$": "write release, an https:// address, or file: and a path",
     r"^/[\x21-\x7e]*$": "an RTSP path begins with '/' and holds no spaces or accents",
     r"^[a-z][a-z0-9._-]{0,14}$": "an interface's name on the gateway, e.g. br-lan",
-    r"^[^\x00-\x1f\x7f]+$": "write one line of text",
+    LINE_FORM: "write one line of text",
     r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$": (
         "write how the paths begin: <province>/<facility>, or <province>/<facility>/<device>"
     ),

@@ -81,8 +81,11 @@ HOST_KEY_FORM = (
 #: An SSH public key of a host or CA. Types `sk-…` are in hardware tokens.
 HostKey = Annotated[str, StringConstraints(pattern=f"^{HOST_KEY_FORM}$", max_length=4096), AfterValidator(_host_key)]
 
+#: Form of a line that has more than white space, as a regular expression.
+LINE_FORM = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+
 #: A name or a reference that people read: one line.
-Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300)]
+Text = Annotated[str, StringConstraints(pattern=LINE_FORM, max_length=300)]
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]

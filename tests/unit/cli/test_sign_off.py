@@ -54,6 +54,8 @@ def test_signing_again_what_is_signed_changes_no_byte(tmp_path: Path) -> None:
         (["kcl-bg-001", *ALL, "--on", "2999-01-01"], 2),
         (["kcl-bg-001", *ALL, "--successor"], 2),
         (["kcl-bg-001", "--by", "dic"], 2),
+        (["kcl-bg-001", *ALL, "--source", " "], 2),
+        (["kcl-bg-001", *ALL, "--source", "\u00a0\u2003"], 2),
     ],
 )
 def test_what_cannot_be_signed_is_refused_and_changes_nothing(tmp_path: Path, arguments: list[str], code: int) -> None:
