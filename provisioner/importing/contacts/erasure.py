@@ -48,6 +48,11 @@ class Renewal:
     new_password_file: Path | None  #: The file of a password from the caller; `None` draws one.
     earlier: int | None  #: The number of versions in Git here, if known.
 
+    @property
+    def password_file(self) -> Path | None:
+        """The new password's file."""
+        return self.source or self.new_password_file
+
 
 def earlier_versions(path: Path) -> tuple[bytes, ...] | None:
     """Return a file's versions in branches, stash and reflog; `None` if unknown."""
