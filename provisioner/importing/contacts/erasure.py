@@ -280,7 +280,8 @@ def _refuse_readable(
             hint="take that version out of Git's history everywhere, then run the command again",
             object=province,
         )
-    remaining = [(name, path) for name, path in store.readable_with(passwords, province).sources if path != source]
+    # Also those of `secrets/`: they never read contacts, but whoever has an old commit may try them.
+    remaining = [(name, path) for name, path in passwords.sources if path != source]
     for known_id, path in remaining:
         password = read_password(path, known_id, passwords.env)
         if any(_version_opens(version, password, file) for version in versions):

@@ -342,12 +342,16 @@ def test_a_second_erasure_counts_all_earlier_versions(folder: Path, keys: VaultP
     assert [renewal.earlier for renewal in planned.renewals] == [2]
 
 
-def test_an_old_commit_that_another_password_opens_is_refused(folder: Path, tmp_path: Path) -> None:
-    book.put(folder, "bac-giang", [book.contact()], "contacts")
+@pytest.mark.parametrize("other", ["contacts", "secrets", "default"])
+def test_an_old_commit_that_another_password_opens_is_refused(folder: Path, tmp_path: Path, other: str) -> None:
+    book.put(folder, "bac-giang", [book.contact()], other)
     git(folder, "init", "--quiet")
     commit(folder)
     book.put(folder, "bac-giang", [book.contact()])
-    keys = book.passwords(tmp_path / "keys", BG, HD, "contacts")
+    entries = book.environment(tmp_path / "keys", BG, HD, other)
+    if other == "default":
+        entries = {"ANSIBLE_VAULT_IDENTITY_LIST": entries["ANSIBLE_VAULT_IDENTITY_LIST"].replace("default@", "")}
+    keys = VaultPasswords.from_environment(entries)
     assert "or an earlier version of them" in refused(folder, keys, tmp_path).message
 
 
