@@ -61,8 +61,12 @@ _SETTINGS: Final = {
     "submodule.recurse": "false",
 }
 _OPTIONS: Final = ("--no-pager", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects")
+_VAULT_ID: Final = """\
+		id=secrets name=${file##*/}
+		case $file in contacts/* | */contacts/*) id=contacts-${name%%.*} ;; esac
+"""
 #: Hook of a repository made by this program.
-OWN_HOOK: Final = """\
+OWN_HOOK: Final = f"""\
 #!/bin/sh
 # Written by provisioner: what stands under secrets/ and contacts/ is committed encrypted, or not at all.
 git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)**/secrets/**' ':(glob)**/contacts/**' |
@@ -70,12 +74,14 @@ git diff --cached --name-only --diff-filter=ACMR -z -- secrets contacts ':(glob)
 	case $(git show ":$file" | head -c 15) in
 	'$ANSIBLE_VAULT;'*) ;;
 	*)
-		echo "$file is not encrypted: ansible-vault encrypt --encrypt-vault-id secrets $file" >&2
+{_VAULT_ID}		echo "$file is not encrypted: ansible-vault encrypt --encrypt-vault-id $id $file" >&2
 		exit 1
 		;;
 	esac
 done
 """
+#: That of earlier versions, whose message named one vault id.
+_EARLIER_HOOK: Final = OWN_HOOK.replace(_VAULT_ID, "").replace("$id", "secrets")
 _OWN_PLACE: Final = "pre-commit"
 _HOOKS: Final = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
 _UNDER_WAY: Final = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -350,7 +356,7 @@ def _hook_test(checkout: Checkout) -> Callable[[str], bool]:
         if not file.is_file() or not os.access(file, os.X_OK):
             return False
         # Our own hook only checks encrypted files, which are not committed here.
-        return name != _OWN_PLACE or file.read_bytes() != OWN_HOOK.encode()
+        return name != _OWN_PLACE or file.read_bytes() not in {OWN_HOOK.encode(), _EARLIER_HOOK.encode()}
 
     return is_hook
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provisioner.base.errors import REGO_RULES, Problem
 from provisioner.base.files import open_regular
-from provisioner.base.text import msg
+from provisioner.base.text import msg, printable
 from provisioner.inventory.model.base import Model
 from provisioner.inventory.model.facility import Facility, Maintenance
 from provisioner.inventory.model.hosts import Allocations, Carrier, Centre
@@ -43,6 +43,7 @@ _NOBODY: tuple[str, None] = ("", None)
 _READ = (".yml", ".yaml", ".rego")
 _LINKS_FOLLOWED = frozenset({*_FOLDERS, "facilities", _SECRETS, REGO_RULES})
 _FACILITY_DEPTH = 3
+_LONGEST_LINE, _SHOWN = 200, 40
 _DEEPEST = 16
 _LINK_HINT = "replace the link with its target: an inventory has no files outside its folder"
 _LAYOUT_HINT = (
@@ -117,7 +118,7 @@ class _Fault(Enum):
 def layout_of(root: Path) -> Layout:
     """List an inventory's visible files; contacts/ only has to be encrypted."""
     files: list[File] = []
-    problems: list[Problem] = list(_contacts_in_the_clear(root))
+    problems: list[Problem] = list(_unsafe_contacts(root))
     for folder, entries in _folders(str(root), ()):
         if not isinstance(entries, list):
             owner = _probable_facility(folder) if len(folder) >= _FACILITY_DEPTH else ""
@@ -132,7 +133,7 @@ def layout_of(root: Path) -> Layout:
     return Layout(tuple(files), tuple(problems))
 
 
-def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
+def _unsafe_contacts(root: Path) -> Iterator[Problem]:
     folder = root / _CONTACTS
     if folder.is_symlink() and leads_out(str(root), (_CONTACTS,)):
         yield _link(File(root, _CONTACTS, "", None))
@@ -141,7 +142,9 @@ def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
         file = File(root, f"{_CONTACTS}/{path.name}", f"{_CONTACTS}/{path.stem}", None)
         if path.is_symlink() and leads_out(str(root), (_CONTACTS, path.name)):
             yield _link(file)
-        elif _is_in_the_clear(path):
+            continue
+        start = _first_line(path)
+        if start is not None and not start.startswith(VAULT_MARK):
             hint = msg(
                 "ansible-vault encrypt --encrypt-vault-id {contacts}-{stem} {shown}; if it was ever "
                 "committed in the clear, the persons have to be told: Git does not forget",
@@ -151,15 +154,31 @@ def _contacts_in_the_clear(root: Path) -> Iterator[Problem]:
             )
             message = msg("contacts {stem}: the file is not encrypted", path.stem)
             yield Problem(file.display_path, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
+        elif start is not None and (vault_id := _vault_id(start)).startswith(_SECRETS):
+            message = msg("contacts {stem}: the file is encrypted under the vault id {id}", path.stem, vault_id)
+            hint = msg(
+                "ansible-vault rekey --new-vault-id {contacts}-{stem}@FILE {shown}, with a password of its own: whoever"
+                " has that of secrets/ reads the persons",
+                _CONTACTS,
+                path.stem,
+                file.display_path,
+            )
+            yield Problem(file.display_path, 1, 1, "contacts-under-another-id", message, hint, file.owner)
 
 
-def _is_in_the_clear(path: Path) -> bool:
+def _first_line(path: Path) -> bytes | None:
+    """Return a file's first line; `None` for whoever may not read it."""
     try:
         descriptor = open_regular(path)
         with os.fdopen(descriptor, "rb") as stream:
-            return stream.read(len(VAULT_MARK)) != VAULT_MARK
+            return stream.readline(_LONGEST_LINE).strip()
     except OSError:
-        return False  # whoever may not read them has no need to
+        return None
+
+
+def _vault_id(line: bytes) -> str:
+    fields = line.decode("utf-8", "replace").split(";")
+    return printable(fields[3], _SHOWN) if len(fields) > 3 else ""  # noqa: PLR2004 (version 1.1 has three)
 
 
 def secret_files_of(root: Path) -> Iterator[File]:

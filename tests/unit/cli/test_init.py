@@ -128,10 +128,21 @@ def test_a_secret_in_the_clear_is_not_committed_and_an_encrypted_one_is(call: Ca
     refused = commit("password: 1\n")
     assert (refused.returncode, "secrets/x.yml is not encrypted" in refused.stderr) == (1, True)
     assert commit("$ANSIBLE_VAULT;1.2;AES256;secrets\n00\n").returncode == 0
+    (root / "contacts").mkdir()
+    (root / "contacts/bac-ninh.yml").write_text("version: 1\n", encoding="utf-8")
+    of_contacts = "ansible-vault encrypt --encrypt-vault-id contacts-bac-ninh contacts/bac-ninh.yml"
+    assert of_contacts in commit("$ANSIBLE_VAULT;1.2;AES256;secrets\n01\n").stderr
+    subprocess.run(["git", "-C", str(root), "rm", "-qf", "--cached", "contacts/bac-ninh.yml"], check=True)
+    (root / "contacts/bac-ninh.yml").unlink()
     # Our own hook asks for what is encrypted alone: a facility's file is committed past it.
     words = ("--province", "bac-ninh", "--name", "Trường A", "--kind", "school", "--managing-body", "ubnd_tinh")
     code, out, err = call("facility", "add", *words, "--commit")
     assert (code, "committed as" in out) == (0, True), err
+    # So it is past the one that an earlier version installed.
+    lines = OWN_HOOK.replace("$id ", "secrets ").splitlines(keepends=True)
+    earlier = "".join(line for line in lines if not line.startswith(("\t\tid=", "\t\tcase ")))
+    (root / ".git/hooks/pre-commit").write_text(earlier, encoding="utf-8")
+    assert call("facility", "set", "kcl-bn-001", "--name", "Trường B", "--commit")[0] == 0
     (root / ".git/hooks/pre-commit").write_text(OWN_HOOK + "exit 1\n", encoding="utf-8")
     code, _, err = call("facility", "close", "kcl-bn-001", "--commit")
     assert (code, "hooks" in err) == (2, True)

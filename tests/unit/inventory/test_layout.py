@@ -56,12 +56,18 @@ def test_hidden_files_are_left_alone(tmp_path: Path, name: str) -> None:
 
 
 def test_contacts_are_no_files_of_an_inventory_but_in_the_clear_they_are_told(tmp_path: Path) -> None:
-    lay_out(tmp_path, "contacts/ha-nam.yml", "contacts/ha-noi.yml")
+    lay_out(tmp_path, "contacts/ha-nam.yml", "contacts/ha-noi.yml", "contacts/hai-duong.yml", "contacts/thai-binh.yml")
+    # Its password is not of contacts, whoever encrypted it.
+    (tmp_path / "contacts/hai-duong.yml").write_bytes(b"$ANSIBLE_VAULT;1.2;AES256;secrets\n00\n")
+    (tmp_path / "contacts/thai-binh.yml").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n00\n")
     (tmp_path / "contacts/ha-noi.yml").write_bytes(b"$ANSIBLE_VAULT;1.2;AES256;contacts-ha-noi\n00\n")
     layout = layout_of(tmp_path)
     assert layout.files == ()
     problems = [(problem.code, problem.file, problem.object) for problem in layout.problems]
-    assert problems == [("contacts-not-encrypted", f"{tmp_path}/contacts/ha-nam.yml", "contacts/ha-nam")]
+    assert problems == [
+        ("contacts-not-encrypted", f"{tmp_path}/contacts/ha-nam.yml", "contacts/ha-nam"),
+        ("contacts-under-another-id", f"{tmp_path}/contacts/hai-duong.yml", "contacts/hai-duong"),
+    ]
 
 
 def test_what_is_no_regular_file_is_told_and_never_opened(tmp_path: Path) -> None:
