@@ -9,7 +9,7 @@ import click
 
 from provisioner.base.text import counted
 from provisioner.cli.support.context import Invocation, now
-from provisioner.cli.support.terminal import PageAddress, ValidPath
+from provisioner.cli.support.terminal import AccessText, PageAddress, ValidPath
 from provisioner.operations.questions.overview import overview
 from provisioner.operations.questions.work import read_changes, read_work
 from provisioner.web import server
@@ -68,7 +68,11 @@ _OPTIONS = (
 @click.command()
 @page_options
 @click.option(
-    "--contacts-for", "purpose", metavar="TEXT", help="Show contacts, and record each access with this purpose."
+    "--contacts-for",
+    "purpose",
+    type=AccessText(),
+    metavar="TEXT",
+    help="Show contacts, and record each access with this purpose.",
 )
 def serve(invocation: Invocation, /, *, purpose: str | None, **options: Unpack[PageOptions]) -> None:
     """Serve the web pages: incidents, facilities, provinces.

@@ -146,6 +146,7 @@ class ContactFiles:
             file = loaded.files.get(province) if loaded else None
             contacts[province] = file.contacts if file else ()
         requester = self.requester or system_user()
+        store.refuse_names((self.purpose, requester), (c for of_province in contacts.values() for c in of_province))
         records = sum(map(len, contacts.values()))
         record(self.state, AccessRecord(now, action, self.purpose, requester, provinces, records))
         return contacts

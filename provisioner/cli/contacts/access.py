@@ -20,7 +20,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, nearest, which_was_meant
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.context import Invocation, state_dir
-from provisioner.cli.support.terminal import ValidPath
+from provisioner.cli.support.terminal import AccessText, ValidPath
 from provisioner.importing.contacts import store
 from provisioner.importing.contacts.erasure import LocatedContact
 from provisioner.inventory.geography import UnknownProvinceError
@@ -39,9 +39,14 @@ folder_option = click.option(
     metavar="DIR",
     help="The folder of contacts. Default: PROVISIONER_CONTACTS, else contacts/ in the inventory.",
 )
-purpose_option = click.option("--purpose", required=True, metavar="TEXT", help="The purpose, for the access log.")
+purpose_option = click.option(
+    "--purpose", type=AccessText(), required=True, metavar="TEXT", help="The purpose, for the access log."
+)
 requester_option = click.option(
-    "--requester", metavar="WHO", help="The requester, for the access log. Default: this machine's user."
+    "--requester",
+    type=AccessText(),
+    metavar="WHO",
+    help="The requester, for the access log. Default: this machine's user.",
 )
 force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 texts_argument = click.argument("texts", nargs=-1, required=True, metavar="TEXT…")
@@ -92,8 +97,12 @@ class ContactsAccess:
         """The day in Vietnam."""
         return self.now.date()
 
-    def record(self, action: str, names: Iterable[str], records: int) -> None:
-        """Record the access before its result, or raise `PolicyError`."""
+    def record(self, action: str, names: Iterable[str], records: int, *, persons: Iterable[store.Contact] = ()) -> None:
+        """Record the access before its result, or raise `PolicyError`.
+
+        Raises `UsageError` if its purpose or requester names one of the persons.
+        """
+        store.refuse_names((self.purpose, self.requester), persons)
         folder = state_dir(self.invocation.env) / self.inventory.settings.id
         store.record(folder, store.AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 

@@ -37,10 +37,17 @@ from provisioner.cli.support.context import (
     refuse_unattended,
     show,
 )
-from provisioner.cli.support.terminal import ValidPath
+from provisioner.cli.support.terminal import AccessText, ValidPath
 from provisioner.importing.contacts import checks, erasure
 from provisioner.importing.contacts.erasure import Erasure, Person, Renewal, SearchTerm
-from provisioner.importing.contacts.store import in_order, provinces_in, read_contacts, valid_contacts, vault_id
+from provisioner.importing.contacts.store import (
+    in_order,
+    names_a_person,
+    provinces_in,
+    read_contacts,
+    valid_contacts,
+    vault_id,
+)
 from provisioner.inventory.model.facility import Facility, Operating
 
 
@@ -48,7 +55,14 @@ from provisioner.inventory.model.facility import Facility, Operating
 @click.option(
     "--province", metavar="SLUG", shell_complete=provinces_like, help="Only this province. Default: all provinces."
 )
-@click.option("--purpose", default="check", show_default=True, metavar="TEXT", help="The purpose, for the access log.")
+@click.option(
+    "--purpose",
+    type=AccessText(),
+    default="check",
+    show_default=True,
+    metavar="TEXT",
+    help="The purpose, for the access log.",
+)
 @requester_option
 @folder_option
 def check(
@@ -184,8 +198,7 @@ def terms_of_person(texts: tuple[str, ...], purpose: str) -> tuple[SearchTerm, .
     if not terms:
         raise UsageError("nothing to search for was given", hint="give a phone number, an e-mail address or a name")
     if any(term.is_named_in(purpose) for term in terms):
-        hint = "say what for without naming the person: the access log holds no personal data"
-        raise UsageError("the purpose names the person", hint=hint)
+        raise names_a_person()
     return terms
 
 
@@ -349,7 +362,7 @@ def list_(
         {f.id: f.name for f in facilities.values()},
         without,
     )
-    access.record("list", [province], len(listed))
+    access.record("list", [province], len(listed), persons=stored)
     write_private(out, content, force=force)
     of_list = {"file": out, "province": province, "contacts": len(listed), "without_representative": without}
     lines = [f"wrote {out}: {counted(len(listed), 'contact')} of {province}; it holds personal data"]

@@ -210,6 +210,21 @@ class ValidPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class AccessText(click.ParamType[str]):
+    """A text for the access log, without a phone number or e-mail address."""
+
+    name = "TEXT"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a text without personal data, or fail without repeating it."""
+        # Few commands have such a text.
+        from provisioner.base.private_text import holds_personal_data  # noqa: PLC0415
+
+        if holds_personal_data(value):
+            self.fail("it holds a phone number or an e-mail address: the access log holds no personal data", param, ctx)
+        return value
+
+
 class PageAddress(click.ParamType[str]):
     """A web page's address without a login."""
 

@@ -405,6 +405,20 @@ class AccessRecord:
     records: int  #: The number of records shown, written or removed.
 
 
+def refuse_names(texts: Iterable[str], contacts: Iterable[Contact]) -> None:
+    """Raise `UsageError` if a text for the log names one of the persons."""
+    folded = [f"-{fold(text)}-" for text in texts]
+    for contact in contacts:
+        if any(f"-{fold(contact.full_name.reveal())}-" in text for text in folded):
+            raise names_a_person()
+
+
+def names_a_person() -> UsageError:
+    """Return the error of a purpose with a person in it."""
+    hint = "say what for without naming the person: the access log holds no personal data"
+    return UsageError("the purpose or the requester names a person", hint=hint)
+
+
 def record(folder: Path, access: AccessRecord) -> None:
     """Append a line to the log; after `PolicyError` show no contact."""
     line = {

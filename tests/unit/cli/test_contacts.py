@@ -356,19 +356,27 @@ def test_each_access_leaves_a_line_without_the_person(program: Program, tmp_path
     assert shows_nothing(program.log.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("text", "purpose"),
-    [
-        (book.NAME, "request of nguyen thi hoang yen canary"),
-        (book.PHONE, "who is 0300 777 001?"),
-        (book.EMAIL, f"mail from {book.EMAIL.upper()}"),
-    ],
-)
-def test_a_purpose_that_names_the_person_is_refused(program: Program, text: str, purpose: str) -> None:
-    found = program("find", text, "--purpose", purpose)
-    assert found.code == 2
-    assert "the purpose names the person" in found.err
-    assert program.logged() == []
+@pytest.mark.parametrize("command", ["find", "erase", "list", "check"])
+@pytest.mark.parametrize("option", ["--purpose", "--requester"])
+@pytest.mark.parametrize("private", ["who is 0300 777 001?", f"mail from {book.EMAIL.upper()}", "canary 0300 777 999"])
+def test_no_phone_number_or_e_mail_address_reaches_the_log(
+    program: Program, tmp_path: Path, command: str, option: str, private: str
+) -> None:
+    words = {"find": [book.NAME], "erase": [book.NAME, "--yes"], "check": []}
+    of_list = ["--province", "bac-giang", "--out", str(tmp_path / "list.xlsx")]
+    found = program(command, *words.get(command, of_list), *FOR, option, private)
+    assert (found.code, "the access log holds no personal data" in found.err) == (2, True)
+    assert (program.logged(), shows_nothing(found.out, found.err)) == ([], True)
+
+
+@pytest.mark.parametrize("option", ["--purpose", "--requester"])
+def test_a_purpose_that_names_a_person_is_refused(program: Program, tmp_path: Path, option: str) -> None:
+    of_list = ["--province", "bac-giang", "--out", str(tmp_path / "list.xlsx")]
+    commands = [["list", *of_list]] if option == "--requester" else [["list", *of_list], ["find", book.NAME]]
+    for words in commands:
+        found = program(*words, *FOR, option, "request of nguyen thi hoang yen canary")
+        assert (found.code, "names a person" in found.err) == (2, True)
+    assert (program.logged(), (tmp_path / "list.xlsx").exists()) == ([], False)
 
 
 def test_without_a_log_nothing_is_shown_and_nothing_is_done(program: Program, tmp_path: Path) -> None:

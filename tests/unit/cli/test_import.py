@@ -233,6 +233,9 @@ def test_contacts_are_kept_encrypted_and_their_access_is_recorded(desk: Desk) ->
         "provinces": ["bac-giang"],
         "records": 0,
     }
+    for private in ("0300 000 077", "the letter of tran van mau"):
+        assert desk.run(desk.sheet("a.xlsx", clean_sheets()), "--write", "--purpose", private) == 2
+    assert (desk.folder / "state/provisioner/test/contacts-access.log").read_text(encoding="utf-8") == log
 
 
 def test_an_empty_cell_takes_nothing_from_a_contact(desk: Desk) -> None:
