@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs/reference/language.md"
 BEGIN = "list is made from the code; a test fails if it grows.\n"
 END = "\n## How it is made\n"
 #: Translate some, then write the smaller number.
-MOST = 1428
+MOST = 1426
 
 
 def table() -> str:
