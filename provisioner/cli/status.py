@@ -226,7 +226,7 @@ def availability(
         by, report.rows, report.total, row_limit=rows, before=against_before, span=request.span, longest=report.longest
     )
     show(invocation, document, lines)
-    return _MISSED if missed(report.rows) or missed([report.total]) else 0
+    return _MISSED if missed([*report.rows, report.total]) or report.unknown else 0
 
 
 def _warn_of_verdicts(report: "AvailabilityReport") -> None:

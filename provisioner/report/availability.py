@@ -113,7 +113,8 @@ def availability_ending(noun: str, rows: Sequence[ShareRow], total: ShareRow) ->
         yield f"{len(blind)} {of_rows} not measured at all, against an agreed level: {named}{_more(blind)}"
     measured = total.measured
     if not total.paths:
-        yield "no path was checked in this time: it is not measured"
+        level = f", against an agreed level of {total.agreed:g} %" if total.agreed is not None else ""
+        yield f"no path was checked in this time: it is not measured{level}"
         return
     yield (
         f"{percent(measured.available)} available over {counted(total.paths, 'path')} by what was measured;"

@@ -78,9 +78,7 @@ def _total_row(
     agreed: measured.AgreedLevels,
     before: Mapping[str, measured.GroupTimes] | None,
 ) -> measured.ShareRow:
-    """Return all groups together, without agreed levels if empty."""
-    if not times:
-        return measured.ShareRow(measured.GroupedBy.ALL.value, 0, measured.Measured())
+    """Return all groups together, without paths if empty."""
     earlier = None if before is None else {measured.GroupedBy.ALL.value: measured.together(before.values())}
     (total,) = measured.share_rows(
         measured.GroupedBy.ALL, {measured.GroupedBy.ALL.value: measured.together(times.values())}, agreed, earlier

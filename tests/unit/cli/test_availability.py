@@ -165,6 +165,17 @@ def test_a_level_of_what_nobody_measured_was_not_kept(nights: Nights) -> None:
     assert "3 of 3 facilities not measured at all, against an agreed level" in out
 
 
+@pytest.mark.parametrize("by", ["facility", "carrier", "all"])
+def test_a_level_before_the_first_verification_was_not_kept(nights: Nights, by: str) -> None:
+    nights.file.unlink()
+    nights.agree("{ percent: 99 }")
+    code, out, _ = nights("--by", by)
+    assert code == 1
+    assert out.splitlines()[-1].endswith("it is not measured, against an agreed level of 99 %")
+    total = nights.document("--by", by)["total"]
+    assert (total["agreed_percent"], total["kept"]) == (99, "not measured")
+
+
 def test_a_limit_takes_what_is_in_the_record(nights: Nights) -> None:
     assert set(nights.rows(*WEEK, "--limit", "province=bac-giang")) == {"kcl-bg-001", "kcl-bg-002"}
     assert set(nights.rows(*WEEK, "--limit", "carrier=vnpt")) == {"kcl-qn-001"}
@@ -194,7 +205,7 @@ def test_bad_input_is_a_sentence(nights: Nights, bad: str) -> None:
 def test_a_name_in_the_policy_of_which_nothing_is_kept_is_warned_of(nights: Nights) -> None:
     nights.agree("{ facilities: { kcl-bg-01: 99 }, carriers: { viettle: 99 } }")
     code, _, err = nights(*WEEK)
-    assert code == 0
+    assert code == 1
     assert "names facility kcl-bg-01" in err
     assert "names carrier viettle" in err
 
