@@ -156,7 +156,8 @@ class _Attempt:
         draft = self._draft_of(facility)
         want_survey(draft, listed[0])
         for row in listed[1:]:
-            draft.say(row, error("row-duplicate", row=listed[0].number), "facility_id")
+            key = "facility_id" if row.has_facility_id else "facility_name"
+            draft.say(row, error("row-duplicate", row=listed[0].number), key)
 
     def _report_missing(self) -> None:
         """Report everything that faulty rows lack, without keeping their values."""

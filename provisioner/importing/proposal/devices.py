@@ -116,7 +116,7 @@ class DeviceDraft:
         if device is None:
             device = self._add_recorder(row, name)
         elif device.record is not None:
-            self._draft.say(row, error("row-duplicate", row=device.record.number), "recorder_id")
+            self._say_duplicate(row, device.record, "recorder_id", "camera_id", "address")
             return
         device.record = row
         self._want_recorder_fields(device, row, _OF_RECORDERS)
@@ -299,7 +299,7 @@ class DeviceDraft:
         first = device.record
         more = _streams_in(row)
         if first is None or not more or more & device.streams or row.get("stream") is None:
-            self._draft.say(row, error("row-duplicate", row=first.number if first else 0), "camera_id")
+            self._say_duplicate(row, first, "camera_id", *_OF_CHANNELS, "address")
             return
         for key, value in row.values.items():
             if (
@@ -313,6 +313,12 @@ class DeviceDraft:
             device.streams |= more
             for name in sorted(more):
                 self._want_stream_fields(device, row, name)
+
+    def _say_duplicate(self, row: ReadRow, first: ReadRow | None, *keys: str) -> None:
+        """Report a device's second row, in its first filled identifying cell."""
+        key = next((key for key in keys if row.get(key) is not None), keys[0])
+        code = "row-duplicate" if key.endswith("_id") else "device-duplicate"
+        self._draft.say(row, error(code, row=first.number if first else 0), key)
 
 
 def _with_stream_keys(row: ReadRow) -> ReadRow:

@@ -97,6 +97,10 @@ ENGLISH: dict[str, Wording] = {
     "row-signature": Wording("a line of signatures below the table: left out", "nothing"),
     "row-outside": Wording("a row below the table with little in it: it was not read", "if it is data, close the gap"),
     "row-duplicate": Wording("this is the same as in row {row}", "keep one of the two"),
+    "device-duplicate": Wording(
+        "row {row} names a device at this place already",
+        "if it is one device, keep one row; if they are two, write into each row its own address, port or channel",
+    ),
     "site-duplicate": Wording(
         "this is the same as in row {row}: province, district, ward, street and name, or the id",
         "if it is one site, keep one row; if they are two, write into both rows what tells them apart",
@@ -357,6 +361,10 @@ VIETNAMESE: dict[str, Wording] = {
     "row-signature": Wording("Dòng ký tên, ngày lập biểu ở dưới bảng: bỏ qua", "Không cần sửa"),
     "row-outside": Wording("Dòng ở dưới bảng, ít nội dung: không đọc", "Nếu là dữ liệu thì xóa dòng trống phía trên"),
     "row-duplicate": Wording("Trùng với dòng {row}", "Chỉ giữ một dòng"),
+    "device-duplicate": Wording(
+        "Dòng {row} đã ghi thiết bị ở vị trí này",
+        "Nếu là một thiết bị thì giữ một dòng; nếu là hai thì ghi ở mỗi dòng địa chỉ, cổng hoặc kênh riêng",
+    ),
     "site-duplicate": Wording(
         "Trùng với dòng {row}: cùng tỉnh, huyện, xã, địa chỉ và tên, hoặc cùng mã",
         "Nếu là một cơ sở thì giữ một dòng; nếu là hai cơ sở thì ghi rõ ở cả hai dòng điểm khác nhau (xã, địa chỉ)",

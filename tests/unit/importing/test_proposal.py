@@ -313,6 +313,36 @@ def test_a_camera_without_an_id_is_known_by_where_it_is() -> None:
     ]
 
 
+IP = {"address": "192.168.1.70", "make": "Dahua"}
+CHANNEL = {"kind": "Kênh đầu ghi", "recorder": "nvr-01"}
+RECORDER = {"kind": "Đầu ghi", "address": "192.168.1.10", "make": "Dahua", "sub": None, "zone": None}
+DUPLICATES: dict[str, tuple[tuple[tuple[Any, ...], ...], tuple[str, str]]] = {
+    "an id": ((device("cam-05", **IP), device("cam-05", **IP)), ("Camera!B3", "row-duplicate")),
+    "an address": ((device(**IP), device(**IP)), ("Camera!H3", "device-duplicate")),
+    "a channel": ((device(**CHANNEL, channel=3), device(**CHANNEL, channel=3)), ("Camera!G3", "device-duplicate")),
+    "a recorder's id": (
+        (device(**RECORDER, recorder="nvr-01"), device(**RECORDER, recorder="nvr-01")),
+        ("Camera!F3", "row-duplicate"),
+    ),
+    "a recorder's address": ((device(**RECORDER), device(**RECORDER)), ("Camera!H3", "device-duplicate")),
+}
+
+
+@pytest.mark.parametrize("same", DUPLICATES)
+def test_a_device_that_is_there_twice_is_named_at_the_cell_that_is_the_same(same: str) -> None:
+    rows, expected = DUPLICATES[same]
+    plain = make.facility(recorders=[make.recorder()], cameras=[make.camera(host=11)])
+    proposal = devices(plain, *rows)
+    assert placed_codes(proposal.findings, FindingLevel.ERROR) == [expected]
+
+
+def test_a_second_survey_of_a_site_is_named_at_its_name_if_it_has_no_id() -> None:
+    header = ("Tên cơ sở", *made.SURVEY_HEADER[1:])
+    rows = [header, *(("Trường Ví Dụ", *made.survey_row()[1:]) for _ in range(2))]
+    proposal = of(make.facility(), {"Khảo sát": rows})
+    assert placed_codes(proposal.findings, FindingLevel.ERROR) == [("Khảo sát!A3", "row-duplicate")]
+
+
 def test_a_camera_that_moves_to_a_recorder_is_written_anew() -> None:
     plain = make.facility(recorders=[make.recorder()], cameras=[make.camera(location="Cổng chính")])
     proposal = devices(plain, device("cam-01", kind="Kênh đầu ghi", recorder="nvr-01", channel=5, sub=None))
