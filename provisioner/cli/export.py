@@ -19,7 +19,7 @@ from provisioner.cli.support.terminal import ListedWord, ValidPath
 from provisioner.cli.support.texts import code_with_frozen, print_frozen
 from provisioner.desired.limit import Limit, parse_limits
 from provisioner.desired.render.host import RenderedFile
-from provisioner.operations.questions.overview import Overview, document_of
+from provisioner.operations.questions.overview import FIRST_FACILITY, Overview, document_of
 from provisioner.record.availability.measured import GroupedBy, Span
 from provisioner.record.lifecycle.state import Freshness, freshness
 from provisioner.record.lifecycle.status import FacilityStatus
@@ -85,6 +85,8 @@ def write_documents(
     if request.folder is None:
         raise TypeError("a document goes somewhere")
     chosen = [site for site in listing.statuses if site.facility.id not in refused]
+    if not refused and not chosen:
+        raise UsageError(marked("no facility is chosen"), hint=FIRST_FACILITY)
     if not chosen:
         name, reason = next(iter(refused.items()))
         message = f"there is no {form.words} of any of {counted(len(refused), 'facility')}; of {name}: {reason}"

@@ -269,6 +269,8 @@ def _last_proved(pictures: Pictures, say: Translator) -> str:
 
 def _sum_line(statuses: Iterable[FacilityStatus], say: Translator) -> str:
     listed = list(statuses)
+    if not listed:
+        return say.counted(0, "facility")
     states = Counter(status.standing.state for status in listed)
     by_state = ", ".join(f"{states[state]} {state_word(state, say)}" for state in FacilityState if states[state])
     values = {

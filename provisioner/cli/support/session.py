@@ -16,7 +16,7 @@ from provisioner.base.text import local_time, msg, printable
 from provisioner.cli.support.context import Invocation, now, print_warning, today
 from provisioner.desired.limit import Limit
 from provisioner.operations.apply import early_start
-from provisioner.operations.questions.overview import Overview, overview, overview_at
+from provisioner.operations.questions.overview import FIRST_FACILITY, Overview, overview, overview_at
 from provisioner.report.progress import Earlier
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def overview_of(invocation: Invocation, as_of: datetime | None = None) -> Overvi
             "apply and verify record their runs; PROVISIONER_STATE names the place of those of another machine"
         )
         print_warning(message, hint)
+    if view.is_empty:
+        print_warning(marked("no facility is registered yet"), FIRST_FACILITY)
     return view
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from provisioner.base.errors import FrozenFacility, InventoryError, Problem, Severity, UsageError
+from provisioner.base.language import marked
 from provisioner.base.service import Stage, at_stage
 from provisioner.base.text import VIETNAM, did_you_mean, msg, printable
 from provisioner.desired.limit import Limit
@@ -38,6 +39,9 @@ M = TypeVar("M", bound=Model)
 
 _NEWEST = 50
 
+#: The next step in an inventory without facilities.
+FIRST_FACILITY = marked("register one: provisioner facility add, or provisioner import FILE")
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -58,6 +62,11 @@ class Overview:
         """Ids of facilities with invalid files."""
         owners = (owner.partition("/") for owner in self.loaded.broken)
         return tuple(sorted(name for kind, _, name in owners if kind == "facility"))
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no facility is registered."""
+        return not self.inventory.facilities and not self.unreadable
 
     @property
     def unsealed(self) -> tuple[str, ...]:
@@ -125,15 +134,16 @@ class Overview:
         )
 
     def statuses(self, names: Sequence[str], limit: Limit, without: Collection[str] = ()) -> tuple[FacilityStatus, ...]:
-        """Return chosen facilities' status, all without names; or raise `UsageError`."""
+        """Return chosen facilities' status, all without names or limit; or raise `UsageError`."""
         for name in names:
             self._refuse_unknown(name)
         named = [f for f in self.inventory.facilities.values() if not names or f.id in names]
         limit = self._read(limit)
         chosen = [facility for facility in named if facility.id not in without and self._is_in_limit(limit, facility)]
-        if not chosen:
+        if not chosen and limit.wanted:
             provinces = sorted({self.inventory.province_counted(f) for f in self.inventory.facilities.values()})
-            raise UsageError("no facility is chosen", hint=f"provinces here are: {', '.join(provinces) or 'none'}")
+            hint = msg("provinces here are: {provinces}", ", ".join(provinces)) if provinces else FIRST_FACILITY
+            raise UsageError("no facility is chosen", hint=hint)
         with at_stage(Stage.COUNT):
             return statuses(self.inventory, self.evidence, self.now, chosen)
 

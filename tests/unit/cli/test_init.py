@@ -23,6 +23,7 @@ from provisioner.nodes import settings
 from provisioner.nodes.controller import RoutedRunner
 from provisioner.operations.apply import execution
 from provisioner.operations.edit.init import EXAMPLE
+from provisioner.report.exports import REPORTS
 from tests import inventories as make
 from tests.simulated import SimulatedHosts
 from tests.unit.cli.test_facility_next import CANARY, Keyboard
@@ -187,6 +188,26 @@ def test_eight_commands_lead_from_an_empty_folder_to_a_host_that_carries_a_camer
     assert out.splitlines()[1:] == ["next: r-1, c-hn were never applied", "  provisioner apply --allow trust=2"]
     typed(["apply", "--allow", "trust=2", "--yes"])
     assert "kcl-bn-001: provisioned" in typed(["facility", "next", "kcl-bn-001"], "n")
+
+
+NO_FACILITY = "no facility is chosen"
+OF_NONE = [
+    (("status",), 0, "no facility is registered yet"),
+    (("--output", "json", "status"), 0, "no facility is registered yet"),
+    *((("export", what), 0, "no facility is registered yet") for what in REPORTS),
+    (("export", "progress", "--out", "p.xlsx", "--docx", "p.docx"), 0, "no facility is registered yet"),
+    (("export", "acceptance", "--docx-dir", "folder"), 2, NO_FACILITY),
+    (("status", "--limit", "province=bac-ninh"), 2, NO_FACILITY),
+    (("export", "progress", "--limit", "province=bac-ninh"), 2, NO_FACILITY),
+]
+
+
+def test_a_new_inventory_has_no_facilities_and_its_reports_name_the_next_step(call: Call) -> None:
+    assert call("init", "first", *WORDS, *KNOWN)[0] == 0
+    for words, expected, sentence in OF_NONE:
+        code, out, err = call(*words)
+        assert (code, sentence in err, "provisioner facility add" in err) == (expected, True, True), (words, out, err)
+    assert "0 facilities\n" in call("status")[1]
 
 
 @pytest.mark.parametrize(
