@@ -242,8 +242,13 @@ def _only_relay(loaded: Loaded, base_inventory: BaseInventory, facility: str) ->
     if len(relays) == 1:
         return relays[0]
     served = f"{', '.join(sorted(carriers)) or 'no carrier'} may serve its province"
-    names = ", ".join(relays or sorted(_carriers_by_relay(base_inventory)))
-    hint = f"name one with --relay: {names or 'there is none yet'}"
+    hint = f"name one with --relay: {', '.join(relays)}"
+    if not carriers:
+        province = base_inventory.province_counted(loaded.outlines[facility])
+        hint = f"designate one first: provisioner designation add {province} CARRIER --source TEXT"
+    elif not relays:
+        carrier = min(carriers)
+        hint = f"add a relay to carriers/{carrier}.yml first"
     raise UsageError(f"no one relay follows for {facility}: {served}", hint=hint, object=facility)
 
 

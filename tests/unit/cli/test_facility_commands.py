@@ -337,6 +337,26 @@ def test_a_plan_follows_from_what_is_known(root: Path, call: Call) -> None:
     assert (code, "several networks" in err, "--lan" in err) == (2, True, True)
 
 
+OF_RELAYS = {
+    "no carrier": ((), "provisioner designation add bac-giang CARRIER --source TEXT"),
+    "a day of the past": ((make.designation(since="2021-01-01", until="2021-01-02"),), "designation add bac-giang"),
+    "a carrier without a relay": (
+        (make.designation("bac-giang", "mobifone"),),
+        "add a relay to carriers/mobifone.yml first",
+    ),
+}
+
+
+@pytest.mark.parametrize("held", OF_RELAYS)
+def test_without_a_relay_that_may_serve_it_a_plan_names_what_is_lacking(root: Path, call: Call, held: str) -> None:
+    designations, hint = OF_RELAYS[held]
+    (root / SITE).write_text(TEXT.partition("plan:")[0] + TEXT[TEXT.index("recorders:") :], encoding="utf-8")
+    (root / "designations.yml").write_text(json.dumps({"version": 1, "designations": designations}), "utf-8")
+    (root / "carriers/mobifone.yml").write_text("version: 1\nid: mobifone\nname: MobiFone\nrelays: []\n", "utf-8")
+    code, _, err = call("facility", "plan", "kcl-bg-001")
+    assert (code, hint in err, "--relay" in err) == (2, True, False), err
+
+
 def test_the_last_of_three_sign_offs_agrees_the_plan_and_an_edit_holds_it(root: Path, call: Call) -> None:
     assert call("sign-off", "kcl-bg-001", "--by", "dic", "--by", "health", "--source", "01/BB")[0] == 0
     assert values(root)["plan"]["state"] == "proposed"  # type: ignore[index]
