@@ -18,6 +18,7 @@ from provisioner.inventory.geography import match
 from provisioner.inventory.loader.load import Loaded
 from provisioner.inventory.model.facility import MaintenanceWindow
 from provisioner.inventory.model.hosts import Carrier
+from provisioner.inventory.model.orders import Designation
 from provisioner.inventory.outline import Outline, OutlinedInventory
 from provisioner.operations.edit.file_edit import (
     Edits,
@@ -247,11 +248,18 @@ def designation_ended(edits: Edits, province: str, carrier: str, day: date) -> F
         listed = sorted({f"{row.province} {row.carrier}" for row in rows})
         wanted = f"{printable(province, _SHOWN)} {printable(carrier, _SHOWN)}"
         message = msg("no single designation of {wanted} is in force on {day}", wanted, day)
-        raise UsageError(message, hint=did_you_mean(wanted, listed, f"there are {', '.join(listed[:_LISTED])}"))
+        spans = [_span_of(row) for _, row in named]
+        hint = msg("its days: {spans}; name one of them with --on", "; ".join(spans))
+        hint = hint if spans else did_you_mean(wanted, listed, f"there are {', '.join(listed[:_LISTED])}")
+        raise UsageError(message, hint=hint)
     text = text_of_file(edits.root / _DESIGNATIONS)
     return edits.edit(
         loaded, province, text.data, text.with_values({("designations", found[0], "until"): day.isoformat()})
     )
+
+
+def _span_of(row: Designation) -> str:
+    return msg("{since} to {until}", row.since, row.until) if row.until else msg("from {since} on", row.since)
 
 
 # --- relays ----------------------------------------------------------------------------------------
