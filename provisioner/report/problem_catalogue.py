@@ -47,6 +47,8 @@ contacts-under-another-id: A file under contacts/ has a vault id of secrets/, wh
 # YAML
 yaml-syntax: The file is not YAML.
     Look at indentation, brackets and quotes around the place.
+yaml-conflict: The file has conflict markers of Git.
+    Keep the right lines of both sides; of the lock, take the main branch's file and run `provisioner allocate`.
 yaml-encoding: The file is not UTF-8 text, or has a control character or an invisible line break.
     Save it as UTF-8, with ordinary line breaks.
 yaml-too-large: The file is larger than any inventory needs.

@@ -147,6 +147,35 @@ def test_a_file_of_the_largest_size_is_refused_in_seconds(tmp_path: Path, text: 
     assert all(problem.line >= 1 and problem.hint for problem in content.problems)
 
 
+SITE = b"version: 1\ngateway:\n  lan: 192.168.1.0/24\n  wan: eth0\ncameras:\n  - id: cam-01\n    zone: san\n"
+SLIPS: dict[str, tuple[bytes, str, int, str]] = {
+    "a space of a block": (b"  lan", "\xa0\xa0lan", 3, "U+00A0"),
+    "a space in a block": (b"  wan", " \u3000wan", 4, "U+3000"),
+    "a space in a list": (b"    zone", "  \xa0 zone", 7, "U+00A0"),
+    "a space of a list": (b"  - id", "\u2003- id", 6, "U+2003"),
+    "a dash": (b"- id", "\u2013 id", 6, "U+2013"),
+    "a minus": (b"- id: cam-01", "- id: a\n  \u2212 id: b", 7, "U+2212"),
+    "a conflict": (b"  lan", "<<<<<<< HEAD\n  lan: 1\n=======\n  lan: 2\n>>>>>>> ours\n  wan", 3, "line 3, 5, 7"),
+    "a marker left": (b"  lan", "=======\r\n  lan", 3, "line 3"),
+    "a marker of the base": (b"  lan", "||||||| 3f2a1b\n  lan", 3, "line 3"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_that_an_editor_does_not_show_is_named_at_its_line(slip: str) -> None:
+    old, new, line, message = SLIPS[slip]
+    (fault,) = parse(SITE.replace(old, new.encode())).faults
+    code = "yaml-conflict" if "line" in message else "yaml-syntax"
+    assert (fault.code, fault.line, message in fault.message) == (code, line, True), fault
+
+
+@pytest.mark.parametrize(
+    "text", ["note: |\n  \xa0a\n  \u2013 b: c\n", "note: a\n  \xa0b\n", '"\xa0a": 1\n', "a: \u2013 b\n"]
+)
+def test_a_space_or_dash_in_a_text_stays(text: str) -> None:
+    assert parse(text.encode()).faults == ()
+
+
 def test_many_faults_end_with_a_word_about_the_rest() -> None:
     faults = parse(b"a: 1\n" * 5000).faults
     assert [fault.code for fault in faults] == ["key-duplicate"] * MAX_FAULTS + ["yaml-too-many-faults"]

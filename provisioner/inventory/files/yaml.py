@@ -13,11 +13,13 @@ compares the results of both.
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 import yaml
 
 from provisioner.base.errors import Problem
+from provisioner.base.language import marked
 from provisioner.base.private_text import is_private
 from provisioner.base.text import msg
 
@@ -53,6 +55,8 @@ _PAIR: Final = rf" *{_KEY}: +(?:{_QUOTED}|{_INNER}) *"
 _SCALARS: Final = re.compile(rf"\{{{_PAIR}(?:,{_PAIR})*+\}} *")
 _PAIRS: Final = re.compile(rf" *({_KEY}): +(?:({_INNER})|({_QUOTED})) *")
 _LONGEST_KEY: Final = 127
+_MARKERS: Final = 6  #: So many conflict markers are listed.
+CONFLICT: Final = "yaml-conflict"
 _MOST_DIRECTIVES: Final = 64  #: Libyaml compares each one with all the others.
 MAX_BYTES = 4 * 1024 * 1024  #: Default maximum size.
 MAX_DEPTH = 32  #: A facility file has seven levels; libyaml's own limit is far beyond Python's stack.
@@ -63,6 +67,9 @@ _TOO_MANY: Final = "the file has more values than any inventory needs"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Line ends of YAML that editors do not show. A key behind one, after a comment, is hidden from reviewers.
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+#: Beginnings of a line that look like indentation or like a list's hyphen, and are part of a text.
+_ODD_START = re.compile(" *(?:([\xa0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])|([\u2010-\u2015\u2212]) )")
+_CONFLICT = re.compile(rb"^(?:[<>|]{7} .*|={7})\r?$", re.MULTILINE)
 MAX_FAULTS = 100  #: More faults in one file are one mistake repeated, or not YAML at all.
 
 _DIRECTIVE: Final = ("yaml-directive", "a % directive is not allowed", "remove the line")
@@ -261,6 +268,7 @@ def _flow_mapping(text: str, at: int, levels: int) -> tuple[dict[str, object], i
             or key is None
             or key in entries
             or key == "<<"
+            or not key.isascii()
             or len(key) > _LONGEST_KEY
             or key != key.strip(" ")
         ):
@@ -339,7 +347,7 @@ def read_carefully(data: bytes) -> Document:
     except _Stop as stop:
         reader.faults.append(stop.fault)
     except yaml.MarkedYAMLError as error:
-        reader.faults.append(_syntax_problem(error))
+        reader.faults.append(_conflict(data) or _syntax_problem(data, error))
     except yaml.reader.ReaderError as error:
         reader.faults.append(_character_fault(data, error))
     return Document(value, tuple(reader.faults))
@@ -372,9 +380,32 @@ def _line_column(before: bytes) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
+def _conflict(data: bytes) -> Problem | None:
+    """Return the problem of Git's conflict markers, if any."""
+    lines = [data.count(b"\n", 0, found.start()) + 1 for found in islice(_CONFLICT.finditer(data), _MARKERS)]
+    if not lines:
+        return None
+    message = msg("conflict markers of Git in line {lines}", ", ".join(map(str, lines)))
+    return Problem("", lines[0], 1, CONFLICT, message, "keep the right lines of both sides, and remove the markers")
+
+
+def _odd_start(text: str) -> tuple[str, str] | None:
+    """Return message and hint if a special space or dash begins it."""
+    if not (found := _ODD_START.match(text)):
+        return None
+    space, dash = found.groups()
+    if space:
+        message = msg("a non-breaking or other special space (U+{code}) indents the line", f"{ord(space):04X}")
+        return message, marked("indent with ordinary spaces")
+    message = msg("a long dash (U+{code}) stands for the hyphen of a list", f"{ord(dash):04X}")
+    return message, marked("write a hyphen (-) and a space")
+
+
+def _syntax_problem(data: bytes, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if odd := _odd_start(b"".join(data.split(b"\n", line)[line - 1 : line]).decode()):
+        return Problem("", line, 1, "yaml-syntax", *odd)
     text = " ".join(part for part in (error.context, error.problem) if part)
     return Problem("", line, column, "yaml-syntax", msg("not YAML: {what}", text), _syntax_hint(text))
 
@@ -484,6 +515,8 @@ class _Reader:
             self._read_node(event, depth)
             return ""
         self._check_properties(event)
+        if not event.style and (odd := _odd_start(event.value)):
+            raise _Stop(_at(event, "yaml-syntax", *odd))
         if event.value == "<<" and not event.style:
             self._add_fault(event, "yaml-merge", "a merge key (<<) is not allowed", "write the keys out")
         return event.value

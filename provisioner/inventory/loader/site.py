@@ -11,12 +11,13 @@ from pydantic_core import from_json, to_json
 
 from provisioner.base.errors import REGO_RULES, InventoryError, Problem
 from provisioner.base.files import open_regular
+from provisioner.base.language import marked
 from provisioner.base.text import canonical_json, msg
 from provisioner.inventory import rules
 from provisioner.inventory.explanation.problems import ParsedFile, problems_of
 from provisioner.inventory.files.layout import LOCK_NAME, File
 from provisioner.inventory.files.positions import KeyPath, Position, SourceFile
-from provisioner.inventory.files.yaml import parse
+from provisioner.inventory.files.yaml import CONFLICT, parse
 from provisioner.inventory.model.base import Model
 from provisioner.inventory.model.facility import Facility
 from provisioner.inventory.outline import Outline, outline_of
@@ -30,6 +31,7 @@ MAX_LOCK_BYTES = 32 * 1024 * 1024  #: The lock of a hundred thousand sites has 2
 MAX_SECRETS_BYTES = 16 * 1024 * 1024  #: A province's logins: a thousand facilities have 1 MiB.
 MAX_ENCRYPTED_BYTES = 5 * MAX_SECRETS_BYTES  #: A vault file has four characters a byte, and line ends.
 
+_TAKE_BACK = marked("take the main branch's file back from Git, then run: provisioner allocate")
 _MOSTLY = 64 * 1024
 _BLOCK = 4 * 1024 * 1024
 _DETAILS: Final = ("name", "survey")
@@ -126,7 +128,7 @@ def read(file: File, data: bytes) -> FileContent:
     if document.faults:
         name = file.owner.replace("/", " ", 1)
         problems = tuple(
-            replace(f, file=file.display_path, message=f"{name}: {f.message}", object=file.owner)
+            replace(f, file=file.display_path, message=f"{name}: {f.message}", object=file.owner, hint=_hint(file, f))
             for f in document.faults
         )
     else:
@@ -137,6 +139,12 @@ def read(file: File, data: bytes) -> FileContent:
     if model is not None:
         problems = _name_problems(file, model, source)
     return FileContent(hashlib.sha256(data).hexdigest(), text, model, problems, source, document.value)
+
+
+def _hint(file: File, fault: Problem) -> str:
+    """Return a fault's hint; the lock's conflicts need another one."""
+    is_of_lock = fault.code == CONFLICT and file.relative == LOCK_NAME
+    return _TAKE_BACK if is_of_lock else fault.hint
 
 
 def _name_problems(file: File, model: Model, source: SourceFile) -> tuple[Problem, ...]:

@@ -220,3 +220,12 @@ def test_a_lock_written_beside_its_inventory_is_read_back(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["example", "lab"])
 def test_the_inventories_in_the_repository_have_no_problem_in_any_file(name: str) -> None:
     assert load(INVENTORIES / name, today=make.TODAY).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"), [(SITE, "remove the markers"), ("allocations.lock.yml", "run: provisioner allocate")]
+)
+def test_a_conflict_of_git_names_its_lines_and_what_to_do_with_the_file(tmp_path: Path, file: str, hint: str) -> None:
+    root = make.write_inventory(tmp_path, {file: b"<<<<<<< HEAD\nversion: 1\n"})
+    found = [(problem.code, problem.line, hint in problem.hint) for problem in load(root, today=make.TODAY).problems]
+    assert ("yaml-conflict", 1, True) in found
