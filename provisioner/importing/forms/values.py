@@ -52,6 +52,8 @@ _UNITS = re.compile(
 )
 _RATES = re.compile(r"\s*(?:mbps|mbit/s|mb/s|mb)\s*$", re.IGNORECASE)
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[.][0-9]{3}){1,4}|[0-9]{1,3}(?:,[0-9]{3}){1,4}")
+#: A number with another unit than the column's.
+_WITH_UNIT = re.compile(r"[0-9][0-9.,]* ?[^\W\d_][^\d]*")
 _RANGE = re.compile(r"[0-9]+\s*(?:-|\u2013|đến|tới|~|/)\s*[0-9]+")
 _QUOTED = re.compile(r"'+[=+\-@]")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
@@ -244,7 +246,7 @@ def _read_number(cell: Cell, units: re.Pattern[str] = _UNITS) -> tuple[float | N
         return number, (warning("number-grouped", number=number),)
     if re.fullmatch(r"[0-9]{1,9}(?:[.,][0-9]{1,6})?", text):
         return float(text.replace(",", ".")), ()
-    return None, (error("number-form"),)
+    return None, (error("number-unit" if _WITH_UNIT.fullmatch(text) else "number-form"),)
 
 
 def one_of(choice: Choice) -> CellReader:

@@ -161,6 +161,9 @@ ENGLISH: dict[str, Wording] = {
     "id-number": Wording("a number stands where an id is expected", _AS_TEXT_EN),
     "id-form": Wording("an id has letters without accents, digits and hyphens", "write it like kcl-bg-001"),
     "number-form": Wording("this is no number", "write digits alone"),
+    "number-unit": Wording(
+        "the number has another unit than the column", "convert it, then write digits alone: 1 Gbps is 1000 Mbps"
+    ),
     "number-day": Wording("Excel made a date of this number", _AS_TEXT_EN),
     "number-several": Wording("these are several numbers, or from … to", "write one number"),
     "number-not-whole": Wording("this is no whole number", "if a point was meant to group thousands, leave it out"),
@@ -418,6 +421,9 @@ VIETNAMESE: dict[str, Wording] = {
     "id-number": Wording("Ô là số, không phải mã", _AS_TEXT_VI),
     "id-form": Wording("Mã chỉ gồm chữ không dấu, chữ số và dấu gạch nối", "Ghi như kcl-bg-001"),
     "number-form": Wording("Không phải là số", "Chỉ ghi chữ số"),
+    "number-unit": Wording(
+        "Số có đơn vị khác với đơn vị của cột", "Đổi đơn vị rồi chỉ ghi chữ số: 1 Gbps là 1000 Mbps"
+    ),
     "number-day": Wording("Excel đã đổi số thành ngày tháng", _AS_TEXT_VI),
     "number-several": Wording("Có nhiều số, hoặc ghi từ … đến", "Chỉ ghi một số"),
     "number-not-whole": Wording("Không phải số nguyên", "Nếu dấu chấm để phân cách hàng nghìn thì bỏ đi"),
