@@ -8,7 +8,7 @@ import click
 
 from provisioner.base.document import Known, Printed, of
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
-from provisioner.base.text import Document, endpoint_text, is_host_name, printable
+from provisioner.base.text import Document, did_you_mean, endpoint_text, is_host_name, printable
 from provisioner.cli.support.configuration import file_of
 from provisioner.cli.support.context import Invocation, answer, is_attended, print_document, said, today
 from provisioner.cli.support.options import split_host_and_port
@@ -175,14 +175,14 @@ class _Questions:
         first = next(iter(carriers))
         provinces = dict(self._named(options["provinces"], "--province", "The first province's slug, e.g. bac-giang"))
         host_keys = dict(_split_pairs(options["known"], "--host-key"))
-        jumps = {
-            carrier: self._jump(carrier, text, host_keys) for carrier, text in _split_pairs(options["jumps"], "--jump")
-        }
+        jump_texts = dict(_split_pairs(options["jumps"], "--jump"))
         endpoints = dict(_split_pairs(options["endpoints"], "--endpoint"))
         user = options["user"] or self._answer("--user", "Who logs in on the hosts (a normal user with sudo)", "deploy")
         centre = options["centre"] or self._answer("--centre", "The monitoring centre: ID@ADDRESS")
         relays = options["relays"] or (self._answer("--relay", f"The first relay of {first}: ID@ADDRESS"),)
-        _refuse_relays(relays, first, jumps, endpoints, host_keys)
+        _refuse_relays(relays, first, jump_texts, endpoints, host_keys)
+        _refuse_host_keys(host_keys, (centre, *relays), jump_texts.values())
+        jumps = {carrier: self._jump(carrier, text, host_keys) for carrier, text in jump_texts.items()}
         networks = options["networks"] or (
             self._answer("--management", "From where SSH to the hosts comes: a network"),
         )
@@ -270,13 +270,26 @@ def _refuse_relays(
     relays: Iterable[str], first: str, jumps: Collection[str], endpoints: Collection[str], host_keys: Mapping[str, str]
 ) -> None:
     """Refuse an unknown relay, and unknown keys behind jump hosts."""
-    places = {text.rpartition("/")[2].partition("@")[0]: text.rpartition("/")[0] or first for text in relays}
+    places = {_host_id(text): text.rpartition("/")[0] or first for text in relays}
     for name in sorted(set(endpoints) - places.keys()):
-        raise UsageError(f"--endpoint names {printable(name, _SHOWN)}, which is no relay here", hint="see --relay")
+        hint = did_you_mean(name, places, "see --relay")
+        raise UsageError(f"--endpoint names {printable(name, _SHOWN)}, which is no relay here", hint=hint)
     for name, carrier in places.items():
         if carrier in jumps and host_keys.get(name, "SHA256:").startswith("SHA256:"):
             hint = f"read it there (ssh_host_ed25519_key.pub), and add --host-key {name}='ssh-ed25519 …'"
             raise UsageError(f"relay {name} is behind a jump host: its whole host key is needed", hint=hint)
+
+
+def _refuse_host_keys(host_keys: Iterable[str], hosts: Iterable[str], jumps: Iterable[str]) -> None:
+    """Refuse a host key of an unknown host."""
+    known = [*map(_host_id, hosts), *(split_host_and_port(text.rpartition("@")[2])[0] for text in jumps)]
+    for name in sorted(set(host_keys) - set(known)):
+        hint = did_you_mean(name, known, f"hosts here are: {printable(', '.join(known), _SHOWN)}")
+        raise UsageError(f"--host-key names {printable(name, _SHOWN)}, which is no host here", hint=hint)
+
+
+def _host_id(text: str) -> str:
+    return text.rpartition("/")[2].partition("@")[0]
 
 
 def _split_pairs(texts: Iterable[str], option: str) -> list[tuple[str, str]]:

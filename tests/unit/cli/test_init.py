@@ -102,6 +102,8 @@ def test_an_endpoint_and_a_jump_host_are_written_and_the_jump_host_s_key_is_comp
     ("more", "said"),
     [
         ((*KNOWN, "--endpoint", "relay-2=203.0.113.12"), "--endpoint names relay-2, which is no relay here"),
+        ((*KNOWN, "--host-key", f"relay-2={KEY}"), "--host-key names relay-2, which is no host here"),
+        ((*KNOWN, "--host-key", f"198.51.100.7={KEY}"), "--host-key names 198.51.100.7, which is no host here"),
         ((*KNOWN, "--jump", "vnpt=ops@198.51.100.7", "--host-key", f"198.51.100.7={KEY}"), "is no carrier here"),
         ((*KNOWN, "--jump", "viettel=ops@198.51.100.7"), "nobody is here to compare the key of 198.51.100.7"),
         ((*KNOWN[:2], "--jump", "viettel=ops@198.51.100.7", "--host-key", f"198.51.100.7={KEY}"), "whole host key"),
@@ -432,6 +434,12 @@ def test_an_option_that_is_written_counts_before_the_file(call: Call, tmp_path: 
         ("  viettel: Viettel", "  ..x: Viettel", 2, r"a\.yml:\d+:3: \.\.x is no id"),
         ("user: deploy", "user: [", 2, r"a\.yml:\d+:\d+: not YAML"),
         ("user: deploy", "user: *deploy", 2, r"a\.yml:20:\d+: "),
+        (
+            f"relay-1: {KEY}",
+            f"relay-2: {KEY}",
+            2,
+            r"a\.yml:\d+:\d+: .*relay-2.* no host here\nhint: did you mean relay-1",
+        ),
         (f"relay-1: {KEY}", "relay-1: SHA256:x", 6, r"a\.yml:\d+:\d+: relay-1 .* another key"),
     ],
     ids=str,
