@@ -21,6 +21,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from math import ceil
 from pathlib import Path
 from typing import Final, TextIO, cast
@@ -28,7 +29,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from provisioner.base.text import did_you_mean, printable
+from provisioner.base.text import did_you_mean, msg, printable
 
 # The colours that `click.style` is asked for here, bold, and their end.
 _OURS = re.compile(r"(\x1b\[(?:0|1|3[0-7])m|[\t\n])")
@@ -53,7 +54,22 @@ _PAGED: Final = frozenset(
     }
 )
 
-DAY = click.DateTime(["%Y-%m-%d"])  #: A day, as in files.
+
+class _Day(click.DateTime):
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parse a day, or say how to write it, as `validate` does."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            from provisioner.inventory.explanation.problems import for_day  # noqa: PLC0415 (only for a mistake)
+
+            shown = repr(printable(str(value), _LONGEST_DAY))
+            return self.fail(msg("{text} is no day: {hint}", shown, for_day("", value)), param, ctx)
+
+
+DAY = _Day(["%Y-%m-%d"])  #: A day, as in files.
+
+_LONGEST_DAY = 40
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 

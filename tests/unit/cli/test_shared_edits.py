@@ -199,6 +199,8 @@ def test_a_designation_is_added_and_ended_on_a_line_of_its_own(root: Path, call:
         (("end", "hai-duong", "vnp"), 2, "did you mean hai-duong vnpt"),
         (("end", "hai-duong", "vnpt", "--on", "2020-01-01"), 2, "is in force on 2020-01-01"),
         (("end", "hai-duong", "vnpt", "--on", "2021-06-06"), 2, "its days: from 2021-06-07 on; name one of them"),
+        (("end", "hai-duong", "vnpt", "--on", "07/05/2021"), 2, "write 2021-05-07 or 2021-07-05"),
+        (("end", "hai-duong", "vnpt", "--on", "soon"), 2, "e.g. 2021-05-10"),
         (("end", "hai-duong", "viettel", "--on", "2020-01-01"), 2, "its days: 2021-05-06 to 2031-06-30; name one"),
     ],
 )
