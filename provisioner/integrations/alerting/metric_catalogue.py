@@ -52,7 +52,7 @@ PATH_STATE = Metric(
     "provisioner_path_state",
     "State of a path in the last verification: 0 up, 1 degraded, 2 unknown, 3 down, 4 maintenance, 5 quarantined.",
     ("path", "carrier", "host"),
-    "1 a path",
+    "1 a path and relay",
 )
 PATHS = Metric(
     "provisioner_paths",
@@ -61,13 +61,16 @@ PATHS = Metric(
     "6 a carrier and province",
 )
 FACILITY_PATHS = Metric(
-    "provisioner_facility_paths", "Paths of a facility.", ("carrier", "province", "facility"), "1 a facility"
+    "provisioner_facility_paths",
+    "Paths of a facility.",
+    ("carrier", "province", "facility"),
+    "1 a facility and carrier",
 )
 FACILITY_UP = Metric(
     "provisioner_facility_paths_up",
     "Paths of a facility that were up in the last verification.",
     ("carrier", "province", "facility"),
-    "1 a facility",
+    "1 a facility and carrier",
 )
 INCIDENT_PATHS = Metric(
     "provisioner_incident_paths",
