@@ -26,7 +26,7 @@ from provisioner.inventory.model.facility import ConnectionPlan, Facility, Party
 from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.rules.approvals import KeyRing
-from provisioner.inventory.signed import Worth, proof_of, signed_content, statement
+from provisioner.inventory.signed import SignOffProof, Worth, proof_of, proofs_of, signed_content, statement
 from provisioner.operations.edit.file_edit import FileEdit, edited_file, facility_file, facility_named
 
 _NOWHERE: Mapping[str, str] = {}  #: An environment without a cache folder.
@@ -175,24 +175,33 @@ def _case_of(loaded: Loaded, agreement: Agreement) -> _Case:
 
 
 def _refuse_to_replace_signatures(case: _Case, agreement: Agreement) -> None:
-    """Refuse a claim in the place of a party's own signature that counts."""
-    ring, withdrawn = KeyRing(case.frame), case.frame.signing_keys.withdrawn if case.frame.signing_keys else ()
-    first_day = max((w.before for w in withdrawn if w.facility == case.facility.id), default=date.min)
-    for sign_off in case.plan.sign_offs:
-        if sign_off.by.value not in agreement.parties or sign_off.signed_on < first_day:
-            continue
-        proof = proof_of(case.facility, case.plan, sign_off, case.content)
-        if proof.worth is Worth.SIGNED and not ring.refusal(case.facility, case.plan.carrier, proof):
-            message = msg(
-                "{party} signed the {plan} of {facility} itself, with {key} on {day}: a claim does not replace that",
-                sign_off.by.words,
-                agreement.plan,
-                case.facility.id,
-                proof.key,
-                sign_off.signed_on,
-            )
-            hint = marked("name the other parties with --by; the party itself signs again by --key or --signature")
-            raise UsageError(message, hint=hint, object=case.facility.id)
+    """Refuse a claim in place of a party's own signature."""
+    signatures = _valid_signatures(case)
+    for proof in (signatures[party] for party in agreement.parties if party in signatures):
+        message = msg(
+            "{party} signed the {plan} of {facility} itself, with {key} on {day}: a claim does not replace that",
+            proof.party.words,
+            agreement.plan,
+            case.facility.id,
+            proof.key,
+            proof.signed_on,
+        )
+        hint = marked("name the other parties with --by; the party itself signs again by --key or --signature")
+        raise UsageError(message, hint=hint, object=case.facility.id)
+
+
+def _valid_signatures(case: _Case) -> dict[str, SignOffProof]:
+    """Return the proofs of signatures that count, by party."""
+    ring, keys = KeyRing(case.frame), case.frame.signing_keys
+    first_days = (w.before for w in (keys.withdrawn if keys else ()) if w.facility == case.facility.id)
+    first_day = max(first_days, default=date.min)
+    return {
+        proof.party.value: proof
+        for proof in proofs_of(case.facility, case.plan, case.content)
+        if proof.worth is Worth.SIGNED
+        and date.fromisoformat(proof.signed_on) >= first_day
+        and not ring.refusal(case.facility, case.plan.carrier, proof)
+    }
 
 
 def _checked_signature(case: _Case, sign_off: SignOff, signature: bytes) -> tuple[SignOff, str]:
@@ -232,14 +241,18 @@ def _sign_off_changes(
 def claimed_by_all(
     base_inventory: BaseInventory, facility: Facility, plan: ConnectionPlan, day: date, source: str
 ) -> list[Flow]:
-    """Return claimed sign-offs of all three parties, as in a file.
+    """Return sign-offs of all three parties: valid signatures, else claims.
 
     Raises `UsageError` if the policy requires signatures, or the source is invalid or holds private data.
     """
     refuse_claims(base_inventory, source)
     case = _Case(base_inventory, facility, plan, signed_content(facility, plan))
     agreement = Agreement(facility.id, "", tuple(party.value for party in Party), day, source)
-    return [_written(case.sign_off(party, agreement)) for party in agreement.parties]
+    valid = _valid_signatures(case)
+    kept: dict[str, SignOff] = {
+        sign_off.by.value: sign_off for sign_off in plan.sign_offs if sign_off.by.value in valid
+    }
+    return [_written(kept.get(party) or case.sign_off(party, agreement)) for party in agreement.parties]
 
 
 def _written(sign_off: SignOff) -> Flow:

@@ -137,6 +137,20 @@ def test_a_claim_takes_the_place_of_no_signature_that_counts(
     assert (said in capsys.readouterr().err) == (not is_replaced)
 
 
+def test_an_agreement_of_all_three_keeps_a_valid_signature(tmp_path: Path) -> None:
+    from provisioner.operations.edit.sign_off import claimed_by_all  # noqa: PLC0415
+
+    root = inventory(tmp_path, policy="claimed")
+    assert sign(root, "dic") == 0
+    loaded = load(root, today=make.TODAY)
+    facility = loaded.facility("kcl-bg-001")
+    assert loaded.frame
+    assert facility.plan
+    written = claimed_by_all(loaded.frame, facility, facility.plan, make.TODAY, "99/BB")
+    signed_by = [("signature" in sign_off, sign_off["source"]) for sign_off in written]
+    assert signed_by == [(True, "12/BB"), (False, "99/BB"), (False, "99/BB")]
+
+
 @pytest.mark.parametrize("kind", signatures.KINDS)
 def test_every_kind_of_key_signs(tmp_path: Path, kind: str) -> None:
     root = inventory(tmp_path, {"signers.yml": signers(dic=[key("dic", kind)])})
