@@ -12,7 +12,7 @@ from provisioner.inventory.loader.cache import cache_of
 from provisioner.inventory.model.facility import Operating, Party, SurveyVerdict, relays_of
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.outline import Outline, PlanOutline
-from provisioner.inventory.rules.lock import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING
+from provisioner.inventory.rules.lock import ALLOCATION_MISSING, GATEWAY_KEY_MISSING, HOST_KEYS_MISSING, LOCK_GAPS
 from provisioner.inventory.rules.logins import LOGIN_MISSING, SECRETS_GAPS, SECRETS_MISSING
 from provisioner.inventory.rules.plans import UNFINISHED
 from provisioner.operations.edit.validate import SECRETS_NOT_CHECKED, problems_of
@@ -83,7 +83,12 @@ def _next_step(overview: Overview, status: FacilityStatus, errors: Collection[Pr
             return "the successor's connection is accepted", ("facility", "move", site.id, "--finish"), ()
     elif any(problem.code == ALLOCATION_MISSING for problem in problems):
         return "its addresses are to be given back", ("allocate",), ()
-    return _hosts_step(overview, status)
+    step = _hosts_step(overview, status)
+    of_all = [problem for problem in errors if not problem.facilities and problem.code not in LOCK_GAPS]
+    if of_all and "apply" in step[1]:
+        first = of_all[0]
+        return f"correct first what stops every plan: {first.message} ({first.position}): {first.hint}", (), ()
+    return step
 
 
 def _is_waiting(status: FacilityStatus) -> bool:
@@ -157,21 +162,20 @@ def _signing_step(site: Outline, plan: PlanOutline, missing: tuple[Party, ...], 
 def _lock_step(
     overview: Overview, site: Outline, problems: Collection[Problem], errors: Collection[Problem]
 ) -> _Step | None:
-    relays = {relay for _, relay in relays_of([plan for plan in (site.plan, site.successor) if plan])}
     carriers = {f"carrier/{plan.carrier}" for plan in (site.plan, site.successor) if plan}
     of_hosts = [problem for problem in errors if problem.object in carriers or problem.object.startswith("centre/")]
     if any(problem.code == ALLOCATION_MISSING for problem in (*problems, *of_hosts)):
         return "its tunnel address and ports are not recorded", ("allocate",), ()
-    new = list(_without_keys(overview, relays)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
+    new = list(_without_keys(overview)) if any(p.code == HOST_KEYS_MISSING for p in of_hosts) else []
     if new:
         return f"{', '.join(new)} have no keys yet", ("keys", "init", "--allow", f"trust={len(new)}"), ()
     return None
 
 
-def _without_keys(overview: Overview, relays: Collection[str]) -> Iterator[str]:
+def _without_keys(overview: Overview) -> Iterator[str]:
+    """Yield all hosts without keys, as `keys init` counts them."""
     lock = overview.inventory.allocations
-    yield from (name for name, host in lock.relays.items() if name in relays and host.public_key is None)
-    yield from (name for name, host in lock.centres.items() if host.public_key is None)
+    yield from (name for hosts in (lock.relays, lock.centres) for name, host in hosts.items() if not host.public_key)
 
 
 def _secrets_step(site: Outline, problems: Collection[Problem]) -> _Step | None:

@@ -65,6 +65,28 @@ def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
     monkeypatch.setattr(click.termui, "visible_prompt_func", lambda _text: keyboard.readline().rstrip("\n"))
 
 
+def test_keys_are_made_for_all_hosts_without_them_also_another_carriers(example: ExampleTerminal) -> None:
+    lock = example.file("allocations.lock.yml")
+    lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
+    lock.write_text("".join(line for line in lines if "public_key:" not in line), encoding="utf-8")
+    code, out, _ = example("facility", "next", "kcl-bg-001")
+    assert (code, "relay-viettel-1, relay-vnpt-1, centre-hn have no keys yet" in out) == (0, True)
+    assert out.endswith("  provisioner keys init --allow trust=3\n")
+
+
+@pytest.mark.parametrize("file", ["carriers/viettel.yml", "carriers/vnpt.yml"])
+def test_no_apply_is_advised_while_an_error_stops_every_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    terminal = applied(ExampleTerminal, tmp_path, monkeypatch, capsys)
+    (tmp_path / "state").rename(tmp_path / "another state")
+    assert "provisioner apply" in terminal("facility", "next", "kcl-bg-001")[1]
+    text = terminal.file(file).read_text(encoding="utf-8")
+    terminal.file(file).write_text(text + "own_networks: [1.2.3.4/40]\n", encoding="utf-8")
+    code, out, _ = terminal("facility", "next", "kcl-bg-001")
+    assert (code, f"what stops every plan: carrier {Path(file).stem}" in out, "apply" in out) == (0, True, False)
+
+
 def test_three_commands_take_a_surveyed_facility_onto_its_relay(
     example: ExampleTerminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
