@@ -8,7 +8,7 @@ import click
 
 from provisioner.base.document import Known, Printed, of
 from provisioner.base.errors import InventoryError, PolicyError, UsageError
-from provisioner.base.text import Document, did_you_mean, endpoint_text, is_host_name, printable
+from provisioner.base.text import Document, did_you_mean, endpoint_text, is_host_name, msg, printable
 from provisioner.cli.support.configuration import file_of
 from provisioner.cli.support.context import Invocation, answer, is_attended, print_document, said, today
 from provisioner.cli.support.options import split_host_and_port
@@ -284,8 +284,8 @@ def _refuse_host_keys(host_keys: Iterable[str], hosts: Iterable[str], jumps: Ite
     """Refuse a host key of an unknown host."""
     known = [*map(_host_id, hosts), *(split_host_and_port(text.rpartition("@")[2])[0] for text in jumps)]
     for name in sorted(set(host_keys) - set(known)):
-        hint = did_you_mean(name, known, f"hosts here are: {printable(', '.join(known), _SHOWN)}")
-        raise UsageError(f"--host-key names {printable(name, _SHOWN)}, which is no host here", hint=hint)
+        hint = did_you_mean(name, known, msg("hosts here are: {hosts}", printable(", ".join(known), _SHOWN)))
+        raise UsageError(msg("--host-key names {name}, which is no host here", printable(name, _SHOWN)), hint=hint)
 
 
 def _host_id(text: str) -> str:

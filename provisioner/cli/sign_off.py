@@ -195,8 +195,8 @@ def sign_off(
     pairs = [(agreement, _agreement_signature(invocation, agreement, signature, key)) for agreement in agreements]
     signed = record_agreements(invocation.inventory, pairs, today=today(), environment=invocation.env)
     message = f"{', '.join(chosen)}: {plan} signed by {', '.join(parties)}"
-    texts.commit_written(invocation, checkout, [one.path for one in signed], message)
     _report_agreements(invocation, agreements, signed)
+    texts.commit_written(invocation, checkout, [one.path for one in signed], message)
     return 0
 
 

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from provisioner.base.document import LeftOut
 from provisioner.base.errors import FrozenFacility, UsageError
+from provisioner.base.language import marked
 from provisioner.base.roles import may_read
 from provisioner.base.secret import Secret, mediamtx_hash
 from provisioner.base.text import did_you_mean, endpoint_text, printable
@@ -170,7 +171,8 @@ def _centre_and_viewer(inventory: Inventory, centre: str, viewer: str) -> tuple[
         return viewers[viewer]
     centres = sorted(inventory.centres)
     if not centre and len(centres) != 1:
-        hint = f"name one with --centre: {', '.join(centres) or 'there is none yet'}"
+        names = ", ".join(centres) or marked("there is none yet")
+        hint = f"name one with --centre: {names}"
         raise UsageError("the inventory has several centres" if centres else "the inventory has no centre", hint=hint)
     centre = centre or centres[0]
     if centre not in inventory.centres:

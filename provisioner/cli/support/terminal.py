@@ -227,7 +227,7 @@ class ValidPath(click.Path):
 
 
 class AccessText(click.ParamType[str]):
-    """A text for the access log, without a phone number or e-mail address."""
+    """A text for the access log, without phone number or address."""
 
     name = "TEXT"
 

@@ -280,7 +280,7 @@ def _refuse_readable(
             hint="take that version out of Git's history everywhere, then run the command again",
             object=province,
         )
-    # Also those of `secrets/`: they never read contacts, but whoever has an old commit may try them.
+    # Also those of `secrets/`: they never read contacts, but an old commit may be tried with them.
     remaining = [(name, path) for name, path in passwords.sources if path != source]
     for known_id, path in remaining:
         password = read_password(path, known_id, passwords.env)

@@ -406,7 +406,7 @@ class AccessRecord:
 
 
 def refuse_names(texts: Iterable[str], contacts: Iterable[Contact]) -> None:
-    """Raise `UsageError` if a text for the log names one of the persons."""
+    """Raise `UsageError` if a text names one of the persons."""
     folded = [f"-{fold(text)}-" for text in texts]
     for contact in contacts:
         if any(f"-{fold(contact.full_name.reveal())}-" in text for text in folded):

@@ -157,8 +157,8 @@ def _unsafe_contacts(root: Path) -> Iterator[Problem]:
         elif start is not None and (vault_id := _vault_id(start)).startswith(_SECRETS):
             message = msg("contacts {stem}: the file is encrypted under the vault id {id}", path.stem, vault_id)
             hint = msg(
-                "ansible-vault rekey --new-vault-id {contacts}-{stem}@FILE {shown}, with a password of its own: whoever"
-                " has that of secrets/ reads the persons",
+                "ansible-vault rekey --new-vault-id {contacts}-{stem}@FILE {shown}, with a password of its own: more"
+                " people have that of secrets/",
                 _CONTACTS,
                 path.stem,
                 file.display_path,
