@@ -182,12 +182,7 @@ class Edits:
         """Make edits of several facilities, all checked, or raise."""
         loaded = self.load()
         edits = [make(replace(self, together=loaded), name) for name in facilities]
-        made = all_checked_against_rules(loaded, self.root, edits, self.today)
-        if made.refused:
-            problems = tuple(chain.from_iterable(made.refused.values()))
-            message = msg("{facilities} would be invalid; nothing is written", ", ".join(sorted(made.refused)))
-            raise InventoryError(message, problems=problems, hint="correct the values")
-        return made.edits
+        return checked_together(loaded, self.root, edits, self.today)
 
     def open(self, facility: str) -> OpenFacility:
         """Open a facility for an edit."""
@@ -369,6 +364,16 @@ def checked_against_rules(loaded: Loaded, root: Path, edit: FileEdit, today: dat
 
 def _file_of(root: Path, edit: FileEdit) -> File:
     return file_at(root, edit.path.relative_to(root).as_posix())
+
+
+def checked_together(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> tuple[FileEdit, ...]:
+    """Return edits, all checked, or raise `InventoryError` for any new error."""
+    made = all_checked_against_rules(loaded, root, edits, today)
+    if made.refused:
+        problems = tuple(chain.from_iterable(made.refused.values()))
+        message = msg("{facilities} would be invalid; nothing is written", ", ".join(sorted(made.refused)))
+        raise InventoryError(message, problems=problems, hint="correct the values")
+    return made.edits
 
 
 def all_checked_against_rules(loaded: Loaded, root: Path, edits: Iterable[FileEdit], today: date) -> EditsOfMany:

@@ -27,7 +27,7 @@ from provisioner.inventory.model.inventory import BaseInventory
 from provisioner.inventory.model.policy import SignOffs
 from provisioner.inventory.rules.approvals import KeyRing
 from provisioner.inventory.signed import SignOffProof, Worth, proof_of, proofs_of, signed_content, statement
-from provisioner.operations.edit.file_edit import FileEdit, edited_file, facility_file, facility_named
+from provisioner.operations.edit.file_edit import FileEdit, checked_together, edited_file, facility_file, facility_named
 
 _NOWHERE: Mapping[str, str] = {}  #: An environment without a cache folder.
 
@@ -122,14 +122,13 @@ def sign_off(
     """Write agreements and their plans' hashes into the facilities' files.
 
     Beside an agreement is the output of `ssh-keygen -Y sign` over its statement; without it the agreement is claimed.
-    On a refusal of any one nothing is written. Raises
-    `InventoryError` if the facility cannot be read or edited, or the signature is invalid; `UsageError` if there is no
-    such facility or plan, the day is in the future, the source holds private data, the policy requires a signature, or
-    a claim would replace a signature that counts.
+    On a refusal of any one nothing is written. Raises `InventoryError` if the facility cannot be read or edited, or
+    would be invalid, or the signature is; `UsageError` if there is no such facility or plan, the day is in the future,
+    the source holds private data, the policy requires a signature, or a claim would replace a signature that counts.
     """
     loaded = _loaded(root, today, environment)
     made = [_signed_edit(root, loaded, agreement, signature) for agreement, signature in agreements]
-    for edit, _ in made:
+    for edit in checked_together(loaded, root, [edit for edit, _ in made], today):
         edit.write(root)
     return tuple(signed for _, signed in made)
 

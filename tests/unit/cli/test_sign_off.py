@@ -77,3 +77,15 @@ def test_the_parties_have_their_vietnamese_names(tmp_path: Path, capsys: pytest.
     out = capsys.readouterr().out
     assert "Sở TT&TT, Sở Y tế đã ký phương án" in out
     assert "nội dung hiện nay của kcl-bg-001: doanh nghiệp viễn thông" in out
+
+
+def test_a_plan_that_would_be_invalid_once_agreed_is_not_signed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routed = make.facility()
+    routed["plan"] |= {"state": "proposed", "access": "routed", "sign_offs": []}
+    root = make.write_inventory(tmp_path, {SITE: routed})
+    before = (root / SITE).read_bytes()
+    assert run(["-i", str(root), "sign-off", "kcl-bg-001", *ALL], {}) == 3
+    assert "outside the routed networks of viettel" in capsys.readouterr().err
+    assert (root / SITE).read_bytes() == before
