@@ -197,18 +197,25 @@ def _other_relay_address(comparison: Comparison) -> str:
 
 def _need_of_site(comparison: Comparison, peer: Peer, live: wire.PeerAnswer | None) -> str:
     if live is None:
-        former_relays = sorted(comparison.fleet.holders.get(peer.public_key, frozenset()) - {comparison.spec.id})
-        return (
-            msg("{id} serves it from now on, instead of {others}", comparison.spec.id, ", ".join(former_relays))
-            if former_relays
-            else ""
-        )
+        others = comparison.fleet.holders.get(peer.public_key, frozenset()) - {comparison.spec.id}
+        if not others:
+            return ""
+        if staying := others & _relays_of_site(comparison, peer):
+            return msg("{id} serves it from now on, beside {others}", comparison.spec.id, ", ".join(sorted(staying)))
+        return msg("{id} serves it from now on, instead of {others}", comparison.spec.id, ", ".join(sorted(others)))
     if psk_is_renewed(comparison, peer, live):
         return "its pre-shared key is another one"
     desired = sorted(map(str, peer.allowed_ips))
     if live["allowed_ips"] != desired and rewrites(comparison, WG_FILE):
         return _other_addresses(", ".join(live["allowed_ips"]) or "none", ", ".join(desired))
     return _other_devices(comparison, peer)
+
+
+def _relays_of_site(comparison: Comparison, peer: Peer) -> set[str]:
+    """Return the relays that the state serves a peer's site from."""
+    _, facility = comparison.fleet.sites.get(peer.public_key, ("", ""))
+    paths = [path.name for path in comparison.spec.paths if path.facility == facility]
+    return {relay for path in paths for relay in comparison.fleet.served_by(path)}
 
 
 def _other_addresses(allowed_ips: str, desired: str) -> str:

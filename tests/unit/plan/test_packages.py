@@ -184,6 +184,10 @@ def test_a_site_that_goes_to_another_relay_or_is_closed_is_named() -> None:
     moved = [fleets.facility("kcl-bg-001", 1, **plan), fleets.facility("kcl-bg-002", 2)]
     found = needs(world, inventories.inventory(facilities=moved, **two))
     assert found == {"kcl-bg-001": f"relay-viettel-2 serves it from now on, instead of {RELAY}"}
+    plan["plan"] |= {"relay": RELAY, "backup_relay": "relay-viettel-2"}
+    backed = [fleets.facility("kcl-bg-001", 1, **plan), fleets.facility("kcl-bg-002", 2)]
+    found = needs(world, inventories.inventory(facilities=backed, **two))
+    assert found == {"kcl-bg-001": f"relay-viettel-2 serves it from now on, beside {RELAY}"}
     closed = [fleets.facility("kcl-bg-001", 1, operating="closed"), fleets.facility("kcl-bg-002", 2)]
     found = needs(world, inventories.inventory(facilities=closed, **two))
     assert found == {"kcl-bg-001": "no relay serves it any more: its package takes the gateway down"}
