@@ -307,8 +307,8 @@ def _designations_file(beginning: Beginning) -> str:
         for province, carrier in beginning.provinces.items()
     )
     return f"""\
-# The carriers of provinces, with their first day and the document that designates them. A facility in a province
-# without a designated carrier is an error.
+# The carriers of provinces, with their first day and the document that designates them. A plan with a carrier that
+# is not designated for its province is an error.
 version: 1
 designations:
 {rows}
