@@ -180,7 +180,7 @@ def _without_keys(overview: Overview) -> Iterator[str]:
 
 def _secrets_step(site: Outline, problems: Collection[Problem]) -> _Step | None:
     if any(problem.code == SECRETS_MISSING for problem in problems):
-        return "its pre-shared key is not drawn yet", ("keys", "init"), ()
+        return "its key in the vault is not drawn yet", ("keys", "init"), ()
     lead = f"facility {site.id}: "
     messages = [problem.message for problem in problems if problem.code == LOGIN_MISSING]
     devices = [message.removeprefix(lead).removesuffix(_HAS_NO_LOGIN) for message in messages]
