@@ -224,13 +224,14 @@ class _Import:
         provinces = provinces_of_contacts(inputs.records, baseline)
         if not provinces:
             return {}, ()
+        brought = [name for row in inputs.records if (name := row.text("full_name"))]
         if self.options.to_write:
-            return contacts.open(provinces, self.now, to_write=True), ()
+            return contacts.open(provinces, self.now, to_write=True, brought=brought), ()
         lacking = contacts.without_own_password(provinces)
         remarks = [warning("contacts-password", province=province) for province in lacking]
         opened: ContactsByProvince = {}
         try:
-            opened = contacts.open(provinces, self.now, to_write=False)
+            opened = contacts.open(provinces, self.now, to_write=False, brought=brought)
         except SecretsError as closed:
             if closed.object not in lacking:
                 listed = ", ".join(sorted(provinces))

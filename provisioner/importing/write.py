@@ -5,9 +5,10 @@ inventory; reading that back changes nothing. A proposal replaces whole files; a
 it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 
 from openpyxl import Workbook
@@ -130,13 +131,19 @@ class ContactFiles:
         return tuple(p for p in sorted(provinces) if not self.passwords.only(store.vault_id(p)))
 
     def open(
-        self, provinces: Collection[str], now: datetime, *, to_write: bool, action: str = "import"
+        self,
+        provinces: Collection[str],
+        now: datetime,
+        *,
+        to_write: bool,
+        action: str = "import",
+        brought: Iterable[str] = (),
     ) -> dict[str, tuple[store.Contact, ...]]:
         """Return the contacts of provinces, after recording the access.
 
-        `now` is in Vietnam's time, `action` for the access log. `to_write` requires an own password for each
-        province. A closed file raises `SecretsError`, a malformed one `InventoryError`, an unrecorded access
-        `PolicyError`.
+        `now` is in Vietnam's time, `action` for the access log, `brought` the names of new persons. `to_write` requires
+        an own password for each province. A closed file raises `SecretsError`, a malformed one `InventoryError`, an
+        unrecorded access `PolicyError`. A purpose or requester that names one of the persons raises `UsageError`.
         """
         contacts: dict[str, tuple[store.Contact, ...]] = {}
         for province in sorted(provinces):
@@ -146,7 +153,8 @@ class ContactFiles:
             file = loaded.files.get(province) if loaded else None
             contacts[province] = file.contacts if file else ()
         requester = self.requester or system_user()
-        store.refuse_names((self.purpose, requester), (c for of_province in contacts.values() for c in of_province))
+        known = (contact.full_name.reveal() for contact in chain(*contacts.values()))
+        store.refuse_names((self.purpose, requester), chain(known, brought))
         records = sum(map(len, contacts.values()))
         record(self.state, AccessRecord(now, action, self.purpose, requester, provinces, records))
         return contacts

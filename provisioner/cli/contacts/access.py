@@ -97,12 +97,12 @@ class ContactsAccess:
         """The day in Vietnam."""
         return self.now.date()
 
-    def record(self, action: str, names: Iterable[str], records: int, *, persons: Iterable[store.Contact] = ()) -> None:
+    def record(self, action: str, names: Iterable[str], records: int, *, persons: Iterable[store.Contact]) -> None:
         """Record the access before its result, or raise `PolicyError`.
 
-        Raises `UsageError` if its purpose or requester names one of the persons.
+        Raises `UsageError` if its purpose or requester names one of the persons, who are all that were opened.
         """
-        store.refuse_names((self.purpose, self.requester), persons)
+        store.refuse_names((self.purpose, self.requester), (person.full_name.reveal() for person in persons))
         folder = state_dir(self.invocation.env) / self.inventory.settings.id
         store.record(folder, store.AccessRecord(self.now, action, self.purpose, self.requester, tuple(names), records))
 
@@ -178,7 +178,7 @@ def cards_for(invocation: Invocation, purpose: str) -> Contacts:
         file = store.valid_contacts(access.folder, access.passwords, [province]).files.get(province)
         contacts = [contact for contact in file.contacts if contact.facility == facility] if file else []
         current = [contact for contact in contacts if contact.is_current(access.today)]
-        access.record("show", [province], len(current))
+        access.record("show", [province], len(current), persons=())  # a reader may be one of them
         return [card(contact) for contact in current]
 
     return current_cards

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +41,8 @@ from provisioner.cli.support.terminal import AccessText, ValidPath
 from provisioner.importing.contacts import checks, erasure
 from provisioner.importing.contacts.erasure import Erasure, Person, Renewal, SearchTerm
 from provisioner.importing.contacts.store import (
+    Contact,
+    ContactsFile,
     in_order,
     names_a_person,
     provinces_in,
@@ -82,11 +84,16 @@ def check(
     every = {facility.province for facility in facilities.values()} | set(provinces_in(access.folder))
     judged = frozenset(every if province is None else [province])
     loaded = read_contacts(access.folder, access.passwords, None if province is None else judged)
-    count = sum(len(file.contacts) for file in loaded.files.values())
-    access.record("check", judged, count)
+    persons = _contacts_in(loaded.files)
+    count = len(persons)
+    access.record("check", judged, count, persons=persons)
     at = loaded.places, loaded.broken, access.today, access.folder
     view = checks.ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
     return _show_checked(invocation, sorted([*loaded.problems, *checks.check_contacts(view)]), judged, count)
+
+
+def _contacts_in(files: Mapping[str, ContactsFile]) -> list[Contact]:
+    return [contact for file in files.values() for contact in file.contacts]
 
 
 def _show_checked(invocation: Invocation, problems: Collection[Problem], judged: Collection[str], count: int) -> int:
@@ -155,7 +162,7 @@ def find(
         refuse_existing(out, force=force)
     files = valid_contacts(access.folder, access.passwords).files
     contacts = erasure.find(files, terms, facilities=facilities)
-    access.record("export" if out else "show" if show else "find", files, len(contacts))
+    access.record("export" if out else "show" if show else "find", files, len(contacts), persons=_contacts_in(files))
     if not contacts:
         raise nobody(files)
     if out is not None:
@@ -251,11 +258,12 @@ def erase(
     planned = erasure.plan_erasure(access.folder, access.passwords, person, new_password_file)
     if planned.contacts:
         _ask_for_erasure(invocation, planned, yes=yes)
-        access.record("erase", {contact.province for contact in planned.contacts}, len(planned.contacts))
+        provinces, persons = zip(*((found.province, found.contact) for found in planned.contacts), strict=True)
+        access.record("erase", {*provinces}, len(persons), persons=persons)
         erasure.erase(access.folder, access.passwords, person, planned)
     else:
         searched = provinces_in(access.folder)
-        access.record("erase", searched, 0)
+        access.record("erase", searched, 0, persons=())
         if not finished:
             raise nobody(searched)
     _show_erased(invocation, planned, finished)

@@ -372,8 +372,8 @@ def test_no_phone_number_or_e_mail_address_reaches_the_log(
 @pytest.mark.parametrize("option", ["--purpose", "--requester"])
 def test_a_purpose_that_names_a_person_is_refused(program: Program, tmp_path: Path, option: str) -> None:
     of_list = ["--province", "bac-giang", "--out", str(tmp_path / "list.xlsx")]
-    commands = [["list", *of_list]] if option == "--requester" else [["list", *of_list], ["find", book.NAME]]
-    for words in commands:
+    of_person = [["find", book.NAME], ["find", "Trần Văn Mẫu"], ["erase", book.PHONE, "--yes"]]
+    for words in [["check"], ["list", *of_list], *of_person]:
         found = program(*words, *FOR, option, "request of nguyen thi hoang yen canary")
         assert (found.code, "names a person" in found.err) == (2, True)
     assert (program.logged(), (tmp_path / "list.xlsx").exists()) == ([], False)

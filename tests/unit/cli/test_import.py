@@ -238,6 +238,15 @@ def test_contacts_are_kept_encrypted_and_their_access_is_recorded(desk: Desk) ->
     assert (desk.folder / "state/provisioner/test/contacts-access.log").read_text(encoding="utf-8") == log
 
 
+@pytest.mark.parametrize("option", ["--purpose", "--requester"])
+def test_a_person_whom_the_sheet_brings_is_not_named_in_the_log(desk: Desk, option: str) -> None:
+    before = desk.tree()
+    for to_write in ((), ("--write",)):
+        assert desk.run(desk.sheet("a.xlsx", clean_sheets()), *to_write, option, "goi tran van mau") == 2
+        assert "names a person" in desk.err
+    assert (desk.tree(), (desk.folder / "state/provisioner/test/contacts-access.log").exists()) == (before, False)
+
+
 def test_an_empty_cell_takes_nothing_from_a_contact(desk: Desk) -> None:
     assert desk.run(desk.sheet("a.xlsx", clean_sheets()), "--write") == 0
     later: Rows = [
