@@ -41,7 +41,7 @@ secret-not-encrypted: A file under secrets/ is in the clear.
     Encrypt it; if it was ever committed, change its secrets.
 contacts-not-encrypted: A file under contacts/ is in the clear.
     Encrypt it; if it was ever committed, tell the persons in it.
-contacts-under-another-id: A file under contacts/ has a vault id of secrets/, whose password more people have.
+contacts-under-another-id: A file under contacts/ has another vault id than its province's, whose password others have.
     Rekey it with ansible-vault rekey --new-vault-id and a password of its own.
 
 # YAML

@@ -154,14 +154,15 @@ def _unsafe_contacts(root: Path) -> Iterator[Problem]:
             )
             message = msg("contacts {stem}: the file is not encrypted", path.stem)
             yield Problem(file.display_path, 0, 0, "contacts-not-encrypted", message, hint, file.owner)
-        elif start is not None and (vault_id := _vault_id(start)).startswith(_SECRETS):
+        elif start is not None and (vault_id := _vault_id(start)) not in {f"{_CONTACTS}-{path.stem}", _CONTACTS, ""}:
             message = msg("contacts {stem}: the file is encrypted under the vault id {id}", path.stem, vault_id)
             hint = msg(
-                "ansible-vault rekey --new-vault-id {contacts}-{stem}@FILE {shown}, with a password of its own: more"
-                " people have that of secrets/",
+                "ansible-vault rekey --new-vault-id {contacts}-{stem}@FILE {shown}, with a password of its own: other"
+                " people have that of {id}",
                 _CONTACTS,
                 path.stem,
                 file.display_path,
+                vault_id,
             )
             yield Problem(file.display_path, 1, 1, "contacts-under-another-id", message, hint, file.owner)
 

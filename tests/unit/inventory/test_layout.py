@@ -61,12 +61,18 @@ def test_contacts_are_no_files_of_an_inventory_but_in_the_clear_they_are_told(tm
     (tmp_path / "contacts/hai-duong.yml").write_bytes(b"$ANSIBLE_VAULT;1.2;AES256;secrets\n00\n")
     (tmp_path / "contacts/thai-binh.yml").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n00\n")
     (tmp_path / "contacts/ha-noi.yml").write_bytes(b"$ANSIBLE_VAULT;1.2;AES256;contacts-ha-noi\n00\n")
+    for name, vault_id in (("phu-tho", "contacts-ha-nam"), ("phu-yen", "default"), ("son-la", "contacts")):
+        text = f"$ANSIBLE_VAULT;1.2;AES256;{vault_id}\n00\n"
+        (tmp_path / f"contacts/{name}.yml").write_text(text, encoding="utf-8")
     layout = layout_of(tmp_path)
     assert layout.files == ()
     problems = [(problem.code, problem.file, problem.object) for problem in layout.problems]
     assert problems == [
         ("contacts-not-encrypted", f"{tmp_path}/contacts/ha-nam.yml", "contacts/ha-nam"),
-        ("contacts-under-another-id", f"{tmp_path}/contacts/hai-duong.yml", "contacts/hai-duong"),
+        *(
+            ("contacts-under-another-id", f"{tmp_path}/contacts/{name}.yml", f"contacts/{name}")
+            for name in ("hai-duong", "phu-tho", "phu-yen")
+        ),
     ]
 
 
