@@ -267,7 +267,12 @@ def logins_are_used(view: SecretsView) -> Iterator[Problem]:
                 message = msg(
                     "facility {facility} is closed, and the login of {device} is still there", facility, device
                 )
-                hint = "remove it once every host was seen without the facility: see provisioner status"
+                hint = msg(
+                    "once `provisioner status --why {facility}` says that it is on no host any more, remove it: "
+                    "ansible-vault edit {file}.yml",
+                    facility,
+                    owner,
+                )
                 yield replace(
                     view.problem(owner, (facility, device), "login-unused", message, hint), severity=Severity.WARNING
                 )

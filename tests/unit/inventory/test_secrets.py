@@ -151,6 +151,8 @@ def test_the_logins_of_a_facility_that_closed_should_go(root: Path, passwords: V
     (problem,) = secrets.check(root, secrets.read_secrets(root, passwords), inventory(root))
     assert (problem.code, problem.severity.value) == ("login-unused", "warning")
     assert problem.message == "facility kcl-bg-001 is closed, and the login of cam-01 is still there"
+    assert "status --why kcl-bg-001" in problem.hint
+    assert problem.hint.endswith("remove it: ansible-vault edit secrets/cameras/bac-giang.yml")
     put(root, "cameras/bac-giang.yml", {})
     assert problems(root, passwords) == []
 
