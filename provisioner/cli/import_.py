@@ -20,7 +20,7 @@ from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support import texts
 from provisioner.cli.support.completion import provinces_like
 from provisioner.cli.support.context import Invocation, echo_lines, print_document, show, state_dir
-from provisioner.cli.support.terminal import AccessText, ValidPath
+from provisioner.cli.support.terminal import ValidPath, purpose_by_default, requester_option
 from provisioner.importing.dcim import DcimClient, read_mapping, read_server
 from provisioner.importing.grid import CellPosition, Finding, FindingLevel, warning
 from provisioner.importing.proposal.answers import answered, read_answer
@@ -110,20 +110,8 @@ class _Options:
 @_of_province("--fill", help="With --template: fill in the province's data of the inventory.")
 @click.option("--with-contacts", is_flag=True, help="With --fill: fill in the contacts too (personal data).")
 @click.option("--contacts", "chosen", type=_path, metavar="DIR", help="The folder of contacts.")
-@click.option(
-    "--purpose",
-    type=AccessText(),
-    default="import",
-    show_default=True,
-    metavar="TEXT",
-    help="The purpose, for the access log.",
-)
-@click.option(
-    "--requester",
-    type=AccessText(),
-    metavar="WHO",
-    help="The requester, for the access log. Default: this machine's user.",
-)
+@purpose_by_default("import")
+@requester_option
 @click.option("--force", is_flag=True, help="Overwrite an existing OUT.xlsx.")
 # `Any`: each option has a type of its own, which click makes and `_Options` names.
 def import_(invocation: Invocation, /, **options: Any) -> int:

@@ -20,7 +20,7 @@ from provisioner.base.errors import UsageError
 from provisioner.base.text import VIETNAM, nearest, which_was_meant
 from provisioner.base.vault import VaultPasswords, outside_of
 from provisioner.cli.support.context import Invocation, state_dir
-from provisioner.cli.support.terminal import AccessText, ValidPath
+from provisioner.cli.support.terminal import ValidPath
 from provisioner.importing.contacts import store
 from provisioner.importing.contacts.erasure import LocatedContact
 from provisioner.inventory.geography import UnknownProvinceError
@@ -38,15 +38,6 @@ folder_option = click.option(
     type=ValidPath(),
     metavar="DIR",
     help="The folder of contacts. Default: PROVISIONER_CONTACTS, else contacts/ in the inventory.",
-)
-purpose_option = click.option(
-    "--purpose", type=AccessText(), required=True, metavar="TEXT", help="The purpose, for the access log."
-)
-requester_option = click.option(
-    "--requester",
-    type=AccessText(),
-    metavar="WHO",
-    help="The requester, for the access log. Default: this machine's user.",
 )
 force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 texts_argument = click.argument("texts", nargs=-1, required=True, metavar="TEXT…")

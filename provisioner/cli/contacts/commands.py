@@ -22,9 +22,7 @@ from provisioner.cli.contacts.access import (
     force_option,
     open_access,
     print_records,
-    purpose_option,
     records,
-    requester_option,
     texts_argument,
 )
 from provisioner.cli.support.completion import provinces_like
@@ -37,7 +35,7 @@ from provisioner.cli.support.context import (
     refuse_unattended,
     show,
 )
-from provisioner.cli.support.terminal import AccessText, ValidPath
+from provisioner.cli.support.terminal import ValidPath, purpose_by_default, purpose_option, requester_option
 from provisioner.importing.contacts import checks, erasure
 from provisioner.importing.contacts.erasure import Erasure, Person, Renewal, SearchTerm
 from provisioner.importing.contacts.store import (
@@ -57,14 +55,7 @@ from provisioner.inventory.model.facility import Facility, Operating
 @click.option(
     "--province", metavar="SLUG", shell_complete=provinces_like, help="Only this province. Default: all provinces."
 )
-@click.option(
-    "--purpose",
-    type=AccessText(),
-    default="check",
-    show_default=True,
-    metavar="TEXT",
-    help="The purpose, for the access log.",
-)
+@purpose_by_default("check")
 @requester_option
 @folder_option
 def check(
@@ -85,11 +76,10 @@ def check(
     judged = frozenset(every if province is None else [province])
     loaded = read_contacts(access.folder, access.passwords, None if province is None else judged)
     persons = _contacts_in(loaded.files)
-    count = len(persons)
-    access.record("check", judged, count, persons=persons)
+    access.record("check", judged, len(persons), persons=persons)
     at = loaded.places, loaded.broken, access.today, access.folder
     view = checks.ContactsView(loaded.files, facilities, judged, *at, unread=access.unread)
-    return _show_checked(invocation, sorted([*loaded.problems, *checks.check_contacts(view)]), judged, count)
+    return _show_checked(invocation, sorted([*loaded.problems, *checks.check_contacts(view)]), judged, len(persons))
 
 
 def _contacts_in(files: Mapping[str, ContactsFile]) -> list[Contact]:

@@ -22,15 +22,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Final, TextIO, cast
+from typing import Final, TextIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import click
 
 from provisioner.base.text import did_you_mean, msg, printable
 
+F = TypeVar("F", bound=Callable[..., object])
 # The colours that `click.style` is asked for here, bold, and their end.
 _OURS = re.compile(r"(\x1b\[(?:0|1|3[0-7])m|[\t\n])")
 
@@ -239,6 +241,23 @@ class AccessText(click.ParamType[str]):
         if holds_personal_data(value):
             self.fail("it holds a phone number or an e-mail address: the access log holds no personal data", param, ctx)
         return value
+
+
+_purpose = partial(
+    click.option, "--purpose", type=AccessText(), metavar="TEXT", help="The purpose, for the access log."
+)
+purpose_option = _purpose(required=True)
+requester_option = click.option(
+    "--requester",
+    type=AccessText(),
+    metavar="WHO",
+    help="The requester, for the access log. Default: this machine's user.",
+)
+
+
+def purpose_by_default(word: str) -> Callable[[F], F]:
+    """Return the purpose's option of a command that has one itself."""
+    return _purpose(default=word, show_default=True)
 
 
 class PageAddress(click.ParamType[str]):
